@@ -1,0 +1,1 @@
+//! Syslog, CEF and ASA messages: build, parse, send, capture.

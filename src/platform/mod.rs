@@ -1,0 +1,1 @@
+//! The distribution: os-release, service managers, package managers, firewalls, security modules. Knows nothing of CEF.

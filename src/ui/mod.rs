@@ -1,0 +1,1 @@
+//! The terminal: the only module that prints or asks.
