@@ -8,6 +8,7 @@ pub mod lex;
 pub mod lines;
 pub mod parse;
 pub mod problem;
+pub mod stage;
 mod stream;
 
 pub use effective::Effective;
