@@ -72,6 +72,8 @@ impl Root {
         let mut file =
             OpenOptions::new().write(true).custom_flags(nix::libc::O_NOFOLLOW).open(self.real(&self.resolve(path)?))?;
         let mut add = || {
+            // What is behind is the rest of a line that a killed run did not finish.
+            file.set_len(len)?;
             file.seek(SeekFrom::Start(len))?;
             let allowed = hit_data("root.append.data", bytes.len())?;
             file.write_all(bytes.get(..allowed).unwrap_or(bytes))?;
