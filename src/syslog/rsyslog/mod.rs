@@ -6,6 +6,7 @@ pub mod effective;
 pub mod filter;
 pub mod lex;
 pub mod lines;
+pub mod names;
 pub mod parse;
 pub mod problem;
 pub mod stage;
