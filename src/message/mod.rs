@@ -1,3 +1,7 @@
 //! Syslog, CEF and ASA messages: build, parse, send, capture.
 
 pub mod base64;
+pub mod cef;
+pub mod syslog;
+
+pub use syslog::{Kind, is_security_event};
