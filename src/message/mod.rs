@@ -1,6 +1,7 @@
 //! Syslog, CEF and ASA messages: build, parse, send, capture.
 
 pub mod base64;
+pub mod build;
 pub mod cef;
 pub mod syslog;
 
