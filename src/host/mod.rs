@@ -4,6 +4,10 @@
 
 pub mod clock;
 pub mod net;
+pub mod proc_diag;
+pub mod proc_mount;
+pub mod proc_net;
+pub mod proc_process;
 pub mod root;
 pub mod runner;
 
