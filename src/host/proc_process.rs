@@ -205,7 +205,7 @@ fn parse_cgroup(text: &[u8]) -> (Option<String>, Option<String>) {
     let text = String::from_utf8_lossy(text);
     let parts = || text.lines().filter_map(|l| l.splitn(3, ':').nth(2)).flat_map(|p| p.split('/'));
     let container = parts().find_map(container_id);
-    let unit = parts().filter(|p| [".service", ".socket"].iter().any(|end| p.ends_with(end))).next_back();
+    let unit = parts().rfind(|p| [".service", ".socket"].iter().any(|end| p.ends_with(end)));
     (unit.map(str::to_owned), container)
 }
 
