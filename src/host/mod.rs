@@ -3,6 +3,7 @@
 #![allow(clippy::disallowed_methods)] // this module is what the bans protect
 
 pub mod clock;
+pub mod facts;
 pub mod net;
 pub mod proc_diag;
 pub mod proc_mount;

@@ -1,1 +1,3 @@
 //! The distribution: os-release, service managers, package managers, firewalls, security modules. Knows nothing of CEF.
+
+pub mod os_release;
