@@ -4,6 +4,7 @@
 //! A fact that could not be had is an `Err` with the reason in words. Checks pass that on as `unknown`, never as good.
 
 use std::collections::BTreeMap;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -11,8 +12,9 @@ use serde::{Deserialize, Serialize};
 use crate::host::proc_mount::Mount;
 use crate::host::proc_net::{Socket, SocketState, Transport};
 use crate::host::proc_process::{DeletedFile, Process};
-use crate::host::{FsSpace, Meta, Output};
+use crate::host::{FileKind, FsSpace, Output};
 use crate::platform::os_release::OsRelease;
+use crate::platform::service::UnitState;
 
 /// A fact, or why it is not known.
 pub type Fact<T> = Result<T, String>;
@@ -85,19 +87,14 @@ pub struct SizedFile {
     pub size: u64,
 }
 
-/// A unit as its service manager sees it. Empty text: the manager did not say.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+/// A unit as systemd tells of it. Empty text: this systemd does not say.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UnitFacts {
-    pub load: String,
-    pub active: String,
-    pub sub: String,
-    /// `enabled`, `disabled`, `masked`, `static` …
-    pub file_state: String,
-    pub result: String,
-    pub main_pid: Option<u32>,
-    pub restarts: u32,
-    /// Seconds since the epoch.
-    pub active_since: Option<i64>,
+    #[serde(flatten)]
+    pub state: UnitState,
+    /// Since when it is active, in seconds since the epoch.
+    pub since: Option<i64>,
+    /// Id of this run, by which the journal finds its lines.
     pub invocation: String,
     /// `running`, or `frozen` while somebody holds the whole control group still.
     pub freezer: String,
@@ -106,8 +103,6 @@ pub struct UnitFacts {
     pub user: String,
     /// Command line of the main process as the unit file has it.
     pub exec_start: String,
-    pub fragment: String,
-    pub drop_ins: Vec<String>,
 }
 
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -152,7 +147,7 @@ pub struct OwnLine {
 /// be done again without the machine.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct ConfigFiles {
-    /// By path as the configuration names it.
+    /// By path as the configuration names it, see [`encode_path`].
     pub files: BTreeMap<String, ConfigFile>,
     /// Pattern → paths.
     pub globs: BTreeMap<String, Vec<String>>,
@@ -161,18 +156,56 @@ pub struct ConfigFiles {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct ConfigFile {
     pub content: Fact<Bytes>,
-    /// The path and every folder above it, from `/` down; links followed, so that the last is the file itself.
+    /// What is there after following links; `None`: nothing, or a link that leads nowhere.
+    pub kind: Option<FileKind>,
     pub walk: Vec<Step>,
-    pub dangling: bool,
 }
 
-/// One part of a path, for judging who may pass.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+/// One folder on the way to a file, or the file itself, for judging who may pass.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Step {
     pub path: String,
-    pub meta: Meta,
+    pub kind: FileKind,
+    /// Permission bits (07777).
+    pub mode: u32,
+    pub uid: u32,
+    pub gid: u32,
     /// POSIX access list as stored in the extended attribute, where there is one.
     pub acl: Option<Bytes>,
+}
+
+/// A path as text, and back, without loss: bytes that are no UTF-8 become `\\xNN`, a backslash is doubled.
+pub fn encode_path(path: &Path) -> String {
+    let mut out = String::new();
+    for chunk in path.as_os_str().as_bytes().utf8_chunks() {
+        out.push_str(&chunk.valid().replace('\\', "\\\\"));
+        chunk.invalid().iter().for_each(|b| out.push_str(&format!("\\x{b:02x}")));
+    }
+    out
+}
+
+/// See [`encode_path`].
+pub fn decode_path(text: &str) -> PathBuf {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((first, after)) = rest.split_first() {
+        let hex = |at: usize| after.get(at).and_then(|b| char::from(*b).to_digit(16));
+        rest = match (first, after.first(), hex(1).zip(hex(2))) {
+            (b'\\', Some(b'x'), Some((high, low))) => {
+                bytes.push((high * 16 + low) as u8);
+                after.get(3..).unwrap_or_default()
+            }
+            (b'\\', Some(b'\\'), _) => {
+                bytes.push(b'\\');
+                after.get(1..).unwrap_or_default()
+            }
+            _ => {
+                bytes.push(*first);
+                after
+            }
+        };
+    }
+    PathBuf::from(std::ffi::OsString::from_vec(bytes))
 }
 
 /// Content of a file. Kept byte for byte; in JSON it is text where it is UTF-8, else a list of numbers.
@@ -208,6 +241,8 @@ impl<'de> Deserialize<'de> for Bytes {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct WorkDir {
     pub path: String,
+    /// After following links.
+    pub real: String,
     /// From `/` down, as far as it exists.
     pub walk: Vec<Step>,
     /// Files in it; `Err` where it may not be read or is no folder.
@@ -353,16 +388,5 @@ impl NetFacts {
     /// Established TCP connections to a port.
     pub fn connections_to(&self, port: u16) -> impl Iterator<Item = &Socket> {
         self.sockets.iter().filter(move |s| s.state == SocketState::Established && s.remote.port() == port)
-    }
-}
-
-impl ConfigFiles {
-    pub fn content(&self, path: &Path) -> Option<&Fact<Bytes>> {
-        self.files.get(path.to_str()?).map(|f| &f.content)
-    }
-
-    pub fn glob(&self, pattern: &Path) -> Vec<PathBuf> {
-        let found = pattern.to_str().and_then(|p| self.globs.get(p));
-        found.map(|paths| paths.iter().map(PathBuf::from).collect()).unwrap_or_default()
     }
 }

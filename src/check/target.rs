@@ -160,7 +160,7 @@ fn find_daemon(facts: &Facts, receipt: Option<&ReceiptFacts>) -> Daemon {
         return daemon;
     }
     let rsyslog = facts.rsyslog.program.is_some() || facts.rsyslog.pid.is_some();
-    let other_runs = facts.unit("syslog-ng.service").is_some_and(|u| u.active == "active");
+    let other_runs = facts.unit("syslog-ng.service").is_some_and(|u| u.state.is_active());
     match (rsyslog, facts.syslog_ng.is_some()) {
         (true, true) if facts.rsyslog.pid.is_none() && other_runs => Daemon::SyslogNg,
         (true, _) => Daemon::Rsyslog,
@@ -222,8 +222,7 @@ mod tests {
         assert_eq!(daemon(&facts), Daemon::SyslogNg);
         facts.rsyslog.program = Some("/usr/sbin/rsyslogd".into());
         assert_eq!(daemon(&facts), Daemon::Rsyslog);
-        let running = crate::check::facts::UnitFacts { active: "active".into(), ..Default::default() };
-        facts.units = Ok([("syslog-ng.service".to_owned(), running)].into());
+        facts.units = Ok(crate::check::fixture::units(&[("syslog-ng.service", "ActiveState=active\n")]));
         assert_eq!(daemon(&facts), Daemon::SyslogNg);
     }
 }

@@ -30,10 +30,10 @@ fn from_journal(host: &Host, unit: &UnitFacts) -> Fact<Vec<OwnLine>> {
     let count = MOST_LINES.to_string();
     let mut argv = vec!["journalctl", "-q", "--no-pager", "-o", "json", "-n"];
     let invocation = format!("_SYSTEMD_INVOCATION_ID={}", unit.invocation);
-    let since = format!("--since=@{}", unit.active_since.unwrap_or_default());
+    let since = format!("--since=@{}", unit.since.unwrap_or_default());
     match () {
         // Not running: the last lines tell why, systemd's own among them.
-        _ if unit.active != "active" => argv.extend(["40", "-u", "rsyslog.service"]),
+        _ if !unit.state.is_active() => argv.extend(["40", "-u", "rsyslog.service"]),
         _ if !unit.invocation.is_empty() => argv.extend([count.as_str(), &invocation]),
         _ => argv.extend([count.as_str(), "-u", "rsyslog.service", &since]),
     }

@@ -1,29 +1,25 @@
 //! Units as systemd tells of them.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::time::Duration;
 
 use crate::check::facts::{Fact, UnitFacts};
 use crate::host::{Cmd, Host, facts};
+use crate::platform::service::{self, Manager};
 
 /// Units a diagnosis looks at.
 pub const UNITS: &[&str] = &["rsyslog.service", "syslog-ng.service", "syslog.socket"];
 
-const PROPERTIES: &str = "Id,LoadState,ActiveState,SubState,UnitFileState,Result,MainPID,NRestarts,\
-ActiveEnterTimestampMonotonic,InvocationID,FreezerState,ExecMainStatus,User,ExecStart,FragmentPath,DropInPaths";
-
-/// Does systemd run this machine?
-pub fn systemd(host: &Host) -> bool {
-    matches!(host.root.stat(Path::new("/run/systemd/system")), Ok(Some(_)))
-}
+/// Beside those of [`service::PROPERTIES`].
+const MORE: &str = "ActiveEnterTimestampMonotonic,InvocationID,FreezerState,ExecMainStatus,User,ExecStart";
 
 /// Asks systemd for all units of interest at once.
 pub fn gather(host: &Host) -> Fact<BTreeMap<String, UnitFacts>> {
-    if !systemd(host) {
+    if Manager::detect(host) != Manager::Systemd {
         return Err("systemd does not run here".into());
     }
-    let mut argv = vec!["systemctl", "show", "--no-pager", "-p", PROPERTIES, "--"];
+    let properties = format!("{},{MORE}", service::PROPERTIES);
+    let mut argv = vec!["systemctl", "show", "--no-pager", "-p", &properties, "--"];
     argv.extend(UNITS);
     let out = host.runner.run(&Cmd::new(argv).limit(Duration::from_secs(3))).map_err(|e| e.to_string())?;
     if !out.ok() {
@@ -44,26 +40,21 @@ fn parse(text: &[u8], boot: Option<i64>) -> BTreeMap<String, UnitFacts> {
         let values: BTreeMap<&str, &str> = block.lines().filter_map(|l| l.split_once('=')).collect();
         let get = |key: &str| values.get(key).copied().unwrap_or_default().to_owned();
         let number = |key: &str| values.get(key).and_then(|v| v.parse::<i64>().ok());
-        let Some(id) = values.get("Id") else { continue };
+        let state = service::parse_show(block.as_bytes());
+        if state.id.is_empty() {
+            continue;
+        }
         let since = number("ActiveEnterTimestampMonotonic").filter(|us| *us > 0);
         let unit = UnitFacts {
-            load: get("LoadState"),
-            active: get("ActiveState"),
-            sub: get("SubState"),
-            file_state: get("UnitFileState"),
-            result: get("Result"),
-            main_pid: number("MainPID").and_then(|p| u32::try_from(p).ok()).filter(|p| *p != 0),
-            restarts: number("NRestarts").and_then(|n| n.try_into().ok()).unwrap_or_default(),
-            active_since: since.zip(boot).map(|(us, boot)| boot + us / 1_000_000),
+            since: since.zip(boot).map(|(us, boot)| boot + us / 1_000_000),
             invocation: get("InvocationID"),
             freezer: get("FreezerState"),
             exec_status: number("ExecMainStatus").and_then(|n| n.try_into().ok()),
             user: get("User"),
             exec_start: argv_of(&get("ExecStart")),
-            fragment: get("FragmentPath"),
-            drop_ins: get("DropInPaths").split_whitespace().map(str::to_owned).collect(),
+            state,
         };
-        units.insert((*id).to_owned(), unit);
+        units.insert(unit.state.id.clone(), unit);
     }
     units
 }
@@ -89,12 +80,12 @@ Id=syslog-ng.service\nLoadState=not-found\nActiveState=inactive\nSubState=dead\n
     fn reads_several_units() {
         let units = parse(SHOWN.as_bytes(), Some(1_000_000));
         let u = &units["rsyslog.service"];
-        assert_eq!((u.active.as_str(), u.main_pid, u.restarts), ("active", Some(47), 2));
-        assert_eq!(u.active_since, Some(1_001_219));
+        assert_eq!((u.state.is_active(), u.state.main_pid, u.state.restarts), (true, Some(47), Some(2)));
+        assert_eq!((u.since, u.freezer.as_str()), (Some(1_001_219), "running"));
         assert_eq!(u.exec_start, "/usr/sbin/rsyslogd -n -iNONE");
-        assert_eq!(u.drop_ins.len(), 2);
+        assert_eq!(u.state.drop_ins.len(), 2);
         let none = &units["syslog-ng.service"];
-        assert_eq!((none.load.as_str(), none.main_pid, none.active_since), ("not-found", None, None));
+        assert_eq!((none.state.exists(), none.state.main_pid, none.since), (false, None, None));
     }
 
     #[test]
