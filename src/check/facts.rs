@@ -13,6 +13,7 @@ use crate::host::proc_mount::Mount;
 use crate::host::proc_net::{Socket, SocketState, Transport};
 use crate::host::proc_process::{DeletedFile, Process};
 use crate::host::{FileKind, FsSpace, Output};
+use crate::platform::access::Step;
 use crate::platform::os_release::OsRelease;
 use crate::platform::service::UnitState;
 
@@ -159,19 +160,6 @@ pub struct ConfigFile {
     /// What is there after following links; `None`: nothing, or a link that leads nowhere.
     pub kind: Option<FileKind>,
     pub walk: Vec<Step>,
-}
-
-/// One folder on the way to a file, or the file itself, for judging who may pass.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Step {
-    pub path: String,
-    pub kind: FileKind,
-    /// Permission bits (07777).
-    pub mode: u32,
-    pub uid: u32,
-    pub gid: u32,
-    /// POSIX access list as stored in the extended attribute, where there is one.
-    pub acl: Option<Bytes>,
 }
 
 /// A path as text, and back, without loss: bytes that are no UTF-8 become `\\xNN`, a backslash is doubled.

@@ -16,9 +16,11 @@ pub fn privileges(case: &Case<'_>) -> Judged {
     }
     let net = facts.net.as_ref()?;
     if !net.owners_complete {
-        return Ok(Outcome::unknown("root, but some processes may not be looked into, so owners of sockets may be missing")
-            .seen("effective capabilities", format!("{:#x}", facts.host.capabilities))
-            .advise("run it on the host itself, or give the container SYS_PTRACE and DAC_READ_SEARCH"));
+        return Ok(Outcome::unknown(
+            "root, but some processes may not be looked into, so owners of sockets may be missing",
+        )
+        .seen("effective capabilities", format!("{:#x}", facts.host.capabilities))
+        .advise("run it on the host itself, or give the container SYS_PTRACE and DAC_READ_SEARCH"));
     }
     Ok(Outcome::pass("running as root"))
 }
@@ -50,7 +52,9 @@ pub fn os(case: &Case<'_>) -> Judged {
             None => return Err(format!("{here}: the version is not stated, so support cannot be judged").into()),
         },
     };
-    Ok(outcome.seen("/etc/os-release", here).advise("move the collector to a system in the agent's list of supported ones"))
+    Ok(outcome
+        .seen("/etc/os-release", here)
+        .advise("move the collector to a system in the agent's list of supported ones"))
 }
 
 /// `OpenSSL 3.1.4 …`: everything after 3.0 fails the installer's test (facts 1.3).

@@ -73,8 +73,13 @@ fn a_full_or_read_only_file_system_that_is_written_to_is_a_failure() {
 #[test]
 fn the_spool_counts_as_written_to() {
     let mut facts = with_disk(disk_of(0, GIB, (0, 0), false, &["/data/spool"]));
-    facts.rsyslog.work_dir =
-        Some(WorkDir { path: "/data/spool".into(), real: "/data/spool".into(), walk: Vec::new(), files: Ok(Vec::new()), space: None });
+    facts.rsyslog.work_dir = Some(WorkDir {
+        path: "/data/spool".into(),
+        real: "/data/spool".into(),
+        walk: Vec::new(),
+        files: Ok(Vec::new()),
+        space: None,
+    });
     assert_eq!(judge(disk, &facts, Agent::None).status, Status::Fail);
 }
 

@@ -1,4 +1,11 @@
 //! The checks of `troubleshoot`: one file an area, pure judgements over gathered facts, in hop order. Prints nothing.
 
+pub mod case;
 pub mod facts;
+#[cfg(test)]
+mod fixture;
 pub mod gather;
+mod host;
+pub mod outcome;
+pub mod target;
+mod words;

@@ -3,16 +3,13 @@
 //! on any machine.
 
 use std::cell::RefCell;
-use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use crate::check::facts::{Bytes, ConfigFile, ConfigFiles, SizedFile, Step, WorkDir, decode_path, encode_path};
+use crate::check::facts::{Bytes, ConfigFile, ConfigFiles, SizedFile, WorkDir, decode_path, encode_path};
 use crate::host::{FileKind, Root};
+use crate::platform::access::walk;
 use crate::syslog::rsyslog::Effective;
 use crate::syslog::{ConfigSource, PathKind, SourceError};
-
-/// Where queues spill to unless told otherwise: nowhere. This is what distributions set (facts 5.11).
-const ACL: &str = "system.posix_acl_access";
 
 /// Reads the whole configuration; gives what it amounts to and the record.
 pub fn read(root: &Root, main: &Path) -> (Effective, ConfigFiles) {
@@ -57,28 +54,6 @@ fn file(root: &Root, path: &Path) -> ConfigFile {
         PathKind::Other => Some(FileKind::Other),
     };
     ConfigFile { content: Err("it was not read".into()), kind, walk: walk(root, path) }
-}
-
-/// Every folder that must be passed on the way to `path`, the file or folder itself last. Links are followed; what is
-/// behind a missing part is not there.
-pub fn walk(root: &Root, path: &Path) -> Vec<Step> {
-    let real = root.resolve(path).unwrap_or_else(|_| path.to_owned());
-    let mut parts: Vec<PathBuf> = path.ancestors().skip(1).map(Path::to_owned).collect();
-    parts.reverse();
-    let mut rest: Vec<PathBuf> = real.ancestors().map(Path::to_owned).collect();
-    rest.reverse();
-    parts.extend(rest);
-    let mut seen = BTreeSet::new();
-    let mut steps = Vec::new();
-    for part in parts {
-        let Ok(Some(meta)) = root.stat(&part) else { continue };
-        if meta.kind != FileKind::Link && seen.insert(part.clone()) {
-            let acl = root.attrs(&part).ok().and_then(|a| a.xattrs).unwrap_or_default();
-            let acl = acl.into_iter().find(|x| x.name == ACL).map(|x| Bytes(x.value));
-            steps.push(Step { path: encode_path(&part), kind: meta.kind, mode: meta.mode, uid: meta.uid, gid: meta.gid, acl });
-        }
-    }
-    steps
 }
 
 /// The folder queues spill into, with what lies in it.
@@ -136,27 +111,18 @@ mod tests {
         std::fs::write(dir.path().join("etc/rsyslog.conf"), "$IncludeConfig /etc/rsyslog.d/*.conf\n*.* /a\n").unwrap();
         std::fs::write(d.join("10-a.conf"), b"mail.* /b\xff\n").unwrap();
         std::fs::write(d.join(std::ffi::OsStr::from_bytes(b"20-\xff\\.conf")), "mail.* /c\n").unwrap();
-        std::os::unix::fs::symlink("/nowhere", d.join("30-x.conf")).unwrap();
-        std::fs::create_dir(d.join("40-dir.conf")).unwrap();
         let root = Root::at(dir.path());
-        let (effective, record) = read(&root, Path::new("/etc/rsyslog.conf"));
-        assert_eq!(effective.actions.len(), 3, "{effective:?}");
-        let json = serde_json::to_string(&record).unwrap();
-        let back: ConfigFiles = serde_json::from_str(&json).unwrap();
-        let again = Effective::load(Path::new("/etc/rsyslog.conf"), &back);
-        assert_eq!(again, effective);
-    }
-
-    #[test]
-    fn the_way_to_a_file_goes_over_links() {
-        let dir = tempfile::tempdir().unwrap();
-        std::fs::create_dir_all(dir.path().join("a")).unwrap();
-        std::fs::create_dir_all(dir.path().join("b/c")).unwrap();
-        std::fs::write(dir.path().join("b/c/f"), "").unwrap();
-        std::os::unix::fs::symlink("/b/c", dir.path().join("a/l")).unwrap();
-        let root = Root::at(dir.path());
-        let paths = |p: &str| walk(&root, Path::new(p)).into_iter().map(|s| s.path).collect::<Vec<_>>();
-        assert_eq!(paths("/a/l/f"), ["/", "/a", "/b", "/b/c", "/b/c/f"]);
-        assert_eq!(paths("/b/missing/f"), ["/", "/b"]);
+        let read_twice = || {
+            let (effective, record) = read(&root, Path::new("/etc/rsyslog.conf"));
+            let json = serde_json::to_string(&record).unwrap();
+            let back: ConfigFiles = serde_json::from_str(&json).unwrap();
+            assert_eq!(Effective::load(Path::new("/etc/rsyslog.conf"), &back), effective);
+            effective
+        };
+        assert_eq!(read_twice().actions.len(), 3);
+        std::fs::create_dir(d.join("30-dir.conf")).unwrap();
+        read_twice();
+        std::os::unix::fs::symlink("/nowhere", d.join("40-x.conf")).unwrap();
+        assert!(!read_twice().problems.is_empty());
     }
 }

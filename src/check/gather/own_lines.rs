@@ -12,7 +12,8 @@ const MOST_LINES: usize = 400;
 const TAIL: u64 = 512 << 10;
 
 /// Lines of the running daemon, or of the last try to start it.
-pub fn gather(host: &Host, hostname: &str, unit: Option<&UnitFacts>, pid: Option<u32>) -> Fact<Vec<OwnLine>> {
+pub fn gather(host: &Host, hostname: &str, unit: Option<&UnitFacts>) -> Fact<Vec<OwnLine>> {
+    let pid = unit.and_then(|u| u.state.main_pid);
     let journal = match unit {
         Some(unit) => from_journal(host, unit),
         None => Err("the daemon runs under no unit".into()),
