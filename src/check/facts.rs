@@ -125,8 +125,8 @@ pub struct RsyslogFacts {
     pub pid: Option<u32>,
     /// Every file the configuration consists of, and what else reading it asked for.
     pub config: ConfigFiles,
-    /// Names in the drop-in folder.
-    pub drop_in_folder: Fact<Vec<String>>,
+    /// What lies in the drop-in folder.
+    pub drop_in_folder: Fact<Vec<DropIn>>,
     /// `rsyslogd -N1` on the whole configuration.
     pub validation: Fact<Output>,
     /// The daemon's own lines since it was started, oldest first.
@@ -134,6 +134,17 @@ pub struct RsyslogFacts {
     pub work_dir: Option<WorkDir>,
     /// Mounts as the daemon sees them.
     pub mounts: Fact<Vec<Mount>>,
+}
+
+/// An entry of the drop-in folder.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DropIn {
+    /// See [`encode_path`].
+    pub path: String,
+    /// After following links.
+    pub real: String,
+    /// Of what the path leads to; `None`: a link that leads nowhere.
+    pub kind: Option<FileKind>,
 }
 
 /// A line the daemon wrote about itself.

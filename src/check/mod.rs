@@ -1,6 +1,7 @@
 //! The checks of `troubleshoot`: one file an area, pure judgements over gathered facts, in hop order. Prints nothing.
 
 pub mod case;
+mod daemon;
 pub mod facts;
 #[cfg(test)]
 mod fixture;

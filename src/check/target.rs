@@ -26,6 +26,10 @@ impl Agent {
             Agent::None => "none",
         }
     }
+    /// Port it listens on unless it says otherwise.
+    pub fn default_port(self) -> u16 {
+        if self == Agent::Ama { AMA_PORT } else { OMS_PORT }
+    }
     fn of(word: &str) -> Option<Agent> {
         [Agent::Oms, Agent::Ama, Agent::None].into_iter().find(|a| a.word() == word)
     }
@@ -142,8 +146,7 @@ fn find_agent_port(
         Agent::None => None,
     };
     let received = receipt.and_then(|r| Some((r.agent_port?, r.path.clone())));
-    let default = if agent == Agent::Ama { AMA_PORT } else { OMS_PORT };
-    own.or(received).unwrap_or_else(|| (default, "the default".into()))
+    own.or(received).unwrap_or_else(|| (agent.default_port(), "the default".into()))
 }
 
 fn find_promise(options: &TargetOptions, receipt: Option<&ReceiptFacts>) -> (Vec<Transport>, String) {

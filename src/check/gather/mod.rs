@@ -199,9 +199,19 @@ fn daemon_pid(unit: Option<&UnitFacts>, processes: &BTreeMap<u32, Process>) -> O
     processes.values().filter(ours).min_by_key(|p| (p.start_ticks, p.pid)).map(|p| p.pid)
 }
 
-fn drop_ins(host: &Host) -> Fact<Vec<String>> {
-    let names = host.root.list(Path::new(DROP_INS)).map_err(|e| format!("{DROP_INS}: {e}"))?;
-    Ok(names.iter().map(|n| encode_path(Path::new(n))).collect())
+fn drop_ins(host: &Host) -> Fact<Vec<DropIn>> {
+    let folder = Path::new(DROP_INS);
+    let entry = |name| {
+        let path = folder.join(name);
+        let real = host.root.resolve(&path).unwrap_or_else(|_| path.clone());
+        let kind = host.root.stat(&real).ok().flatten().map(|m| m.kind);
+        DropIn { path: encode_path(&path), real: encode_path(&real), kind }
+    };
+    match host.root.list(folder) {
+        Ok(names) => Ok(names.into_iter().map(entry).collect()),
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(Vec::new()),
+        Err(e) => Err(format!("{DROP_INS}: {e}")),
+    }
 }
 
 fn work_dir(host: &Host, effective: &Effective) -> Option<WorkDir> {
