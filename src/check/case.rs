@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::facts::Facts;
+use super::facts::{Facts, encode_path};
 use super::outcome::NotJudged;
 use super::target::{Daemon, Target};
 use crate::report::shell_quote;
@@ -61,6 +61,26 @@ impl<'a> Case<'a> {
             }
             _ => None,
         })
+    }
+
+    /// Process of the daemon that is judged.
+    pub fn daemon_pid(&self) -> Option<u32> {
+        match self.target.daemon {
+            Daemon::Rsyslog => self.facts.rsyslog.pid,
+            Daemon::SyslogNg => {
+                let unit = self.facts.unit("syslog-ng.service").and_then(|u| u.state.main_pid);
+                let named = || self.facts.processes.values().find(|p| p.comm == "syslog-ng").map(|p| p.pid);
+                unit.or_else(named)
+            }
+            Daemon::None => None,
+        }
+    }
+
+    /// Was the file written after the daemon was started, so that the daemon does not know it yet?
+    pub fn is_younger_than_daemon(&self, file: &Path) -> bool {
+        let started = self.facts.unit(&format!("{}.service", self.unit_name())).and_then(|u| u.since);
+        let written = self.facts.rsyslog.config.files.get(&encode_path(file)).and_then(|f| f.mtime);
+        started.zip(written).is_some_and(|(started, written)| written > started)
     }
 
     /// Name of the daemon's unit.

@@ -170,6 +170,8 @@ pub struct ConfigFile {
     pub content: Fact<Bytes>,
     /// What is there after following links; `None`: nothing, or a link that leads nowhere.
     pub kind: Option<FileKind>,
+    /// Last written, in seconds since the epoch.
+    pub mtime: Option<i64>,
     pub walk: Vec<Step>,
 }
 

@@ -141,7 +141,9 @@ pub fn set_config(facts: &mut Facts, files: &[(&str, &str)]) {
         }
         walk.push(Step { path: path.to_string(), kind: FileKind::File, mode: 0o644, uid: 0, gid: 0, acl: None });
         let content = Ok(Bytes(text.as_bytes().to_vec()));
-        config.files.insert(path.to_string(), ConfigFile { content, kind: Some(FileKind::File), walk });
+        config
+            .files
+            .insert(path.to_string(), ConfigFile { content, kind: Some(FileKind::File), mtime: Some(900_000), walk });
     }
     drop_ins.sort_by(|a, b| a.path.cmp(&b.path));
     let read = drop_ins.iter().map(|d| d.path.clone()).filter(|p| p.ends_with(".conf")).collect();

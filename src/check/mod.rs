@@ -7,6 +7,8 @@ pub mod facts;
 mod fixture;
 pub mod gather;
 mod host;
+mod listen;
 pub mod outcome;
+mod ports;
 pub mod target;
 mod words;

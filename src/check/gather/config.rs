@@ -53,7 +53,9 @@ fn file(root: &Root, path: &Path) -> ConfigFile {
         PathKind::Dir => Some(FileKind::Dir),
         PathKind::Other => Some(FileKind::Other),
     };
-    ConfigFile { content: Err("it was not read".into()), kind, walk: walk(root, path) }
+    let meta = root.resolve(path).and_then(|p| root.stat(&p)).ok().flatten();
+    let mtime = meta.map(|m| m.mtime);
+    ConfigFile { content: Err("it was not read".into()), kind, mtime, walk: walk(root, path) }
 }
 
 /// The folder queues spill into, with what lies in it.
