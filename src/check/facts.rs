@@ -281,8 +281,24 @@ pub struct ReceiptFacts {
     pub agent: Option<String>,
     pub agent_port: Option<u16>,
     pub daemon: Option<String>,
-    /// Files it wrote, and whether they are there.
-    pub files: Vec<(String, bool)>,
+    pub files: Vec<ReceiptFile>,
+}
+
+/// A file that `install` wrote.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReceiptFile {
+    pub path: String,
+    /// Of the content as written, lower-case hexadecimal digits.
+    pub sha256: String,
+    pub state: FileState,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum FileState {
+    AsWritten,
+    Changed,
+    Missing,
 }
 
 /// What became of one marked event.

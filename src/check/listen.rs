@@ -1,6 +1,7 @@
 //! Judgements on the sockets: is the port open for both families, by the daemon, and by nobody else?
 
 use super::case::Case;
+use super::facts::FileState;
 use super::outcome::{Judged, NotJudged, Outcome};
 use super::ports::{self, Family, Port};
 use super::words;
@@ -82,8 +83,8 @@ fn no_longer_configured(case: &Case<'_>, port: &Port<'_>) -> Outcome {
 pub fn missing_files(case: &Case<'_>) -> Vec<(String, String)> {
     let receipt = case.facts.receipt.as_ref().ok().and_then(Option::as_ref);
     let files = receipt.map(|r| r.files.as_slice()).unwrap_or_default();
-    let gone = files.iter().filter(|(_, there)| !there);
-    gone.map(|(path, _)| (path.clone(), "written by `cefctl install`, not there any more".to_owned())).collect()
+    let gone = files.iter().filter(|f| f.state == FileState::Missing);
+    gone.map(|f| (f.path.clone(), "written by `cefctl install`, not there any more".to_owned())).collect()
 }
 
 fn loopback_only(case: &Case<'_>, port: &Port<'_>) -> Outcome {

@@ -1,5 +1,5 @@
 use super::*;
-use crate::check::facts::{Facts, ReceiptFacts};
+use crate::check::facts::{Facts, ReceiptFacts, ReceiptFile};
 use crate::check::fixture::*;
 use crate::check::target::Target;
 use crate::report::Status;
@@ -102,10 +102,11 @@ fn nothing_configured_fails_one_of_two_warns() {
 fn open_but_no_longer_configured_fails_and_names_the_missing_file() {
     let mut facts = healthy();
     set_config(&mut facts, &[("/etc/rsyslog.conf", MAIN)]);
+    let missing = ReceiptFile { path: DROP_IN_PATH.into(), sha256: String::new(), state: FileState::Missing };
     facts.receipt = Ok(Some(ReceiptFacts {
         path: "/var/lib/cefctl/receipt.json".into(),
         protocols: vec![Transport::Udp, Transport::Tcp],
-        files: vec![(DROP_IN_PATH.into(), false)],
+        files: vec![missing],
         ..ReceiptFacts::default()
     }));
     for check in [udp, tcp] {
