@@ -3,11 +3,16 @@
 #![allow(clippy::disallowed_methods)] // this module is what the bans protect
 
 pub mod clock;
+pub mod facts;
 #[cfg(any(test, feature = "failpoints"))]
 pub mod fake;
 pub mod fault;
 pub mod interrupt;
 pub mod net;
+pub mod proc_diag;
+pub mod proc_mount;
+pub mod proc_net;
+pub mod proc_process;
 pub mod root;
 pub mod root_glob;
 pub mod root_lock;
