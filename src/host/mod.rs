@@ -3,6 +3,7 @@
 #![allow(clippy::disallowed_methods)] // this module is what the bans protect
 
 pub mod clock;
+pub mod names;
 pub mod net;
 pub mod root;
 pub mod runner;

@@ -14,6 +14,7 @@ mod hostile;
 mod install;
 mod interrupt;
 mod outage;
+mod program;
 mod refusals;
 mod send;
 mod tree;
@@ -105,6 +106,7 @@ fn trials(kinds: Vec<Kind>) -> Vec<Trial> {
     let cases: Arc<Vec<Case>> = Arc::new(
         [
             ("install", install::cases()),
+            ("program", program::cases()),
             ("refusals", refusals::cases()),
             ("coexist", coexist::cases()),
             ("outage", outage::cases()),
