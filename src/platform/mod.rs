@@ -1,1 +1,4 @@
 //! The distribution: os-release, service managers, package managers, firewalls, security modules. Knows nothing of CEF.
+
+pub mod service;
+pub mod service_act;

@@ -1,4 +1,10 @@
 //! The configuration languages of the syslog daemons, pure: parse, effective configuration, lint, render. Reads no
 //! file itself; what it needs comes through [`ConfigSource`].
 
+pub mod glob;
 pub mod rsyslog;
+pub mod source;
+pub mod text;
+
+pub use source::{ConfigSource, MapSource, PathKind, SourceError};
+pub use text::{Location, Text};

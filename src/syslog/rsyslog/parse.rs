@@ -1,0 +1,601 @@
+//! Reads a whole configuration, includes followed in place, into [`Item`]s. It follows the daemon's grammar, and the
+//! daemon's ways with errors: a byte that means nothing is reported and skipped; at the first *syntax* error the daemon
+//! stops reading — the rest of that file, of all files behind it and of the main file has no effect — and runs with what
+//! it has. The same happens, without a syntax error, behind a `$IncludeConfig` of something that is not there.
+
+use std::path::Path;
+
+use super::ast::*;
+use super::lex::{Kind, Word};
+use super::problem::{Problem, Topic};
+use super::stream::{IncludeKind, Stream, Tok};
+use crate::syslog::{ConfigSource, Location, Text};
+
+pub use super::stream::{FileRead, Include, Stopped};
+
+/// Deepest nesting of brackets and blocks that is followed; the daemon's own limit lies far above what anybody writes.
+const DEPTH: usize = 200;
+
+/// Everything the daemon reads, in its order.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Program {
+    pub items: Vec<Item>,
+    /// Files in the order of reading.
+    pub files: Vec<FileRead>,
+    pub includes: Vec<Include>,
+    pub problems: Vec<Problem>,
+    /// Where the daemon stopped reading before the end, and why.
+    pub stopped: Option<Stopped>,
+}
+
+/// Reads the configuration that starts at `main`.
+pub fn read(main: &Path, source: &dyn ConfigSource) -> Program {
+    let mut parser = Parser { stream: Stream::new(source), items: Vec::new(), depth: 0 };
+    parser.stream.open_main(main);
+    if let Err(Halt) = parser.items() {
+        parser.take_directives();
+    }
+    let Parser { stream, items, .. } = parser;
+    Program {
+        items,
+        files: stream.files,
+        includes: stream.includes,
+        problems: stream.problems.into_list(),
+        stopped: stream.stopped,
+    }
+}
+
+/// Reading ends here; the reason stands in `stream.stopped`.
+struct Halt;
+type Parsed<T> = Result<T, Halt>;
+
+struct Parser<'s> {
+    stream: Stream<'s>,
+    items: Vec<Item>,
+    depth: usize,
+}
+
+impl Parser<'_> {
+    // ---- outermost level ----
+
+    fn items(&mut self) -> Parsed<()> {
+        loop {
+            let next = self.kind();
+            self.take_directives();
+            let Some(kind) = next else { return Ok(()) };
+            match kind {
+                Kind::Begin(ObjectKind::Template) => self.template()?,
+                Kind::Begin(ObjectKind::Ruleset) => self.ruleset()?,
+                Kind::Begin(ObjectKind::Action | ObjectKind::Include) => self.top_statement()?,
+                Kind::Begin(ObjectKind::Property | ObjectKind::Constant) => return self.syntax_error(),
+                Kind::Begin(kind) => {
+                    let object = self.object(kind)?;
+                    self.items.push(Item::Object(object));
+                }
+                Kind::LegacyRuleset => {
+                    let tok = self.bump()?;
+                    self.items.push(Item::LegacyRuleset(directive(&tok)));
+                }
+                Kind::BsdTag | Kind::BsdHost => {
+                    let tok = self.bump()?;
+                    let text = format!("BSD-style blocks are not supported any more: '{}' has no effect", tok.text);
+                    self.stream.problems.push(Problem::error(Topic::Unsupported, &tok.at, text));
+                    self.items.push(Item::Bsd { text: tok.text, at: tok.at });
+                }
+                _ => self.top_statement()?,
+            }
+        }
+    }
+
+    fn top_statement(&mut self) -> Parsed<()> {
+        let mut stmts = Vec::new();
+        let result = self.statement(&mut stmts);
+        // What was complete before a syntax error counts.
+        if result.is_ok() {
+            self.items.extend(stmts.into_iter().map(Item::Stmt));
+        }
+        result
+    }
+
+    /// `$…` lines that were read on the way to the next token.
+    fn take_directives(&mut self) {
+        let found = std::mem::take(&mut self.stream.directives);
+        self.items.extend(found.iter().map(|t| Item::Stmt(directive_stmt(t))));
+    }
+
+    fn template(&mut self) -> Parsed<()> {
+        let object = self.object(ObjectKind::Template)?;
+        let mut parts = Vec::new();
+        if self.punct(b'{') {
+            self.bump()?;
+            while !self.punct(b'}') {
+                match self.kind() {
+                    Some(Kind::Begin(kind @ (ObjectKind::Property | ObjectKind::Constant))) => {
+                        parts.push(self.object(kind)?)
+                    }
+                    _ => return self.syntax_error(),
+                }
+            }
+            self.bump()?;
+        }
+        self.items.push(Item::Template(TemplateObject { object, parts }));
+        Ok(())
+    }
+
+    fn ruleset(&mut self) -> Parsed<()> {
+        let object = self.object(ObjectKind::Ruleset)?;
+        self.expect_punct(b'{')?;
+        let mut body = Vec::new();
+        if !self.punct(b'}') {
+            self.script(&mut body)?;
+        }
+        self.drain(&mut body);
+        self.expect_punct(b'}')?;
+        self.items.push(Item::Ruleset(RulesetObject { object, body }));
+        Ok(())
+    }
+
+    // ---- objects ----
+
+    fn object(&mut self, kind: ObjectKind) -> Parsed<Object> {
+        let begin = self.bump()?;
+        let mut params = Vec::new();
+        loop {
+            match self.kind() {
+                Some(Kind::Name) => params.push(self.param()?),
+                Some(Kind::EndObject) => {
+                    let end = self.bump()?;
+                    return Ok(Object { kind, params, at: begin.at.to(&end.at) });
+                }
+                _ => return self.syntax_error(),
+            }
+        }
+    }
+
+    fn param(&mut self) -> Parsed<Param> {
+        let name = self.bump()?;
+        self.expect_punct(b'=')?;
+        let value = match self.kind() {
+            Some(Kind::Str) => Value::Text(unquote(&self.bump()?.text)),
+            Some(Kind::Backtick) => {
+                let tok = self.bump()?;
+                Value::Text(self.stream.backticks(&tok).unwrap_or_else(|raw| raw))
+            }
+            Some(Kind::Punct) if self.punct(b'[') => Value::List(self.list()?),
+            _ => return self.syntax_error(),
+        };
+        Ok(Param { name: name.text, value, at: name.at })
+    }
+
+    /// `["a", "b"]`
+    fn list(&mut self) -> Parsed<Vec<Text>> {
+        self.expect_punct(b'[')?;
+        let mut out = Vec::new();
+        loop {
+            match self.kind() {
+                Some(Kind::Str) => out.push(unquote(&self.bump()?.text)),
+                Some(Kind::Backtick) => {
+                    let tok = self.bump()?;
+                    out.push(self.stream.backticks(&tok).unwrap_or_else(|raw| raw));
+                }
+                _ => return self.syntax_error(),
+            }
+            if self.punct(b',') {
+                self.bump()?;
+            } else {
+                self.expect_punct(b']')?;
+                return Ok(out);
+            }
+        }
+    }
+
+    // ---- statements ----
+
+    /// One or more statements; the caller looks at what ends them.
+    fn script(&mut self, into: &mut Vec<Stmt>) -> Parsed<()> {
+        loop {
+            self.statement(into)?;
+            if self.kind().is_none() || self.punct(b'}') {
+                return Ok(());
+            }
+        }
+    }
+
+    /// A statement or `{ … }`.
+    fn block(&mut self) -> Parsed<Vec<Stmt>> {
+        let mut body = Vec::new();
+        self.deeper(|p| {
+            if !p.punct(b'{') {
+                return p.statement(&mut body);
+            }
+            p.bump()?;
+            p.script(&mut body)?;
+            p.drain(&mut body);
+            p.expect_punct(b'}')
+        })?;
+        Ok(body)
+    }
+
+    fn drain(&mut self, into: &mut Vec<Stmt>) {
+        let found = std::mem::take(&mut self.stream.directives);
+        into.extend(found.iter().map(directive_stmt));
+    }
+
+    fn statement(&mut self, into: &mut Vec<Stmt>) -> Parsed<()> {
+        let kind = self.kind();
+        self.drain(into);
+        let Some(kind) = kind else { return self.syntax_error() };
+        let start = self.here();
+        let stmt = match kind {
+            Kind::Word(Word::If) => self.if_statement()?,
+            Kind::Word(Word::Foreach) => self.foreach()?,
+            Kind::Word(Word::Set | Word::Reset) => {
+                self.bump()?;
+                let var = self.variable()?;
+                self.expect_punct(b'=')?;
+                let value = self.expr(0)?;
+                self.expect_punct(b';')?;
+                StmtKind::Set { var, value }
+            }
+            Kind::Word(Word::Unset) => {
+                self.bump()?;
+                let var = self.variable()?;
+                self.expect_punct(b';')?;
+                StmtKind::Unset(var)
+            }
+            Kind::Word(Word::ReloadLookupTable) => {
+                self.bump()?;
+                self.arguments()?;
+                StmtKind::ReloadLookupTable
+            }
+            Kind::PriFilter => {
+                let filter = Text::from(self.bump()?.text.0.trim_ascii());
+                StmtKind::Pri { filter, body: self.block()? }
+            }
+            Kind::PropFilter => {
+                let filter = Text::from(self.bump()?.text.0.trim_ascii());
+                StmtKind::Prop { filter, body: self.block()? }
+            }
+            Kind::Begin(ObjectKind::Include) => return self.include(),
+            Kind::Begin(ObjectKind::Action) | Kind::LegacyAction | Kind::Word(_) => return self.actions(into),
+            _ => return self.syntax_error(),
+        };
+        into.push(Stmt { at: start, kind: stmt });
+        Ok(())
+    }
+
+    /// `action & action & …`
+    fn actions(&mut self, into: &mut Vec<Stmt>) -> Parsed<()> {
+        loop {
+            let start = self.here();
+            let Some(kind) = self.kind() else { return self.syntax_error() };
+            let (kind, at) = match kind {
+                Kind::Begin(ObjectKind::Action) => {
+                    let object = self.object(ObjectKind::Action)?;
+                    let at = object.at.clone();
+                    (StmtKind::Action(object), at)
+                }
+                Kind::LegacyAction => (StmtKind::LegacyAction(self.bump()?.text), start),
+                Kind::Word(Word::Stop) => self.bump().map(|t| (StmtKind::Stop, t.at))?,
+                Kind::Word(Word::Continue) => self.bump().map(|t| (StmtKind::Continue, t.at))?,
+                Kind::Word(Word::Call) => {
+                    self.bump()?;
+                    match self.kind() {
+                        Some(Kind::Name) => (StmtKind::Call(self.bump()?.text), start),
+                        _ => return self.syntax_error(),
+                    }
+                }
+                Kind::Word(Word::CallIndirect) => {
+                    self.bump()?;
+                    let name = self.expr(0)?;
+                    self.expect_punct(b';')?;
+                    (StmtKind::CallIndirect(name), start)
+                }
+                _ => return self.syntax_error(),
+            };
+            into.push(Stmt { at, kind });
+            if !self.punct(b'&') {
+                return Ok(());
+            }
+            self.drain(into);
+            self.bump()?;
+        }
+    }
+
+    fn if_statement(&mut self) -> Parsed<StmtKind> {
+        let mut branches = Vec::new();
+        loop {
+            let at = self.bump()?.at;
+            let cond = self.expr(0)?;
+            self.expect_word(Word::Then)?;
+            branches.push(Branch { cond, body: self.block()?, at });
+            if self.kind() != Some(Kind::Word(Word::Else)) {
+                return Ok(StmtKind::If { branches, otherwise: Vec::new() });
+            }
+            self.bump()?;
+            if self.kind() != Some(Kind::Word(Word::If)) {
+                return Ok(StmtKind::If { branches, otherwise: self.block()? });
+            }
+        }
+    }
+
+    fn foreach(&mut self) -> Parsed<StmtKind> {
+        self.bump()?;
+        self.expect_punct(b'(')?;
+        let var = self.variable()?;
+        self.expect_word(Word::In)?;
+        let list = self.expr(0)?;
+        self.expect_punct(b')')?;
+        self.expect_word(Word::Do)?;
+        Ok(StmtKind::Foreach { var, list, body: self.block()? })
+    }
+
+    fn include(&mut self) -> Parsed<()> {
+        let object = self.object(ObjectKind::Include)?;
+        if object.params.is_empty() {
+            let text = "include() needs 'file' or 'text'; it has no effect";
+            self.stream.problems.push(Problem::error(Topic::Include, &object.at, text));
+        } else if !object.disabled() {
+            self.stream.include_object(&object);
+        }
+        Ok(())
+    }
+
+    // ---- expressions ----
+
+    /// An expression whose operators rank at `rank` or above.
+    fn expr(&mut self, rank: u8) -> Parsed<Expr> {
+        let mut left = self.deeper(Self::operand)?;
+        while let Some((op, op_rank)) = self.operator().filter(|(_, r)| *r >= rank) {
+            self.bump()?;
+            let right = self.deeper(|p| p.expr(op_rank + 1))?;
+            left = match left {
+                Expr::Chain { first, mut rest } if rest.first().is_some_and(|(o, _)| op_ranks(*o) == op_rank) => {
+                    rest.push((op, right));
+                    Expr::Chain { first, rest }
+                }
+                left => Expr::Chain { first: Box::new(left), rest: vec![(op, right)] },
+            };
+        }
+        Ok(left)
+    }
+
+    fn operator(&mut self) -> Option<(Op, u8)> {
+        let tok = self.stream.peek()?;
+        let op = match (tok.kind, tok.text.as_bytes()) {
+            (Kind::Word(word), _) => match word {
+                Word::And => Op::And,
+                Word::Or => Op::Or,
+                Word::Contains => Op::Contains,
+                Word::ContainsI => Op::ContainsI,
+                Word::StartsWith => Op::StartsWith,
+                Word::StartsWithI => Op::StartsWithI,
+                Word::EndsWith => Op::EndsWith,
+                _ => return None,
+            },
+            (Kind::Punct, text) => match text {
+                b"==" => Op::Eq,
+                b"!=" | b"<>" => Op::Ne,
+                b"<=" => Op::Le,
+                b">=" => Op::Ge,
+                b"<" => Op::Lt,
+                b">" => Op::Gt,
+                b"&" => Op::Concat,
+                b"+" => Op::Add,
+                b"-" => Op::Sub,
+                b"*" => Op::Mul,
+                b"/" => Op::Div,
+                b"%" => Op::Mod,
+                _ => return None,
+            },
+            _ => return None,
+        };
+        Some((op, op_ranks(op)))
+    }
+
+    fn operand(&mut self) -> Parsed<Expr> {
+        let Some(kind) = self.kind() else { return self.syntax_error() };
+        match kind {
+            Kind::Str => Ok(Expr::Text(unquote(&self.bump()?.text))),
+            Kind::Backtick => {
+                let tok = self.bump()?;
+                Ok(self.stream.backticks(&tok).map_or_else(Expr::Unknown, Expr::Text))
+            }
+            Kind::Number => Ok(Expr::Number(number(self.bump()?.text.as_bytes()))),
+            Kind::Var => Ok(Expr::Var(self.variable()?)),
+            Kind::Func => {
+                let name = self.bump()?.text;
+                Ok(Expr::Call { name, args: self.arguments()? })
+            }
+            Kind::Word(Word::Exists) => {
+                self.bump()?;
+                self.expect_punct(b'(')?;
+                let var = self.variable()?;
+                self.expect_punct(b')')?;
+                Ok(Expr::Exists(var))
+            }
+            // Both bind tighter than any other operator: `not $msg contains "x"` is `(not $msg) contains "x"`.
+            Kind::Word(Word::Not) => {
+                self.bump()?;
+                Ok(Expr::Not(Box::new(self.deeper(Self::operand)?)))
+            }
+            Kind::Punct if self.punct(b'-') => {
+                self.bump()?;
+                Ok(Expr::Negate(Box::new(self.deeper(Self::operand)?)))
+            }
+            Kind::Punct if self.punct(b'(') => {
+                self.bump()?;
+                let inner = self.expr(0)?;
+                self.expect_punct(b')')?;
+                Ok(inner)
+            }
+            Kind::Punct if self.punct(b'[') => Ok(Expr::List(self.list()?)),
+            _ => self.syntax_error(),
+        }
+    }
+
+    fn arguments(&mut self) -> Parsed<Vec<Expr>> {
+        self.expect_punct(b'(')?;
+        let mut args = Vec::new();
+        if self.punct(b')') {
+            self.bump()?;
+            return Ok(args);
+        }
+        loop {
+            args.push(self.expr(0)?);
+            if self.punct(b',') {
+                self.bump()?;
+            } else {
+                self.expect_punct(b')')?;
+                return Ok(args);
+            }
+        }
+    }
+
+    /// A variable's name without the dollar sign.
+    fn variable(&mut self) -> Parsed<Text> {
+        match self.kind() {
+            Some(Kind::Var) => {
+                let tok = self.bump()?;
+                Ok(Text::from(tok.text.as_bytes().strip_prefix(b"$").unwrap_or(tok.text.as_bytes())))
+            }
+            _ => self.syntax_error(),
+        }
+    }
+
+    // ---- tokens ----
+
+    fn kind(&mut self) -> Option<Kind> {
+        self.stream.peek().map(|t| t.kind)
+    }
+
+    fn here(&mut self) -> Location {
+        match self.stream.peek() {
+            Some(tok) => tok.at.clone(),
+            None => self.stream.end(),
+        }
+    }
+
+    fn punct(&mut self, byte: u8) -> bool {
+        self.stream.peek().is_some_and(|t| t.kind == Kind::Punct && t.text.as_bytes() == [byte])
+    }
+
+    fn bump(&mut self) -> Parsed<Tok> {
+        match self.stream.take() {
+            Some(tok) => Ok(tok),
+            None => self.syntax_error(),
+        }
+    }
+
+    fn expect_punct(&mut self, byte: u8) -> Parsed<()> {
+        if self.punct(byte) { self.bump().map(drop) } else { self.syntax_error() }
+    }
+
+    fn expect_word(&mut self, word: Word) -> Parsed<()> {
+        if self.kind() == Some(Kind::Word(word)) { self.bump().map(drop) } else { self.syntax_error() }
+    }
+
+    fn syntax_error<T>(&mut self) -> Parsed<T> {
+        let token = self.stream.peek().cloned();
+        self.stream.stop_at_syntax_error(token);
+        Err(Halt)
+    }
+
+    fn deeper<T>(&mut self, f: impl FnOnce(&mut Self) -> Parsed<T>) -> Parsed<T> {
+        if self.depth >= DEPTH {
+            let at = self.here();
+            self.stream.stop(at, format!("more than {DEPTH} levels of nesting"), false);
+            return Err(Halt);
+        }
+        self.depth += 1;
+        let result = f(self);
+        self.depth -= 1;
+        result
+    }
+}
+
+/// Rank of an operator; the higher, the tighter.
+fn op_ranks(op: Op) -> u8 {
+    match op {
+        Op::And | Op::Or => 0,
+        Op::Concat | Op::Add | Op::Sub => 2,
+        Op::Mul | Op::Div | Op::Mod => 3,
+        _ => 1,
+    }
+}
+
+fn directive_stmt(tok: &Tok) -> Stmt {
+    Stmt { at: tok.at.clone(), kind: StmtKind::Directive(directive(tok)) }
+}
+
+/// Splits `$Name rest`.
+fn directive(tok: &Tok) -> Directive {
+    let line = tok.text.as_bytes().strip_prefix(b"$").unwrap_or(tok.text.as_bytes());
+    let end = line.iter().position(u8::is_ascii_whitespace).unwrap_or(line.len());
+    Directive { name: Text::from(&line[..end]), rest: Text::from(line[end..].trim_ascii()), at: tok.at.clone() }
+}
+
+/// The text between quotes, escapes resolved as the daemon resolves them.
+pub(super) fn unquote(quoted: &Text) -> Text {
+    let inner = quoted.as_bytes();
+    let inner = inner.get(1..inner.len().saturating_sub(1)).unwrap_or_default();
+    Text(unescape(inner))
+}
+
+/// Backslash sequences. A digit that does not start a full octal number gives what the daemon's arithmetic gives.
+pub(super) fn unescape(text: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(text.len());
+    let mut i = 0;
+    while let Some(&b) = text.get(i) {
+        i += 1;
+        if b != b'\\' {
+            out.push(b);
+            continue;
+        }
+        let Some(&e) = text.get(i) else {
+            out.push(b'\\');
+            break;
+        };
+        i += 1;
+        out.push(match e {
+            b'a' => 7,
+            b'b' => 8,
+            b'f' => 12,
+            b'n' => b'\n',
+            b'r' => b'\r',
+            b't' => b'\t',
+            b'\'' | b'"' | b'?' | b'$' | b'\\' => e,
+            b'x' | b'X' | b'0'..=b'7' => {
+                let (radix, digits) =
+                    if e.is_ascii_digit() { (8, text.get(i - 1..i + 2)) } else { (16, text.get(i..i + 2)) };
+                match digits.and_then(|d| u32::from_str_radix(std::str::from_utf8(d).ok()?, radix).ok()) {
+                    Some(value) => {
+                        i += 2;
+                        value as u8
+                    }
+                    None => b'?',
+                }
+            }
+            _ => b'?',
+        });
+    }
+    out
+}
+
+/// As `strtoll` with base 0: octal and hexadecimal by prefix, clamped.
+fn number(text: &[u8]) -> i64 {
+    let (digits, radix) = match text {
+        [b'0', b'x' | b'X', rest @ ..] => (rest, 16),
+        [b'0', rest @ ..] if !rest.is_empty() => (rest, 8),
+        _ => (text, 10),
+    };
+    let digits = std::str::from_utf8(digits).unwrap_or("0");
+    i64::from_str_radix(digits, radix).unwrap_or(i64::MAX)
+}
+
+impl IncludeKind {
+    /// Does a failure end the whole reading?
+    pub fn ends_reading(self) -> bool {
+        self == IncludeKind::Legacy
+    }
+}

@@ -1,0 +1,92 @@
+//! What is wrong with a configuration, as data: the daemon goes on after an error, so do we.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::syslog::Location;
+
+/// How bad it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Severity {
+    /// Works as meant; worth knowing.
+    Note,
+    /// Works, but not as somebody meant it, or not for long.
+    Warning,
+    /// Something the configuration asks for does not happen.
+    Error,
+}
+
+/// What a problem is about, for callers that act on some kinds only.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Topic {
+    /// A byte the daemon cannot read here; it skips it.
+    Character,
+    /// The daemon stops reading its whole configuration here.
+    Syntax,
+    /// A file or folder to include is missing, unreadable, included in a circle.
+    Include,
+    /// An include pattern matches nothing.
+    IncludeEmpty,
+    /// A drop-in folder beside the main file is not included.
+    DropInFolder,
+    /// A construct the daemon no longer has (BSD blocks).
+    Unsupported,
+    /// A parameter or directive that is set twice, unknown or malformed.
+    Setting,
+    /// A module loaded twice.
+    ModuleTwice,
+    /// A module used but not loaded.
+    ModuleMissing,
+    /// A module loaded for listening, without a listener.
+    ModuleIdle,
+    /// A ruleset named but not defined.
+    RulesetMissing,
+    /// A template named but not defined (yet).
+    TemplateMissing,
+    /// A name given twice.
+    NameTwice,
+    /// Two queues with one file name.
+    QueueFileTwice,
+    /// Two listeners on one port and address.
+    ListenerTwice,
+    /// Statements no event reaches.
+    Unreachable,
+    /// Old forms that still work.
+    Obsolete,
+    /// A filter or an action that is not understood; the daemon leaves it out.
+    Statement,
+}
+
+/// One finding.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Problem {
+    pub severity: Severity,
+    pub topic: Topic,
+    pub at: Option<Location>,
+    /// One sentence.
+    pub text: String,
+}
+
+impl Problem {
+    pub fn error(topic: Topic, at: &Location, text: impl Into<String>) -> Self {
+        Problem { severity: Severity::Error, topic, at: Some(at.clone()), text: text.into() }
+    }
+    pub fn warning(topic: Topic, at: &Location, text: impl Into<String>) -> Self {
+        Problem { severity: Severity::Warning, ..Problem::error(topic, at, text) }
+    }
+    pub fn note(topic: Topic, at: &Location, text: impl Into<String>) -> Self {
+        Problem { severity: Severity::Note, ..Problem::error(topic, at, text) }
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.at {
+            Some(at) => write!(f, "{at}: {}", self.text),
+            None => f.write_str(&self.text),
+        }
+    }
+}

@@ -1,0 +1,167 @@
+//! Where configuration files come from: the machine's own files, or a map in memory (tests, candidate trees, support
+//! bundles). The languages ask for no more than this.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::glob;
+use crate::host::{FileKind, Root};
+
+/// What is found at a path after following links.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PathKind {
+    /// Nothing, or a link that leads nowhere.
+    Missing,
+    File,
+    Dir,
+    /// Device, socket, pipe.
+    Other,
+}
+
+/// Why a file could not be read.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SourceError {
+    #[error("no such file")]
+    NotFound,
+    #[error("permission denied")]
+    Denied,
+    #[error("{0}")]
+    Other(String),
+}
+
+impl From<io::Error> for SourceError {
+    fn from(e: io::Error) -> Self {
+        match e.kind() {
+            io::ErrorKind::NotFound => SourceError::NotFound,
+            io::ErrorKind::PermissionDenied => SourceError::Denied,
+            _ => SourceError::Other(e.to_string()),
+        }
+    }
+}
+
+/// Files by absolute path.
+pub trait ConfigSource {
+    /// Whole content; follows links.
+    fn read(&self, path: &Path) -> Result<Vec<u8>, SourceError>;
+    /// What is there after following links.
+    fn kind(&self, path: &Path) -> PathKind;
+    /// Paths that match a shell pattern (`*`, `?`, `[…]`), in byte order: files, folders and dangling links. A pattern
+    /// without wildcards matches what exists under that very name.
+    fn glob(&self, pattern: &Path) -> Vec<PathBuf>;
+}
+
+impl ConfigSource for Root {
+    fn read(&self, path: &Path) -> Result<Vec<u8>, SourceError> {
+        Ok(Root::read(self, path)?)
+    }
+
+    fn kind(&self, path: &Path) -> PathKind {
+        match self.resolve(path).and_then(|p| self.stat(&p)) {
+            Ok(Some(m)) => match m.kind {
+                FileKind::File => PathKind::File,
+                FileKind::Dir => PathKind::Dir,
+                // A link that is still there after resolving is one of a loop.
+                FileKind::Link => PathKind::Missing,
+                FileKind::Other => PathKind::Other,
+            },
+            _ => PathKind::Missing,
+        }
+    }
+
+    fn glob(&self, pattern: &Path) -> Vec<PathBuf> {
+        let exists = |p: &Path| matches!(self.stat(p), Ok(Some(_)));
+        let list = |p: &Path| self.list(p).unwrap_or_default();
+        glob::expand(pattern, &exists, &list)
+    }
+}
+
+/// Files held in memory. Folders are the parents of the files.
+#[derive(Debug, Clone, Default)]
+pub struct MapSource {
+    files: BTreeMap<PathBuf, Vec<u8>>,
+    dangling: BTreeSet<PathBuf>,
+}
+
+impl MapSource {
+    pub fn new() -> Self {
+        MapSource::default()
+    }
+    /// Adds or replaces a file.
+    pub fn with(mut self, path: impl Into<PathBuf>, content: impl Into<Vec<u8>>) -> Self {
+        self.insert(path, content);
+        self
+    }
+    pub fn insert(&mut self, path: impl Into<PathBuf>, content: impl Into<Vec<u8>>) {
+        self.files.insert(path.into(), content.into());
+    }
+    pub fn remove(&mut self, path: &Path) {
+        self.files.remove(path);
+    }
+    /// Adds a link that leads nowhere.
+    pub fn with_dangling(mut self, path: impl Into<PathBuf>) -> Self {
+        self.dangling.insert(path.into());
+        self
+    }
+    fn names(&self, dir: &Path) -> Vec<std::ffi::OsString> {
+        let below = self.files.keys().chain(&self.dangling).filter_map(|p| p.strip_prefix(dir).ok());
+        let mut names: Vec<_> = below.filter_map(|p| p.iter().next()).map(|n| n.to_owned()).collect();
+        names.sort();
+        names.dedup();
+        names
+    }
+}
+
+impl ConfigSource for MapSource {
+    fn read(&self, path: &Path) -> Result<Vec<u8>, SourceError> {
+        self.files.get(path).cloned().ok_or(SourceError::NotFound)
+    }
+
+    fn kind(&self, path: &Path) -> PathKind {
+        match () {
+            _ if self.files.contains_key(path) => PathKind::File,
+            _ if self.dangling.contains(path) => PathKind::Missing,
+            _ if !self.names(path).is_empty() => PathKind::Dir,
+            _ => PathKind::Missing,
+        }
+    }
+
+    fn glob(&self, pattern: &Path) -> Vec<PathBuf> {
+        let exists = |p: &Path| self.dangling.contains(p) || self.kind(p) != PathKind::Missing;
+        glob::expand(pattern, &exists, &|p| self.names(p))
+    }
+}
+
+/// A source with some files replaced, added (`Some`) or taken away (`None`): the candidate configuration of a plan.
+pub struct Overlay<'a> {
+    pub base: &'a dyn ConfigSource,
+    pub changes: BTreeMap<PathBuf, Option<Vec<u8>>>,
+}
+
+impl ConfigSource for Overlay<'_> {
+    fn read(&self, path: &Path) -> Result<Vec<u8>, SourceError> {
+        match self.changes.get(path) {
+            Some(Some(content)) => Ok(content.clone()),
+            Some(None) => Err(SourceError::NotFound),
+            None => self.base.read(path),
+        }
+    }
+
+    fn kind(&self, path: &Path) -> PathKind {
+        match self.changes.get(path) {
+            Some(Some(_)) => PathKind::File,
+            Some(None) => PathKind::Missing,
+            None => self.base.kind(path),
+        }
+    }
+
+    fn glob(&self, pattern: &Path) -> Vec<PathBuf> {
+        let mut found = self.base.glob(pattern);
+        found.retain(|p| !matches!(self.changes.get(p), Some(None)));
+        let added = self.changes.iter().filter(|(_, c)| c.is_some()).map(|(p, _)| p);
+        found.extend(added.filter(|p| glob::matches(pattern, p)).cloned());
+        found.sort();
+        found.dedup();
+        found
+    }
+}
