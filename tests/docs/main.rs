@@ -38,7 +38,9 @@ fn split_fences(text: &str) -> (String, String) {
 /// The anchor that a heading gets on the usual hosts of such pages.
 fn anchor(heading: &str) -> String {
     let text = heading.trim_start_matches('#').trim().to_lowercase();
-    text.chars().filter_map(|c| if c == ' ' { Some('-') } else { (c.is_alphanumeric() || "-_".contains(c)).then_some(c) }).collect()
+    text.chars()
+        .filter_map(|c| if c == ' ' { Some('-') } else { (c.is_alphanumeric() || "-_".contains(c)).then_some(c) })
+        .collect()
 }
 
 #[test]
@@ -72,7 +74,8 @@ fn commands_on_pages_exist() {
         let (prose, code) = split_fences(&text);
         let inline = prose.split('`').skip(1).step_by(2).map(str::to_owned);
         for line in code.lines().map(str::to_owned).chain(inline) {
-            let words: Vec<&str> = line.split_whitespace().skip_while(|w| *w == "sudo").collect();
+            let typed = line.split(" #").next().unwrap_or_default().replace('\'', "");
+            let words: Vec<&str> = typed.split_whitespace().skip_while(|w| *w == "sudo").collect();
             let placeholder = words.iter().any(|w| w.len() > 1 && w.chars().all(|c| c.is_ascii_uppercase()));
             if words.first() != Some(&"cefctl") || words.len() < 2 || placeholder {
                 continue;
