@@ -1,1 +1,3 @@
 //! Syslog, CEF and ASA messages: build, parse, send, capture.
+
+pub mod base64;
