@@ -8,6 +8,7 @@ pub mod facts;
 pub mod fake;
 pub mod fault;
 pub mod interrupt;
+pub mod names;
 pub mod net;
 pub mod proc_diag;
 pub mod proc_mount;
