@@ -6,6 +6,7 @@ pub mod clock;
 #[cfg(any(test, feature = "failpoints"))]
 pub mod fake;
 pub mod fault;
+pub mod inbox;
 pub mod interrupt;
 pub mod net;
 pub mod root;

@@ -3,6 +3,7 @@
 pub mod base64;
 pub mod build;
 pub mod cef;
+pub mod receive;
 pub mod send;
 pub mod syslog;
 
