@@ -128,7 +128,7 @@ impl Listener {
         stop: &Interrupt,
         limits: &Limits,
         out: Option<&mut dyn Write>,
-        on: &mut dyn FnMut(&Frame<'_>) -> ControlFlow<()>,
+        on: impl FnMut(&Frame<'_>) -> ControlFlow<()>,
     ) -> io::Result<Totals> {
         let flow = ControlFlow::Continue(());
         let mut desk = Desk { limits, out, on, totals: Totals::default(), flow, written: Ok(()) };
@@ -157,16 +157,16 @@ impl Listener {
 }
 
 /// Where the lines of all connections end up.
-struct Desk<'a> {
+struct Desk<'a, 'w, F> {
     limits: &'a Limits,
-    out: Option<&'a mut dyn Write>,
-    on: &'a mut dyn FnMut(&Frame<'_>) -> ControlFlow<()>,
+    out: Option<&'a mut (dyn Write + 'w)>,
+    on: F,
     totals: Totals,
     flow: ControlFlow<()>,
     written: io::Result<()>,
 }
 
-impl Desk<'_> {
+impl<F: FnMut(&Frame<'_>) -> ControlFlow<()>> Desk<'_, '_, F> {
     fn is_open(&self) -> bool {
         self.flow.is_continue() && self.written.is_ok()
     }

@@ -17,7 +17,7 @@ fn bound() -> (Listener, SocketAddr) {
 
 fn run(listener: Listener, limits: &Limits, out: Option<&mut dyn Write>) -> (Totals, Vec<Vec<u8>>) {
     let mut seen = Vec::new();
-    let on = &mut |frame: &Frame<'_>| {
+    let on = |frame: &Frame<'_>| {
         seen.push(frame.bytes.to_vec());
         ControlFlow::Continue(())
     };
@@ -83,14 +83,13 @@ fn stops_at_the_count_the_flag_and_a_break() {
     let (listener, _) = bound();
     let stop = Interrupt::default();
     stop.set();
-    let totals =
-        listener.run(&SystemClock::default(), &stop, &Limits::default(), None, &mut |_| ControlFlow::Continue(()));
+    let totals = listener.run(&SystemClock::default(), &stop, &Limits::default(), None, |_| ControlFlow::Continue(()));
     assert_eq!(totals.unwrap(), Totals::default());
 
     let (listener, address) = bound();
     TcpStream::connect(address).unwrap().write_all(format!("{EVENT}\n").repeat(10).as_bytes()).unwrap();
     let totals = listener
-        .run(&SystemClock::default(), &Interrupt::default(), &limits(9), None, &mut |_| ControlFlow::Break(()))
+        .run(&SystemClock::default(), &Interrupt::default(), &limits(9), None, |_| ControlFlow::Break(()))
         .unwrap();
     assert_eq!(totals.lines, 1);
 }
