@@ -115,7 +115,7 @@ fn a_failing_output_ends_the_run() {
     }
     let (listener, address) = bound();
     TcpStream::connect(address).unwrap().write_all(format!("{EVENT}\n").as_bytes()).unwrap();
-    let result = listener.run(&SystemClock::default(), &Interrupt::default(), &limits(5), Some(&mut Full), &mut |_| {
+    let result = listener.run(&SystemClock::default(), &Interrupt::default(), &limits(5), Some(&mut Full), |_| {
         ControlFlow::Continue(())
     });
     assert_eq!(result.unwrap_err().kind(), io::ErrorKind::StorageFull);
