@@ -7,6 +7,7 @@ pub mod facts;
 #[cfg(any(test, feature = "failpoints"))]
 pub mod fake;
 pub mod fault;
+pub mod inbox;
 pub mod input;
 pub mod interrupt;
 pub mod names;

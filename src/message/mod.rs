@@ -3,6 +3,8 @@
 pub mod base64;
 pub mod build;
 pub mod cef;
+pub mod receive;
+pub mod send;
 pub mod syslog;
 
 pub use syslog::{Kind, is_security_event};
