@@ -35,6 +35,12 @@ impl<'a> Agent<'a> {
         self.host.sh(&format!("systemctl stop stand-in-{}", self.port));
     }
 
+    /// As if it had crashed.
+    pub fn kill(&self) {
+        self.host
+            .sh(&format!("systemctl kill --signal=KILL stand-in-{0}; systemctl reset-failed stand-in-{0}", self.port));
+    }
+
     pub fn resume(&self) -> Result<()> {
         // A transient unit: nothing of it shows in /etc.
         let (port, file) = (self.port, self.file());

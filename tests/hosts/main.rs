@@ -8,6 +8,7 @@
 mod agent;
 mod broken;
 mod coexist;
+mod corpus;
 mod faults;
 mod host;
 mod hostile;
@@ -17,8 +18,11 @@ mod outage;
 mod program;
 mod refusals;
 mod send;
+#[path = "../support/corpus.rs"]
+mod support;
 mod tree;
 
+use std::panic::AssertUnwindSafe;
 use std::process::ExitCode;
 use std::sync::{Arc, RwLock};
 
@@ -75,6 +79,7 @@ fn main() -> ExitCode {
         eprintln!("booted-host tests: {e:#}");
         return ExitCode::from(2);
     }
+    keep_panics_for_the_report();
     libtest_mimic::run(&args, trials(kinds)).exit_code()
 }
 
@@ -109,6 +114,7 @@ fn trials(kinds: Vec<Kind>) -> Vec<Trial> {
             ("program", program::cases()),
             ("refusals", refusals::cases()),
             ("coexist", coexist::cases()),
+            ("corpus", corpus::cases()),
             ("outage", outage::cases()),
             ("broken", broken::cases()),
             ("interrupt", interrupt::cases()),
@@ -137,5 +143,28 @@ fn run(case: &Case, kind: &Kind) -> Result<(), Failed> {
     } else {
         (None, Some(MACHINE.read().unwrap_or_else(|e| e.into_inner())))
     };
-    (case.run)(kind).map_err(|e| Failed::from(format!("{e:#}")))
+    match std::panic::catch_unwind(AssertUnwindSafe(|| (case.run)(kind))) {
+        Ok(result) => result.map_err(|e| Failed::from(format!("{e:#}"))),
+        Err(panic) => Err(Failed::from(describe(panic.as_ref()))),
+    }
+}
+
+/// A failed assertion as the failure's text; where it was comes from the hook, since the runner prints only this.
+fn describe(panic: &(dyn std::any::Any + Send)) -> String {
+    let text =
+        panic.downcast_ref::<String>().cloned().or_else(|| panic.downcast_ref::<&str>().map(|s| (*s).to_owned()));
+    let place = PLACE.with(std::cell::RefCell::take);
+    format!("{place}{}", text.unwrap_or_else(|| "a panic without words".into()))
+}
+
+thread_local! {
+    static PLACE: std::cell::RefCell<String> = const { std::cell::RefCell::new(String::new()) };
+}
+
+/// Keeps backtraces of failed assertions out of the list of results.
+fn keep_panics_for_the_report() {
+    std::panic::set_hook(Box::new(|info| {
+        let place = info.location().map(|l| format!("{}:{}: ", l.file(), l.line())).unwrap_or_default();
+        PLACE.with(|p| *p.borrow_mut() = place);
+    }));
 }
