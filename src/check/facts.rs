@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::host::proc_mount::Mount;
 use crate::host::proc_net::{Socket, SocketState, Transport};
 use crate::host::proc_process::{DeletedFile, Process};
-use crate::host::{FileKind, FsSpace, Output};
+use crate::host::{Exit, FileKind, FsSpace};
 use crate::platform::access::Step;
 use crate::platform::os_release::OsRelease;
 use crate::platform::service::UnitState;
@@ -128,12 +128,19 @@ pub struct RsyslogFacts {
     /// What lies in the drop-in folder.
     pub drop_in_folder: Fact<Vec<DropIn>>,
     /// `rsyslogd -N1` on the whole configuration.
-    pub validation: Fact<Output>,
+    pub validation: Fact<Validation>,
     /// The daemon's own lines since it was started, oldest first.
     pub own_lines: Fact<Vec<OwnLine>>,
     pub work_dir: Option<WorkDir>,
     /// Mounts as the daemon sees them.
     pub mounts: Fact<Vec<Mount>>,
+}
+
+/// What `rsyslogd -N1` said.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Validation {
+    pub exit: Exit,
+    pub stderr: Bytes,
 }
 
 /// An entry of the drop-in folder.

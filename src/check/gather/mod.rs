@@ -173,18 +173,19 @@ fn file_option(argv: &[String]) -> Option<String> {
 }
 
 /// Has the daemon check its whole configuration. Only root may read all of it.
-fn validate(host: &Host, program: Option<&str>, main_file: &str) -> Fact<Output> {
+fn validate(host: &Host, program: Option<&str>, main_file: &str) -> Fact<Validation> {
     let program = program.ok_or("rsyslog is not installed")?;
     if facts::euid() != 0 {
         return Err("only root can have rsyslogd check its configuration".into());
     }
     let cmd = Cmd::new([program, "-N1", "-f", main_file]).limit(Duration::from_secs(5));
-    host.runner.run(&cmd).map_err(|e: RunError| e.to_string())
+    let out = host.runner.run(&cmd).map_err(|e: RunError| e.to_string())?;
+    Ok(Validation { exit: out.exit, stderr: Bytes(out.stderr) })
 }
 
 /// `rsyslogd: version 8.2302.0, config validation run …`
-fn version(validation: &Fact<Output>) -> Option<String> {
-    let text = String::from_utf8_lossy(&validation.as_ref().ok()?.stderr).into_owned();
+fn version(validation: &Fact<Validation>) -> Option<String> {
+    let text = String::from_utf8_lossy(&validation.as_ref().ok()?.stderr.0).into_owned();
     let (_, rest) = text.split_once("rsyslogd: version ")?;
     rest.split([',', ' ', '\n']).next().filter(|v| !v.is_empty()).map(str::to_owned)
 }
@@ -252,7 +253,7 @@ mod tests {
 
     #[test]
     fn the_version_is_what_the_validator_says() {
-        let out = |text: &str| Ok(Output { exit: crate::host::Exit::Code(0), stdout: Vec::new(), stderr: text.into() });
+        let out = |text: &str| Ok(Validation { exit: crate::host::Exit::Code(0), stderr: Bytes(text.into()) });
         let v = version(&out("rsyslogd: version 8.2302.0, config validation run (level 1), master config /etc/x\n"));
         assert_eq!(v.as_deref(), Some("8.2302.0"));
         assert_eq!(version(&Err("no".into())), None);
