@@ -10,6 +10,8 @@ pub trait Net: Send + Sync {
     fn send_udp(&self, to: SocketAddr, payload: &[u8]) -> io::Result<()>;
     /// Connects, writes everything, closes in an orderly way.
     fn send_tcp(&self, to: SocketAddr, payload: &[u8], limit: Duration) -> io::Result<()>;
+    /// A datagram socket of the target's family, connected to it: refusals come back as errors.
+    fn udp(&self, to: SocketAddr) -> io::Result<UdpSocket>;
     fn connect(&self, to: SocketAddr, limit: Duration) -> io::Result<TcpStream>;
     fn listen(&self, on: SocketAddr) -> io::Result<TcpListener>;
 }
@@ -19,8 +21,12 @@ pub struct SystemNet;
 
 impl Net for SystemNet {
     fn send_udp(&self, to: SocketAddr, payload: &[u8]) -> io::Result<()> {
-        let any: SocketAddr = if to.is_ipv4() { ([0, 0, 0, 0], 0).into() } else { ([0u16; 8], 0).into() };
-        UdpSocket::bind(any)?.send_to(payload, to).map(drop)
+        UdpSocket::bind(any_of_family(to))?.send_to(payload, to).map(drop)
+    }
+    fn udp(&self, to: SocketAddr) -> io::Result<UdpSocket> {
+        let socket = UdpSocket::bind(any_of_family(to))?;
+        socket.connect(to)?;
+        Ok(socket)
     }
     fn send_tcp(&self, to: SocketAddr, payload: &[u8], limit: Duration) -> io::Result<()> {
         let mut stream = self.connect(to, limit)?;
@@ -34,4 +40,8 @@ impl Net for SystemNet {
     fn listen(&self, on: SocketAddr) -> io::Result<TcpListener> {
         TcpListener::bind(on)
     }
+}
+
+fn any_of_family(to: SocketAddr) -> SocketAddr {
+    if to.is_ipv4() { ([0, 0, 0, 0], 0).into() } else { ([0u16; 8], 0).into() }
 }
