@@ -6,7 +6,7 @@ use super::case::Case;
 use super::listen::owners;
 use super::outcome::{Judged, Outcome};
 use super::ports;
-use super::target::Agent;
+use crate::agent::AgentKind;
 use crate::host::proc_net::{Socket, Transport};
 use crate::host::proc_process::Process;
 
@@ -32,7 +32,7 @@ pub fn listening(case: &Case<'_>) -> Judged {
             .advise("let it go on")
             .command(format!("sudo kill -CONT {}", halted.pid)));
     }
-    if case.target.agent != Agent::None {
+    if case.target.agent != AgentKind::None {
         if holders.is_empty() && !net.owners_complete {
             return Err(format!("port {port} is open, but whose it is can only be seen as root").into());
         }
@@ -52,46 +52,47 @@ fn nobody(case: &Case<'_>, elsewhere: &[&Socket]) -> Outcome {
         .seen("agent's port", format!("{}, by {}", t.agent_port, t.agent_port_from))
         .seen_all(elsewhere.iter().map(|s| (s.display(), owners(case, s))));
     match t.agent {
-        Agent::None => out
+        AgentKind::None => out
             .advise("install and start the agent; for a test, `cefctl listen` takes its place")
-            .command(format!("cefctl listen --agent-port {}", t.agent_port)),
-        Agent::Oms | Agent::Ama => out.advise("start the agent").command(restart(case)),
+            .command(format!("cefctl listen --port {}", t.agent_port)),
+        AgentKind::Oms | AgentKind::Ama => out.advise("start the agent").command(restart(case)),
     }
 }
 
 fn restart(case: &Case<'_>) -> String {
     match case.target.agent {
-        Agent::Oms => {
+        AgentKind::Oms => {
             let workspaces = case.facts.agents.oms.as_ref().map(|o| o.workspaces.as_slice()).unwrap_or_default();
             let workspace = workspaces.first().map(String::as_str).unwrap_or_default();
             format!("sudo /opt/microsoft/omsagent/bin/service_control restart {workspace}").trim_end().to_owned()
         }
-        Agent::Ama => "sudo systemctl restart azuremonitoragent".into(),
-        Agent::None => format!("cefctl listen --agent-port {}", case.target.agent_port),
+        AgentKind::Ama => "sudo systemctl restart azuremonitoragent".into(),
+        AgentKind::None => format!("cefctl listen --port {}", case.target.agent_port),
     }
 }
 
 /// The omsagent is a ruby of its own (facts 1.8), AMA's intake is mdsd.
-fn is_agent(agent: Agent, process: &Process) -> bool {
+fn is_agent(agent: AgentKind, process: &Process) -> bool {
     match agent {
-        Agent::Oms => {
+        AgentKind::Oms => {
             let unit = process.unit.as_deref().unwrap_or_default();
             process.exe.starts_with("/opt/microsoft/omsagent/") || unit.starts_with("omsagent")
         }
-        Agent::Ama => process.comm == "mdsd" || process.exe.ends_with("/mdsd"),
-        Agent::None => true,
+        AgentKind::Ama => process.comm == "mdsd" || process.exe.ends_with("/mdsd"),
+        AgentKind::None => true,
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::check::facts::{Facts, OmsFacts};
+    use crate::agent::detect::OmsFacts;
+    use crate::check::facts::Facts;
     use crate::check::fixture::*;
     use crate::check::target::Target;
     use crate::report::Status;
 
-    fn with_agent(agent: Agent) -> Target {
+    fn with_agent(agent: AgentKind) -> Target {
         Target { agent, ..Target::default() }
     }
 
@@ -101,12 +102,9 @@ mod tests {
         assert_eq!(judge(listening, &facts).status, Status::Pass);
         close(&mut facts, Transport::Tcp, |a| a.port() == 25226);
         let o = judge(listening, &facts);
-        assert_eq!(
-            (o.status, o.advice.unwrap().commands),
-            (Status::Fail, vec!["cefctl listen --agent-port 25226".into()])
-        );
+        assert_eq!((o.status, o.advice.unwrap().commands), (Status::Fail, vec!["cefctl listen --port 25226".into()]));
         facts.agents.oms = Some(OmsFacts { workspaces: vec!["ws".into()], ..OmsFacts::default() });
-        let o = judge_for(listening, &facts, &with_agent(Agent::Oms));
+        let o = judge_for(listening, &facts, &with_agent(AgentKind::Oms));
         assert_eq!(o.advice.unwrap().commands, ["sudo /opt/microsoft/omsagent/bin/service_control restart ws"]);
         // On the other family only: the forward goes to 127.0.0.1.
         add_socket(&mut facts, Transport::Tcp, "[::1]:25226", AGENT);
@@ -118,19 +116,19 @@ mod tests {
     #[test]
     fn the_port_must_be_the_agents_own() {
         let mut facts = healthy();
-        assert_eq!(judge_for(listening, &facts, &with_agent(Agent::Oms)).status, Status::Fail);
-        assert_eq!(judge_for(listening, &facts, &with_agent(Agent::Ama)).status, Status::Fail);
+        assert_eq!(judge_for(listening, &facts, &with_agent(AgentKind::Oms)).status, Status::Fail);
+        assert_eq!(judge_for(listening, &facts, &with_agent(AgentKind::Ama)).status, Status::Fail);
         facts.processes.get_mut(&AGENT).unwrap().exe = "/opt/microsoft/omsagent/ruby/bin/ruby".into();
-        assert_eq!(judge_for(listening, &facts, &with_agent(Agent::Oms)).status, Status::Pass);
+        assert_eq!(judge_for(listening, &facts, &with_agent(AgentKind::Oms)).status, Status::Pass);
         facts.processes.get_mut(&AGENT).unwrap().comm = "mdsd".into();
-        assert_eq!(judge_for(listening, &facts, &with_agent(Agent::Ama)).status, Status::Pass);
+        assert_eq!(judge_for(listening, &facts, &with_agent(AgentKind::Ama)).status, Status::Pass);
         let hide = |facts: &mut Facts| {
             sockets(facts).iter_mut().for_each(|s| s.owners.clear());
             facts.net.as_mut().unwrap().owners_complete = false;
         };
         hide(&mut facts);
-        assert_eq!(judge_for(listening, &facts, &with_agent(Agent::Ama)).status, Status::Unknown);
-        assert_eq!(judge_for(listening, &facts, &with_agent(Agent::None)).status, Status::Pass);
+        assert_eq!(judge_for(listening, &facts, &with_agent(AgentKind::Ama)).status, Status::Unknown);
+        assert_eq!(judge_for(listening, &facts, &with_agent(AgentKind::None)).status, Status::Pass);
     }
 
     #[test]

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use crate::agent::AgentFacts;
 use crate::host::proc_mount::Mount;
 use crate::host::proc_net::{Socket, SocketState, Transport};
 use crate::host::proc_process::{DeletedFile, Process};
@@ -256,27 +257,6 @@ pub struct WorkDir {
     /// Files in it; `Err` where it may not be read or is no folder.
     pub files: Fact<Vec<SizedFile>>,
     pub space: Option<FsSpace>,
-}
-
-/// Which agents are on the box and where they say they listen.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
-pub struct AgentFacts {
-    pub oms: Option<OmsFacts>,
-    pub ama: Option<AmaFacts>,
-}
-
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
-pub struct OmsFacts {
-    pub workspaces: Vec<String>,
-    /// `security_events.conf` of the first workspace and the port in it.
-    pub input_file: Option<String>,
-    pub input_port: Option<u16>,
-}
-
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
-pub struct AmaFacts {
-    /// Content of `syslog.port`.
-    pub port: Option<u16>,
 }
 
 /// What `install` promised.

@@ -1,10 +1,10 @@
 //! The one place that looks at the machine for the checks, for as short a time as it can: what is slow runs side by
 //! side, everything has a limit, and what could not be had is a fact as well.
 
-mod agents;
 mod config;
 mod disk;
 mod own_lines;
+mod receipt;
 mod units;
 
 use std::collections::BTreeMap;
@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use super::facts::*;
 use super::target::{SYSLOG_PORT, TargetOptions};
+use crate::agent::AgentFacts;
 use crate::host::proc_net::{Socket, SocketState};
 use crate::host::proc_process::{self, Process};
 use crate::host::{Cmd, Host, Output, RunError, facts, proc_mount};
@@ -29,9 +30,9 @@ const DROP_INS: &str = "/etc/rsyslog.d";
 
 /// Looks at the machine once. Changes nothing on it.
 pub fn gather(host: &Host, options: &TargetOptions) -> Facts {
-    let receipt = agents::receipt(&host.root);
+    let receipt = receipt::gather(&host.root);
     let port = options.port.or(receipt.as_ref().ok().and_then(|r| r.as_ref()?.port)).unwrap_or(SYSLOG_PORT);
-    let agents = agents::gather(&host.root);
+    let agents = AgentFacts::gather(&host.root);
     let identity = identity(host);
     let units = units::gather(host);
     let unit = units.as_ref().ok().and_then(|u| u.get("rsyslog.service"));
