@@ -5,6 +5,7 @@ use std::path::Path;
 use super::facts::{Facts, encode_path};
 use super::outcome::NotJudged;
 use super::target::{Daemon, Target};
+use crate::agent::AgentFacts;
 use crate::report::shell_quote;
 use crate::syslog::SourceError;
 use crate::syslog::rsyslog::Effective;
@@ -94,7 +95,7 @@ impl<'a> Case<'a> {
     /// The `install` command that brings this box to what it is measured against.
     pub fn install_command(&self) -> String {
         let t = self.target;
-        let mut command = format!("sudo cefctl install --agent {} --yes", t.agent.word());
+        let mut command = format!("sudo cefctl install --agent {} --yes", super::target::agent_word(t.agent));
         if !t.promised.is_empty() {
             let protocols: Vec<&str> = t.promised.iter().map(|p| p.word()).collect();
             command.push_str(&format!(" --protocol {}", protocols.join(",")));
@@ -102,7 +103,7 @@ impl<'a> Case<'a> {
         if t.port != super::target::SYSLOG_PORT {
             command.push_str(&format!(" --port {}", t.port));
         }
-        if t.agent_port != t.agent.default_port() {
+        if t.agent_port != AgentFacts::default().port(t.agent) {
             command.push_str(&format!(" --agent-port {}", t.agent_port));
         }
         if let Some(workspace) = &t.workspace {

@@ -141,12 +141,18 @@ fn not_active(case: &Case<'_>, unit: &UnitFacts, state: &str) -> Judged {
     let out = Outcome::fail(format!("{name} does not run: it is {state}{how}"))
         .seen(format!("{name}.service"), format!("{state}{how}"))
         .seen_all(last_lines(case.facts));
-    Ok(match s.is_masked() {
-        true => out
+    let start = format!("sudo systemctl start {name}");
+    Ok(match () {
+        _ if s.is_masked() => out
             .advise("the unit is masked: somebody forbade it to start")
             .command(format!("sudo systemctl unmask {name}"))
-            .command(format!("sudo systemctl start {name}")),
-        false => out.advise("start it").command(format!("sudo systemctl start {name}")),
+            .command(start),
+        // Until the counter is reset systemd refuses every start.
+        _ if s.result == "start-limit-hit" => out
+            .advise("it was started too often in a short time; mend what the lines name, reset the counter, start it")
+            .command(format!("sudo systemctl reset-failed {name}"))
+            .command(start),
+        _ => out.advise("start it").command(start),
     })
 }
 

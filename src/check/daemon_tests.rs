@@ -80,6 +80,10 @@ fn a_stopped_failed_or_masked_unit_fails_with_the_last_lines() {
     let o = rsyslog(running, &facts);
     assert_eq!(o.status, Status::Fail);
     assert_eq!(o.advice.unwrap().commands, ["sudo systemctl unmask rsyslog", "sudo systemctl start rsyslog"]);
+    let limit = "ActiveState=failed\nSubState=failed\nResult=start-limit-hit\n";
+    facts.units = Ok(fixture::units(&[("rsyslog.service", limit)]));
+    let commands = rsyslog(running, &facts).advice.unwrap().commands;
+    assert_eq!(commands, ["sudo systemctl reset-failed rsyslog", "sudo systemctl start rsyslog"]);
 }
 
 #[test]

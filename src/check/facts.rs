@@ -9,10 +9,11 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use crate::agent::AgentFacts;
 use crate::host::proc_mount::Mount;
 use crate::host::proc_net::{Socket, SocketState, Transport};
 use crate::host::proc_process::{DeletedFile, Process};
-use crate::host::{FileKind, FsSpace, Output};
+use crate::host::{Exit, FileKind, FsSpace};
 use crate::platform::access::Step;
 use crate::platform::os_release::OsRelease;
 use crate::platform::service::UnitState;
@@ -128,12 +129,19 @@ pub struct RsyslogFacts {
     /// What lies in the drop-in folder.
     pub drop_in_folder: Fact<Vec<DropIn>>,
     /// `rsyslogd -N1` on the whole configuration.
-    pub validation: Fact<Output>,
+    pub validation: Fact<Validation>,
     /// The daemon's own lines since it was started, oldest first.
     pub own_lines: Fact<Vec<OwnLine>>,
     pub work_dir: Option<WorkDir>,
     /// Mounts as the daemon sees them.
     pub mounts: Fact<Vec<Mount>>,
+}
+
+/// What `rsyslogd -N1` said.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Validation {
+    pub exit: Exit,
+    pub stderr: Bytes,
 }
 
 /// An entry of the drop-in folder.
@@ -249,27 +257,6 @@ pub struct WorkDir {
     /// Files in it; `Err` where it may not be read or is no folder.
     pub files: Fact<Vec<SizedFile>>,
     pub space: Option<FsSpace>,
-}
-
-/// Which agents are on the box and where they say they listen.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
-pub struct AgentFacts {
-    pub oms: Option<OmsFacts>,
-    pub ama: Option<AmaFacts>,
-}
-
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
-pub struct OmsFacts {
-    pub workspaces: Vec<String>,
-    /// `security_events.conf` of the first workspace and the port in it.
-    pub input_file: Option<String>,
-    pub input_port: Option<u16>,
-}
-
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
-pub struct AmaFacts {
-    /// Content of `syslog.port`.
-    pub port: Option<u16>,
 }
 
 /// What `install` promised.

@@ -10,7 +10,7 @@ use super::target::Target;
 use crate::host::proc_mount::Mount;
 use crate::host::proc_net::{Socket, SocketState, Transport};
 use crate::host::proc_process::Process;
-use crate::host::{Exit, FileKind, FsSpace, Output};
+use crate::host::{Exit, FileKind, FsSpace};
 use crate::platform::access::Step;
 use crate::platform::os_release::OsRelease;
 use crate::platform::service;
@@ -113,19 +113,27 @@ pub fn units(units: &[(&str, &str)]) -> BTreeMap<String, UnitFacts> {
 
 /// Folders that root owns and everybody may pass.
 pub fn folders(paths: &[&str]) -> Vec<Step> {
-    let step = |p: &&str| Step { path: p.to_string(), kind: FileKind::Dir, mode: 0o755, uid: 0, gid: 0, acl: None };
+    let step = |p: &&str| Step {
+        path: p.to_string(),
+        kind: FileKind::Dir,
+        mode: 0o755,
+        uid: 0,
+        gid: 0,
+        immutable: false,
+        acl: None,
+    };
     paths.iter().map(step).collect()
 }
 
 /// What `rsyslogd -N1` says: its first line, then these.
-pub fn validation(code: i32, messages: &[&str]) -> Output {
+pub fn validation(code: i32, messages: &[&str]) -> Validation {
     let mut text =
         String::from("rsyslogd: version 8.2302.0, config validation run (level 1), master config /etc/rsyslog.conf\n");
     messages.iter().for_each(|m| text.push_str(&format!("rsyslogd: {m}\n")));
     if code == 0 {
         text.push_str("rsyslogd: End of config validation run. Bye.\n");
     }
-    Output { exit: Exit::Code(code), stdout: Vec::new(), stderr: text.into_bytes() }
+    Validation { exit: Exit::Code(code), stderr: Bytes(text.into_bytes()) }
 }
 
 /// Replaces the whole configuration. Files of /etc/rsyslog.d are what its wildcard include finds.
@@ -139,7 +147,15 @@ pub fn set_config(facts: &mut Facts, files: &[(&str, &str)]) {
             let kind = Some(FileKind::File);
             drop_ins.push(DropIn { path: path.to_string(), real: path.to_string(), kind });
         }
-        walk.push(Step { path: path.to_string(), kind: FileKind::File, mode: 0o644, uid: 0, gid: 0, acl: None });
+        walk.push(Step {
+            path: path.to_string(),
+            kind: FileKind::File,
+            mode: 0o644,
+            uid: 0,
+            gid: 0,
+            immutable: false,
+            acl: None,
+        });
         let content = Ok(Bytes(text.as_bytes().to_vec()));
         config
             .files

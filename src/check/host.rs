@@ -3,8 +3,8 @@
 use super::case::Case;
 use super::facts::{DiskFacts, Facts};
 use super::outcome::{Judged, Outcome};
-use super::target::Agent;
 use super::words;
+use crate::agent::AgentKind;
 
 pub fn privileges(case: &Case<'_>) -> Judged {
     let facts = case.facts;
@@ -34,15 +34,15 @@ pub fn os(case: &Case<'_>) -> Judged {
     parts.extend(host.container.as_ref().map(|c| format!("in a container ({c})")));
     let here = parts.join(", ");
     let outcome = match case.target.agent {
-        Agent::None => return Ok(Outcome::pass(here)),
-        Agent::Oms if host.arch != "x86_64" => {
+        AgentKind::None => return Ok(Outcome::pass(here)),
+        AgentKind::Oms if host.arch != "x86_64" => {
             Outcome::fail(format!("the Log Analytics agent runs on x86_64 only, not on {}", host.arch))
         }
-        Agent::Oms if host.openssl.as_deref().is_some_and(openssl_too_new) => Outcome::warn(
+        AgentKind::Oms if host.openssl.as_deref().is_some_and(openssl_too_new) => Outcome::warn(
             "the Log Analytics agent knows OpenSSL up to 3.0 only: its installer refuses this version (exit code 55)",
         ),
-        Agent::Oms => return Ok(Outcome::pass(here)),
-        Agent::Ama => match os.ama_supports() {
+        AgentKind::Oms => return Ok(Outcome::pass(here)),
+        AgentKind::Ama => match os.ama_supports() {
             _ if !["x86_64", "aarch64"].contains(&host.arch.as_str()) => {
                 Outcome::fail(format!("the Azure Monitor Agent does not exist for {}", host.arch))
             }

@@ -1,6 +1,8 @@
 //! The checks of `troubleshoot`: one file an area, pure judgements over gathered facts, in hop order. Prints nothing.
 
+mod agent;
 pub mod case;
+mod config;
 mod daemon;
 pub mod facts;
 #[cfg(test)]

@@ -2,37 +2,23 @@
 //! beats what the agent itself says, that beats the receipt of `install`, and last come the defaults.
 
 use super::facts::{Facts, ReceiptFacts};
+use crate::agent::{AgentFacts, AgentKind, OMS_PORT};
 use crate::host::proc_net::Transport;
 
-/// Port the CEF input of the Log Analytics agent has unless it was moved, also used where no agent is chosen yet.
-pub const OMS_PORT: u16 = 25226;
-/// Port of the Azure Monitor Agent unless it was taken (facts 3.2).
-pub const AMA_PORT: u16 = 28330;
 /// Port devices send to.
 pub const SYSLOG_PORT: u16 = 514;
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Agent {
-    Oms,
-    Ama,
-    None,
+/// As the command line and reports have it.
+pub fn agent_word(agent: AgentKind) -> &'static str {
+    match agent {
+        AgentKind::Oms => "oms",
+        AgentKind::Ama => "ama",
+        AgentKind::None => "none",
+    }
 }
 
-impl Agent {
-    pub fn word(self) -> &'static str {
-        match self {
-            Agent::Oms => "oms",
-            Agent::Ama => "ama",
-            Agent::None => "none",
-        }
-    }
-    /// Port it listens on unless it says otherwise.
-    pub fn default_port(self) -> u16 {
-        if self == Agent::Ama { AMA_PORT } else { OMS_PORT }
-    }
-    fn of(word: &str) -> Option<Agent> {
-        [Agent::Oms, Agent::Ama, Agent::None].into_iter().find(|a| a.word() == word)
-    }
+fn agent_of(word: &str) -> Option<AgentKind> {
+    [AgentKind::Oms, AgentKind::Ama, AgentKind::None].into_iter().find(|a| agent_word(*a) == word)
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,7 +46,7 @@ impl Daemon {
 pub struct TargetOptions {
     pub workspace: Option<String>,
     pub cloud: Option<String>,
-    pub agent: Option<Agent>,
+    pub agent: Option<AgentKind>,
     pub agent_port: Option<u16>,
     pub daemon: Option<Daemon>,
     pub port: Option<u16>,
@@ -71,7 +57,7 @@ pub struct TargetOptions {
 pub struct Target {
     pub workspace: Option<String>,
     pub cloud: String,
-    pub agent: Agent,
+    pub agent: AgentKind,
     pub agent_port: u16,
     /// Who says that this is the agent's port, for people.
     pub agent_port_from: String,
@@ -87,7 +73,7 @@ impl Default for Target {
         Target {
             workspace: None,
             cloud: "public".into(),
-            agent: Agent::None,
+            agent: AgentKind::None,
             agent_port: OMS_PORT,
             agent_port_from: "the default".into(),
             daemon: Daemon::Rsyslog,
@@ -123,30 +109,30 @@ impl Target {
 }
 
 /// An installed agent tells more than a receipt written before it came.
-fn find_agent(facts: &Facts, receipt: Option<&ReceiptFacts>) -> Agent {
-    match (&facts.agents.ama, &facts.agents.oms) {
-        (Some(_), _) => Agent::Ama,
-        (None, Some(_)) => Agent::Oms,
-        (None, None) => receipt.and_then(|r| Agent::of(r.agent.as_deref()?)).unwrap_or(Agent::None),
+fn find_agent(facts: &Facts, receipt: Option<&ReceiptFacts>) -> AgentKind {
+    match facts.agents.installed() {
+        AgentKind::None => receipt.and_then(|r| agent_of(r.agent.as_deref()?)).unwrap_or(AgentKind::None),
+        installed => installed,
     }
 }
 
 fn find_agent_port(
     options: &TargetOptions,
     facts: &Facts,
-    agent: Agent,
+    agent: AgentKind,
     receipt: Option<&ReceiptFacts>,
 ) -> (u16, String) {
     if let Some(port) = options.agent_port {
         return (port, "--agent-port".into());
     }
+    let input = facts.agents.oms.as_ref().and_then(|o| o.input.as_ref());
     let own = match agent {
-        Agent::Oms => facts.agents.oms.as_ref().and_then(|o| Some((o.input_port?, o.input_file.clone()?))),
-        Agent::Ama => facts.agents.ama.as_ref().and_then(|a| Some((a.port?, "the agent's syslog.port".to_owned()))),
-        Agent::None => None,
+        AgentKind::Oms => input.and_then(|i| Some((i.port?, i.file.to_string_lossy().into_owned()))),
+        AgentKind::Ama => facts.agents.ama.as_ref().and_then(|a| Some((a.port?, "the agent's syslog.port".to_owned()))),
+        AgentKind::None => None,
     };
     let received = receipt.and_then(|r| Some((r.agent_port?, r.path.clone())));
-    own.or(received).unwrap_or_else(|| (agent.default_port(), "the default".into()))
+    own.or(received).unwrap_or_else(|| (AgentFacts::default().port(agent), "the default".into()))
 }
 
 fn find_promise(options: &TargetOptions, receipt: Option<&ReceiptFacts>) -> (Vec<Transport>, String) {
@@ -175,7 +161,7 @@ fn find_daemon(facts: &Facts, receipt: Option<&ReceiptFacts>) -> Daemon {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::check::facts::{AmaFacts, OmsFacts};
+    use crate::agent::detect::{AmaFacts, OmsFacts, OmsInput};
 
     fn receipt() -> ReceiptFacts {
         ReceiptFacts {
@@ -201,11 +187,11 @@ mod tests {
         let of = |f: &Facts, o: &TargetOptions| Target::resolve(o, f);
         let none = TargetOptions::default();
         let t = of(&facts, &none);
-        assert_eq!((t.agent, t.agent_port, t.port, t.agent_port_from.as_str()), (Agent::None, 25300, 5514, "/r"));
+        assert_eq!((t.agent, t.agent_port, t.port, t.agent_port_from.as_str()), (AgentKind::None, 25300, 5514, "/r"));
         assert!(t.is_promised(Transport::Tcp) && !t.is_promised(Transport::Udp));
-        let oms = OmsFacts { input_port: Some(25400), input_file: Some("/s".into()), ..OmsFacts::default() };
-        facts.agents.oms = Some(oms);
-        assert_eq!((of(&facts, &none).agent_port, of(&facts, &none).agent), (25400, Agent::Oms));
+        let input = OmsInput { file: "/s".into(), port: Some(25400), bind: None, protocol: None };
+        facts.agents.oms = Some(OmsFacts { workspaces: Vec::new(), input: Some(input) });
+        assert_eq!((of(&facts, &none).agent_port, of(&facts, &none).agent), (25400, AgentKind::Oms));
         facts.agents.ama = Some(AmaFacts { port: Some(28331) });
         assert_eq!(of(&facts, &none).agent_port, 28331);
         let options = TargetOptions {

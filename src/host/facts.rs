@@ -66,6 +66,13 @@ pub fn has_ipv6(root: &Root) -> bool {
     !interfaces.trim_ascii().is_empty()
 }
 
+/// Marked so that nobody may change it, root included (`chattr +i`); false where the file system does not say.
+pub fn is_immutable(root: &Root, path: &Path) -> bool {
+    use rustix::fs::{AtFlags, CWD, StatxAttributes, StatxFlags, statx};
+    let found = statx(CWD, root.real(path), AtFlags::SYMLINK_NOFOLLOW, StatxFlags::BASIC_STATS);
+    found.is_ok_and(|s| s.stx_attributes.contains(StatxAttributes::IMMUTABLE))
+}
+
 /// The last `max` bytes of a file at most, from the beginning of a line; follows links.
 ///
 /// # Errors

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::host::{FileKind, Root};
+use crate::host::{FileKind, Root, facts};
 
 /// One folder on the way to a file, or the file itself.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -18,6 +18,9 @@ pub struct Step {
     pub mode: u32,
     pub uid: u32,
     pub gid: u32,
+    /// Nobody may change it, root included (`chattr +i`).
+    #[serde(default)]
+    pub immutable: bool,
     /// POSIX access list as stored in the extended attribute, where there is one.
     pub acl: Option<Vec<u8>>,
 }
@@ -67,7 +70,8 @@ pub fn walk(root: &Root, path: &Path) -> Vec<Step> {
         let xattrs = root.attrs(&part).ok().and_then(|a| a.xattrs).unwrap_or_default();
         let acl = xattrs.into_iter().find(|x| x.name == ACL).map(|x| x.value);
         let path = part.to_string_lossy().into_owned();
-        steps.push(Step { path, kind: meta.kind, mode: meta.mode, uid: meta.uid, gid: meta.gid, acl });
+        let immutable = facts::is_immutable(root, &part);
+        steps.push(Step { path, kind: meta.kind, mode: meta.mode, uid: meta.uid, gid: meta.gid, immutable, acl });
     }
     steps
 }
@@ -88,10 +92,15 @@ pub fn may(who: &Who, steps: &[Step], want: u32) -> Result<(), Denied> {
 
 fn denied(step: &Step) -> Denied {
     let acl = if step.acl.is_some() { ", access list" } else { "" };
-    Denied { path: step.path.clone(), why: format!("mode {:04o}, owner {}:{}{acl}", step.mode, step.uid, step.gid) }
+    let immutable = if step.immutable { ", immutable" } else { "" };
+    let why = format!("mode {:04o}, owner {}:{}{acl}{immutable}", step.mode, step.uid, step.gid);
+    Denied { path: step.path.clone(), why }
 }
 
 fn allowed(who: &Who, step: &Step, want: u32) -> bool {
+    if step.immutable && want & WRITE != 0 {
+        return false;
+    }
     let can = |capability: u32| who.capabilities & (1 << capability) != 0;
     let by_capability = match want {
         _ if can(CAP_DAC_OVERRIDE) => true,
@@ -163,7 +172,7 @@ mod tests {
     use super::*;
 
     fn step(path: &str, kind: FileKind, mode: u32, uid: u32, gid: u32) -> Step {
-        Step { path: path.into(), kind, mode, uid, gid, acl: None }
+        Step { path: path.into(), kind, mode, uid, gid, immutable: false, acl: None }
     }
 
     fn who(uid: u32, gid: u32, groups: &[u32]) -> Who {
@@ -202,6 +211,10 @@ mod tests {
         assert!(may(&root, &closed, READ).is_ok() && may(&root, &closed, WRITE).is_err());
         root.capabilities = 1 << CAP_DAC_OVERRIDE;
         assert!(may(&root, &closed, WRITE).is_ok());
+        let mut fixed = closed.clone();
+        fixed[1].immutable = true;
+        assert!(may(&root, &fixed, READ).is_ok());
+        assert!(may(&root, &fixed, WRITE).unwrap_err().why.ends_with("immutable"));
     }
 
     #[test]

@@ -1,10 +1,10 @@
 //! The one place that looks at the machine for the checks, for as short a time as it can: what is slow runs side by
 //! side, everything has a limit, and what could not be had is a fact as well.
 
-mod agents;
 mod config;
 mod disk;
 mod own_lines;
+mod receipt;
 mod units;
 
 use std::collections::BTreeMap;
@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use super::facts::*;
 use super::target::{SYSLOG_PORT, TargetOptions};
+use crate::agent::AgentFacts;
 use crate::host::proc_net::{Socket, SocketState};
 use crate::host::proc_process::{self, Process};
 use crate::host::{Cmd, Host, Output, RunError, facts, proc_mount};
@@ -29,9 +30,9 @@ const DROP_INS: &str = "/etc/rsyslog.d";
 
 /// Looks at the machine once. Changes nothing on it.
 pub fn gather(host: &Host, options: &TargetOptions) -> Facts {
-    let receipt = agents::receipt(&host.root);
+    let receipt = receipt::gather(&host.root);
     let port = options.port.or(receipt.as_ref().ok().and_then(|r| r.as_ref()?.port)).unwrap_or(SYSLOG_PORT);
-    let agents = agents::gather(&host.root);
+    let agents = AgentFacts::gather(&host.root);
     let identity = identity(host);
     let units = units::gather(host);
     let unit = units.as_ref().ok().and_then(|u| u.get("rsyslog.service"));
@@ -173,18 +174,19 @@ fn file_option(argv: &[String]) -> Option<String> {
 }
 
 /// Has the daemon check its whole configuration. Only root may read all of it.
-fn validate(host: &Host, program: Option<&str>, main_file: &str) -> Fact<Output> {
+fn validate(host: &Host, program: Option<&str>, main_file: &str) -> Fact<Validation> {
     let program = program.ok_or("rsyslog is not installed")?;
     if facts::euid() != 0 {
         return Err("only root can have rsyslogd check its configuration".into());
     }
     let cmd = Cmd::new([program, "-N1", "-f", main_file]).limit(Duration::from_secs(5));
-    host.runner.run(&cmd).map_err(|e: RunError| e.to_string())
+    let out = host.runner.run(&cmd).map_err(|e: RunError| e.to_string())?;
+    Ok(Validation { exit: out.exit, stderr: Bytes(out.stderr) })
 }
 
 /// `rsyslogd: version 8.2302.0, config validation run …`
-fn version(validation: &Fact<Output>) -> Option<String> {
-    let text = String::from_utf8_lossy(&validation.as_ref().ok()?.stderr).into_owned();
+fn version(validation: &Fact<Validation>) -> Option<String> {
+    let text = String::from_utf8_lossy(&validation.as_ref().ok()?.stderr.0).into_owned();
     let (_, rest) = text.split_once("rsyslogd: version ")?;
     rest.split([',', ' ', '\n']).next().filter(|v| !v.is_empty()).map(str::to_owned)
 }
@@ -252,7 +254,7 @@ mod tests {
 
     #[test]
     fn the_version_is_what_the_validator_says() {
-        let out = |text: &str| Ok(Output { exit: crate::host::Exit::Code(0), stdout: Vec::new(), stderr: text.into() });
+        let out = |text: &str| Ok(Validation { exit: crate::host::Exit::Code(0), stderr: Bytes(text.into()) });
         let v = version(&out("rsyslogd: version 8.2302.0, config validation run (level 1), master config /etc/x\n"));
         assert_eq!(v.as_deref(), Some("8.2302.0"));
         assert_eq!(version(&Err("no".into())), None);
