@@ -5,6 +5,8 @@
 pub mod clock;
 #[cfg(any(test, feature = "failpoints"))]
 pub mod fake;
+#[cfg(any(test, feature = "failpoints"))]
+pub mod fake_systemd;
 pub mod fault;
 pub mod interrupt;
 pub mod net;
