@@ -6,6 +6,8 @@ pub mod clock;
 pub mod facts;
 #[cfg(any(test, feature = "failpoints"))]
 pub mod fake;
+#[cfg(any(test, feature = "failpoints"))]
+pub mod fake_systemd;
 pub mod fault;
 pub mod inbox;
 pub mod input;

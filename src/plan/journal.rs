@@ -239,7 +239,7 @@ mod tests {
     fn started() -> (tempfile::TempDir, Root, Journal) {
         let dir = tempfile::tempdir().unwrap();
         let root = Root::at(dir.path());
-        Store::new(&root).prepare().unwrap();
+        Store::new(&root).prepare(&mut Vec::new()).unwrap();
         let journal = Journal::create(&root, Journal::header("install", "now", vec![], vec![])).unwrap();
         (dir, root, journal)
     }

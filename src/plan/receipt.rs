@@ -42,6 +42,9 @@ pub enum Entry {
         before: Saved,
         /// As we left it.
         after: FileState,
+        /// Made by a repair: an install that does not wish it leaves it alone.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        fix: bool,
     },
     /// A block of ours in somebody else's file.
     Block {
@@ -56,13 +59,15 @@ pub enum Entry {
     Dir {
         #[serde(with = "encode::path")]
         path: PathBuf,
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        fix: bool,
     },
 }
 
 impl Entry {
     pub fn path(&self) -> &Path {
         match self {
-            Entry::File { path, .. } | Entry::Block { path, .. } | Entry::Dir { path } => path,
+            Entry::File { path, .. } | Entry::Block { path, .. } | Entry::Dir { path, .. } => path,
         }
     }
 }
@@ -109,7 +114,7 @@ impl Receipt {
                         .retain(|e| !matches!(e, Entry::Block { path: p, id: i, .. } if *p == path && *i == id));
                 }
                 Record::DirGone { path } => {
-                    self.entries.retain(|e| !matches!(e, Entry::Dir { path: p } if *p == path));
+                    self.entries.retain(|e| !matches!(e, Entry::Dir { path: p, .. } if *p == path));
                 }
             }
         }
@@ -169,7 +174,7 @@ mod tests {
     }
 
     fn put(path: &str, before: Saved, after: FileState) -> Record {
-        Record::Put(Entry::File { path: path.into(), before, after })
+        Record::Put(Entry::File { path: path.into(), before, after, fix: false })
     }
 
     fn service(active: bool) -> ServiceState {
@@ -196,7 +201,7 @@ mod tests {
             put("/a", Saved::absent(), file("v1")),
             Record::Put(block.clone()),
             Record::Put(block),
-            Record::Put(Entry::Dir { path: "/d".into() }),
+            Record::Put(Entry::Dir { path: "/d".into(), fix: false }),
         ];
         receipt.merge(records, &[]);
         assert_eq!(receipt.entries.len(), 3);

@@ -157,7 +157,7 @@ impl ServiceState {
     pub fn of(state: &UnitState, sockets: Vec<String>) -> Self {
         ServiceState {
             unit: state.id.clone(),
-            active: state.is_active(),
+            active: state.is_active() || state.is_coming_up(),
             enabled: state.is_enabled(),
             main_pid: state.main_pid,
             sockets,

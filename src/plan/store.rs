@@ -38,11 +38,10 @@ impl Store {
             .with_context(|| format!("cannot take the lock {}\nhint: changing the machine needs root", path.display()))
     }
 
-    /// Makes our folders; returns those above them that were missing. A folder that others may write to is refused,
-    /// since what it holds is put back into `/etc`.
-    pub fn prepare(&self) -> Result<Vec<PathBuf>> {
+    /// Makes our folders, and notes in `made` those above them that were missing. A folder that others may write to is
+    /// refused, since what it holds is put back into `/etc`.
+    pub fn prepare(&self, made: &mut Vec<PathBuf>) -> Result<()> {
         let missing = |p: &Path| Ok::<_, anyhow::Error>(FileState::at(&self.root, p)? == FileState::Absent);
-        let mut made = Vec::new();
         for dir in ["/var", "/var/lib"].map(Path::new) {
             if missing(dir)? {
                 self.make_dir(dir, 0o755)?;
@@ -55,7 +54,7 @@ impl Store {
             }
             self.must_be_ours(dir)?;
         }
-        Ok(made)
+        Ok(())
     }
 
     fn make_dir(&self, dir: &Path, mode: u32) -> Result<()> {
@@ -151,13 +150,13 @@ impl Store {
     /// empty. Nothing else is ever removed.
     pub fn tidy(&self, needed: &BTreeSet<String>, made: &[PathBuf]) -> Result<()> {
         let (state, backup) = (Path::new(STATE_DIR), Path::new(BACKUP_DIR));
+        // A kill may have come while the folders themselves were being made.
+        self.remove_temps(&["/", "/var", "/var/lib"])?;
         if FileState::at(&self.root, state)? == FileState::Absent {
             return Ok(());
         }
         self.must_be_ours(state)?;
-        for dir in [state, backup] {
-            self.root.remove_temps(dir).with_context(|| format!("cannot tidy {}", dir.display()))?;
-        }
+        self.remove_temps(&[STATE_DIR, BACKUP_DIR])?;
         if FileState::at(&self.root, backup)? != FileState::Absent {
             for name in self.root.list(backup).with_context(|| format!("cannot list {BACKUP_DIR}"))? {
                 if !name.to_str().is_some_and(|n| needed.contains(n)) {
@@ -167,6 +166,13 @@ impl Store {
         }
         for dir in [backup, state].into_iter().chain(made.iter().rev().map(PathBuf::as_path)) {
             self.remove_if_empty(dir)?;
+        }
+        Ok(())
+    }
+
+    fn remove_temps(&self, dirs: &[&str]) -> Result<()> {
+        for dir in dirs {
+            self.root.remove_temps(Path::new(dir)).with_context(|| format!("cannot tidy {dir}"))?;
         }
         Ok(())
     }
@@ -195,10 +201,11 @@ mod tests {
     #[test]
     fn comes_and_goes_without_a_trace() {
         let (_dir, store) = store();
-        let made = store.prepare().unwrap();
+        let mut made = Vec::new();
+        store.prepare(&mut made).unwrap();
         assert_eq!(made, [Path::new("/var"), Path::new("/var/lib")]);
         assert_eq!(store.root.stat(Path::new(STATE_DIR)).unwrap().unwrap().mode, 0o700);
-        assert!(store.prepare().unwrap().is_empty());
+        store.prepare(&mut Vec::new()).unwrap();
         store.tidy(&BTreeSet::new(), &made).unwrap();
         assert!(store.root.list(Path::new("/")).unwrap().is_empty());
     }
@@ -206,7 +213,7 @@ mod tests {
     #[test]
     fn a_backup_that_was_tampered_with_is_not_used() {
         let (_dir, store) = store();
-        store.prepare().unwrap();
+        store.prepare(&mut Vec::new()).unwrap();
         store.root.write(Path::new("/f"), b"secret", &Attrs::mode(0o644)).unwrap();
         let (state, content) = FileState::look(&store.root, Path::new("/f")).unwrap();
         let saved = store.save(Path::new("/f"), state, content.as_deref(), "b-1").unwrap();
@@ -222,7 +229,7 @@ mod tests {
     #[test]
     fn needed_backups_stay_when_tidying() {
         let (_dir, store) = store();
-        store.prepare().unwrap();
+        store.prepare(&mut Vec::new()).unwrap();
         for name in ["keep", "drop"] {
             store.root.write(&Path::new(BACKUP_DIR).join(name), b"", &Attrs::default()).unwrap();
         }
@@ -234,9 +241,9 @@ mod tests {
     fn a_receipt_comes_back_and_a_broken_or_later_one_is_refused() {
         let (_dir, store) = store();
         assert_eq!(store.receipt().unwrap(), None);
-        store.prepare().unwrap();
+        store.prepare(&mut Vec::new()).unwrap();
         let mut receipt = Receipt::new("now");
-        receipt.merge([Record::Put(Entry::Dir { path: "/d".into() })], &[]);
+        receipt.merge([Record::Put(Entry::Dir { path: "/d".into(), fix: false })], &[]);
         store.save_receipt(&receipt).unwrap();
         assert_eq!(store.receipt().unwrap(), Some(receipt));
         for (bytes, word) in
@@ -254,7 +261,7 @@ mod tests {
         store.make_dir(Path::new("/var"), 0o755).unwrap();
         store.make_dir(Path::new("/var/lib"), 0o755).unwrap();
         store.make_dir(Path::new(STATE_DIR), 0o777).unwrap();
-        assert!(store.prepare().unwrap_err().to_string().contains("hint:"));
+        assert!(store.prepare(&mut Vec::new()).unwrap_err().to_string().contains("hint:"));
         assert!(store.tidy(&BTreeSet::new(), &[]).is_err());
     }
 }
