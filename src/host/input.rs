@@ -1,5 +1,5 @@
-//! Input that the user names on the command line: a file of the machine the program runs on, or standard input. Not part
-//! of the examined root.
+//! Files that the user names on the command line, as input or output: of the machine the program runs on, or standard
+//! input. Not part of the examined root.
 
 use std::io::{self, Read};
 use std::path::Path;
@@ -24,5 +24,13 @@ impl Host {
             return Err(io::Error::new(io::ErrorKind::FileTooLarge, "more than 1 GiB"));
         }
         Ok(content)
+    }
+
+    /// A file to write to, made or emptied.
+    ///
+    /// # Errors
+    /// As creating the file.
+    pub fn create_output(&self, path: &Path) -> io::Result<std::fs::File> {
+        std::fs::File::create(path)
     }
 }

@@ -139,7 +139,10 @@ mod tests {
     #[test]
     fn changed_files_and_their_includers_are_staged_and_nothing_else() {
         let mut source = MapSource::default();
-        source.insert("/etc/rsyslog.conf", b"module(load=\"imuxsock\")\n$IncludeConfig /etc/rsyslog.d/*.conf\n*.* /var/log/syslog\n".to_vec());
+        source.insert(
+            "/etc/rsyslog.conf",
+            b"module(load=\"imuxsock\")\n$IncludeConfig /etc/rsyslog.d/*.conf\n*.* /var/log/syslog\n".to_vec(),
+        );
         source.insert("/etc/rsyslog.d/10-new.conf", b"# new\n".to_vec());
         source.insert("/etc/rsyslog.d/50-old.conf", b"# old\n".to_vec());
         let config = Effective::load(Path::new("/etc/rsyslog.conf"), &source);
