@@ -14,6 +14,7 @@ pub mod input;
 pub mod interrupt;
 pub mod names;
 pub mod net;
+pub mod packet;
 pub mod proc_diag;
 pub mod proc_mount;
 pub mod proc_net;
@@ -24,6 +25,7 @@ pub mod root_lock;
 pub mod runner;
 mod runner_pipes;
 pub mod secret;
+pub mod sockdiag;
 pub mod writer;
 pub mod writer_attrs;
 
@@ -32,10 +34,12 @@ use std::sync::Arc;
 pub use clock::{Clock, SystemClock};
 pub use interrupt::Interrupt;
 pub use net::{Net, SystemNet};
+pub use packet::{Packet, PacketSource};
 pub use root::{FileKind, FsSpace, Meta, Root};
 pub use root_lock::{LockAttempt, LockFile};
 pub use runner::{Cmd, Exit, Output, Run, RunError, SystemRunner, Traced, TracingRunner};
 pub use secret::{Secret, Stars};
+pub use sockdiag::TcpSocket;
 pub use writer::Written;
 pub use writer_attrs::{Attrs, Mtime, Xattr};
 

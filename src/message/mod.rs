@@ -2,6 +2,7 @@
 
 pub mod base64;
 pub mod build;
+pub mod capture;
 pub mod cef;
 pub mod receive;
 pub mod send;
