@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::facts::{Facts, encode_path};
+use super::facts::{Facts, OwnLine, encode_path};
 use super::outcome::NotJudged;
 use super::target::{Daemon, Target};
 use crate::agent::AgentFacts;
@@ -75,6 +75,17 @@ impl<'a> Case<'a> {
             }
             Daemon::None => None,
         }
+    }
+
+    /// What the daemon said about itself since it was started.
+    pub fn own_lines(&self) -> impl Iterator<Item = &OwnLine> {
+        self.facts.rsyslog.own_lines.as_deref().unwrap_or_default().iter()
+    }
+
+    /// The last few of these lines, as evidence.
+    pub fn last_lines(&self, count: usize) -> impl Iterator<Item = (&str, &str)> {
+        let skip = self.own_lines().count().saturating_sub(count);
+        self.own_lines().skip(skip).map(|l| (l.source.as_str(), l.text.as_str()))
     }
 
     /// Was the file written after the daemon was started, so that the daemon does not know it yet?

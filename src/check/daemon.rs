@@ -2,7 +2,7 @@
 //! `config`.
 
 use super::case::Case;
-use super::facts::{Facts, OwnLine, UnitFacts};
+use super::facts::UnitFacts;
 use super::outcome::{Judged, NotJudged, Outcome};
 use super::target::Daemon;
 use super::words;
@@ -115,7 +115,7 @@ fn running_unit(case: &Case<'_>, unit: &UnitFacts) -> Judged {
             words::count(restarts as usize, "time")
         ))
         .seen(format!("{name}.service"), format!("{state}, {restarts} restarts, up {} s", up.unwrap_or_default()))
-        .seen_all(last_lines(case.facts))
+        .seen_all(case.last_lines(5))
         .advise("look at why it ends")
         .command(format!("journalctl -u {name} -n 50")));
     }
@@ -140,7 +140,7 @@ fn not_active(case: &Case<'_>, unit: &UnitFacts, state: &str) -> Judged {
     };
     let out = Outcome::fail(format!("{name} does not run: it is {state}{how}"))
         .seen(format!("{name}.service"), format!("{state}{how}"))
-        .seen_all(last_lines(case.facts));
+        .seen_all(case.last_lines(5));
     let start = format!("sudo systemctl start {name}");
     Ok(match () {
         _ if s.is_masked() => out
@@ -214,13 +214,6 @@ fn word(active: Active) -> &'static str {
         Active::Deactivating => "deactivating",
         Active::Unknown => "in an unknown state",
     }
-}
-
-/// The last things the daemon and its manager said.
-fn last_lines(facts: &Facts) -> Vec<(&str, &str)> {
-    let lines: &[OwnLine] = facts.rsyslog.own_lines.as_deref().unwrap_or_default();
-    let skip = lines.len().saturating_sub(5);
-    lines.iter().skip(skip).map(|l| (l.source.as_str(), l.text.as_str())).collect()
 }
 
 #[cfg(test)]

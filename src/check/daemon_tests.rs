@@ -1,4 +1,5 @@
 use super::*;
+use crate::check::facts::{Facts, OwnLine};
 use crate::check::fixture;
 use crate::check::target::Target;
 use crate::report::Status;

@@ -132,7 +132,8 @@ pub struct RsyslogFacts {
     pub validation: Fact<Validation>,
     /// The daemon's own lines since it was started, oldest first.
     pub own_lines: Fact<Vec<OwnLine>>,
-    pub work_dir: Option<WorkDir>,
+    /// Folders that queues may spill into: the work directory, and queues' own ones.
+    pub spools: Vec<Spool>,
     /// Mounts as the daemon sees them.
     pub mounts: Fact<Vec<Mount>>,
 }
@@ -246,9 +247,10 @@ impl<'de> Deserialize<'de> for Bytes {
     }
 }
 
-/// The folder queues spill into.
+/// A folder queues spill into.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct WorkDir {
+pub struct Spool {
+    /// As the configuration names it.
     pub path: String,
     /// After following links.
     pub real: String,
@@ -268,6 +270,8 @@ pub struct ReceiptFacts {
     pub agent: Option<String>,
     pub agent_port: Option<u16>,
     pub daemon: Option<String>,
+    /// `keep`, `drop` or `auto`.
+    pub local_copy: Option<String>,
     pub files: Vec<ReceiptFile>,
 }
 
@@ -293,18 +297,18 @@ pub enum FileState {
 pub struct ProbeFacts {
     /// The line as sent, without framing.
     pub sent: Bytes,
+    /// Where to.
     pub to: String,
     /// Sending went wrong.
     pub send_error: Option<String>,
-    /// How arrival was watched: `capture`, `listener` or `none` (with the reason in `note`).
-    pub watched: String,
-    pub note: String,
-    /// The marker was seen on its way into the listener's port.
+    /// Why its arrival could not be watched.
+    pub blind: Option<String>,
+    /// It was seen on its way into the listener's port; `None` where that could not be watched.
     pub seen_at_listener: Option<bool>,
     /// The line with the marker as it went to the agent's port.
     pub arrived: Option<Bytes>,
-    /// From sending to arrival.
-    pub took_ms: Option<u64>,
+    /// From sending to arrival, or how long was waited.
+    pub took_ms: u64,
 }
 
 /// Reason of everything nobody looked for.
@@ -325,7 +329,7 @@ impl Default for RsyslogFacts {
             drop_in_folder: not_looked(),
             validation: not_looked(),
             own_lines: not_looked(),
-            work_dir: None,
+            spools: Vec::new(),
             mounts: not_looked(),
         }
     }

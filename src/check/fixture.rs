@@ -69,13 +69,13 @@ pub fn healthy() -> Facts {
         pid: Some(DAEMON),
         validation: Ok(validation(0, &[])),
         own_lines: Ok(Vec::new()),
-        work_dir: Some(WorkDir {
+        spools: vec![Spool {
             path: "/var/spool/rsyslog".into(),
             real: "/var/spool/rsyslog".into(),
             walk: folders(&["/", "/var", "/var/spool", "/var/spool/rsyslog"]),
             files: Ok(Vec::new()),
             space: Some(space),
-        }),
+        }],
         mounts: Ok(vec![Mount { point: "/".into(), fs_type: "ext4".into(), read_only: false, noexec: false }]),
         drop_in_folder: Ok(Vec::new()),
         ..RsyslogFacts::default()

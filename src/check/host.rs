@@ -116,8 +116,8 @@ pub fn disk(case: &Case<'_>) -> Judged {
 
 /// Folders that something must be able to write into all the time.
 fn writers(facts: &Facts) -> Vec<&str> {
-    let spool = facts.rsyslog.work_dir.as_ref().map(|w| w.path.as_str());
-    ["/var/log", "/var/opt/microsoft"].into_iter().chain(spool).collect()
+    let spools = facts.rsyslog.spools.iter().map(|s| s.path.as_str());
+    ["/var/log", "/var/opt/microsoft"].into_iter().chain(spools).collect()
 }
 
 fn room_of(disk: &DiskFacts, writers: &[&str]) -> Option<(Room, String)> {

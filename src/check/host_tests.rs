@@ -1,5 +1,5 @@
 use super::*;
-use crate::check::facts::{NetFacts, SizedFile, WorkDir};
+use crate::check::facts::{NetFacts, SizedFile, Spool};
 use crate::check::target::Target;
 use crate::host::FsSpace;
 use crate::host::proc_process::DeletedFile;
@@ -73,13 +73,13 @@ fn a_full_or_read_only_file_system_that_is_written_to_is_a_failure() {
 #[test]
 fn the_spool_counts_as_written_to() {
     let mut facts = with_disk(disk_of(0, GIB, (0, 0), false, &["/data/spool"]));
-    facts.rsyslog.work_dir = Some(WorkDir {
+    facts.rsyslog.spools = vec![Spool {
         path: "/data/spool".into(),
         real: "/data/spool".into(),
         walk: Vec::new(),
         files: Ok(Vec::new()),
         space: None,
-    });
+    }];
     assert_eq!(judge(disk, &facts, AgentKind::None).status, Status::Fail);
 }
 

@@ -171,6 +171,7 @@ mod tests {
             agent: Some("none".into()),
             agent_port: Some(25300),
             daemon: Some("rsyslog".into()),
+            local_copy: None,
             files: Vec::new(),
         }
     }

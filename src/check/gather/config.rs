@@ -5,7 +5,7 @@
 use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 
-use crate::check::facts::{Bytes, ConfigFile, ConfigFiles, SizedFile, WorkDir, decode_path, encode_path};
+use crate::check::facts::{Bytes, ConfigFile, ConfigFiles, SizedFile, Spool, decode_path, encode_path};
 use crate::host::{FileKind, Root};
 use crate::platform::access::walk;
 use crate::syslog::rsyslog::Effective;
@@ -58,8 +58,8 @@ fn file(root: &Root, path: &Path) -> ConfigFile {
     ConfigFile { content: Err("it was not read".into()), kind, mtime, walk: walk(root, path) }
 }
 
-/// The folder queues spill into, with what lies in it.
-pub fn work_dir(root: &Root, path: &Path) -> WorkDir {
+/// A folder queues spill into, with what lies in it.
+pub fn spool(root: &Root, path: &Path) -> Spool {
     let real = root.resolve(path).unwrap_or_else(|_| path.to_owned());
     let files = root.list(&real).map_err(|e| e.to_string()).map(|names| {
         let size = |name| {
@@ -70,7 +70,7 @@ pub fn work_dir(root: &Root, path: &Path) -> WorkDir {
         names.into_iter().filter_map(size).collect()
     });
     let space = root.space(&real).ok();
-    WorkDir { path: encode_path(path), real: encode_path(&real), walk: walk(root, path), files, space }
+    Spool { path: encode_path(path), real: encode_path(&real), walk: walk(root, path), files, space }
 }
 
 /// Reading again from the record.

@@ -7,7 +7,7 @@ mod own_lines;
 mod receipt;
 mod units;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::thread;
 use std::time::Duration;
@@ -25,6 +25,7 @@ use crate::syslog::rsyslog::Effective;
 const DAEMONS: &[&str] = &["rsyslogd", "syslog-ng", "mdsd"];
 /// Deleted files smaller than this do not matter.
 const MIN_DELETED: u64 = 1 << 20;
+const MOST_SPOOLS: usize = 20;
 const MAIN_FILE: &str = "/etc/rsyslog.conf";
 const DROP_INS: &str = "/etc/rsyslog.d";
 
@@ -48,9 +49,9 @@ pub fn gather(host: &Host, options: &TargetOptions) -> Facts {
         });
         let lines = scope.spawn(|| own_lines::gather(host, &identity.hostname, unit));
         let (effective, files) = config::read(&host.root, Path::new(&main_file));
-        let work_dir = work_dir(host, &effective);
+        let spools = spools(host, &effective);
         let mut folders: Vec<String> = ["/var/log", "/etc"].map(str::to_owned).into();
-        folders.extend(work_dir.as_ref().map(|w| w.path.clone()));
+        folders.extend(spools.iter().map(|s| s.path.clone()));
         if agents.oms.is_some() || agents.ama.is_some() {
             folders.extend(["/var/opt/microsoft", "/opt"].map(str::to_owned));
         }
@@ -69,7 +70,7 @@ pub fn gather(host: &Host, options: &TargetOptions) -> Facts {
             drop_in_folder: drop_ins(host),
             validation,
             own_lines: join(lines),
-            work_dir,
+            spools,
             mounts: mounts(host, pid),
         };
         Facts {
@@ -216,9 +217,14 @@ fn drop_ins(host: &Host) -> Fact<Vec<DropIn>> {
     }
 }
 
-fn work_dir(host: &Host, effective: &Effective) -> Option<WorkDir> {
-    let path = effective.setting("workdirectory")?.value.to_str_lossy().into_owned();
-    Some(config::work_dir(&host.root, Path::new(&path)))
+/// Folders that queues spill into. What begins with no slash lies below a folder that is not known here.
+fn spools(host: &Host, effective: &Effective) -> Vec<Spool> {
+    let own = effective.actions.iter().filter_map(|a| a.queue.spool.as_ref());
+    let of_rulesets = effective.rulesets.iter().filter_map(|r| r.queue.as_ref()?.spool.as_ref());
+    let work_dir = effective.setting("workdirectory").map(|s| &s.value);
+    let paths: BTreeSet<String> = work_dir.into_iter().chain(own).chain(of_rulesets).map(|p| p.to_string()).collect();
+    let absolute = paths.iter().filter(|p| p.starts_with('/')).take(MOST_SPOOLS);
+    absolute.map(|p| config::spool(&host.root, Path::new(p))).collect()
 }
 
 fn mounts(host: &Host, pid: Option<u32>) -> Fact<Vec<proc_mount::Mount>> {

@@ -51,6 +51,7 @@ fn parse_receipt(value: &serde_json::Value) -> ReceiptFacts {
         agent: text("agent"),
         agent_port: number(["agent_port", "agent-port"]),
         daemon: text("daemon"),
+        local_copy: option(["local_copy", "local-copy"]).and_then(|v| v.as_str()).map(str::to_owned),
         files: written.filter_map(file).collect(),
     }
 }
