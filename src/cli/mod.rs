@@ -3,8 +3,11 @@
 pub mod args;
 pub mod exit;
 mod generate;
+pub mod install;
 mod listen;
 mod send;
+mod show;
+mod uninstall;
 
 use std::process::ExitCode;
 
@@ -43,6 +46,8 @@ fn run(cli: Cli, ui: &Ui) -> anyhow::Result<Exit> {
         Command::Generate { what, name } => generate::print(ui, what, name.as_deref()),
         Command::Send(args) => send::run(&host, ui, &args),
         Command::Listen(args) => listen::run(&host, ui, &args),
+        Command::Install(args) => install::run(&host, ui, &args),
+        Command::Uninstall(args) => uninstall::run(&host, ui, &args),
         _ => unreachable!(),
     }
 }

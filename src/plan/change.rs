@@ -1,7 +1,7 @@
 //! What can be changed: a closed set of wishes, each saying how a path or service shall be. Planning finds out what is
 //! there and whether anything is left to do.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::state::Saved;
 use crate::platform::service_act::Action;
@@ -38,6 +38,22 @@ pub enum Change {
         saved: Saved,
     },
     Service(ServiceChange),
+}
+
+impl Change {
+    /// The path it is about, as it was wished: links not followed.
+    pub fn path(&self) -> Option<&Path> {
+        match self {
+            Change::WriteFile(wish) => Some(&wish.path),
+            Change::EditBlock(wish) => Some(&wish.path),
+            Change::TakeBlock { path, .. }
+            | Change::RemoveFile { path, .. }
+            | Change::CreateDir { path, .. }
+            | Change::RemoveDir { path }
+            | Change::Restore { path, .. } => Some(path),
+            Change::Service(_) => None,
+        }
+    }
 }
 
 /// A whole file that shall have these bytes.

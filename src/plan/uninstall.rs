@@ -44,7 +44,7 @@ pub fn plan_install(host: &Host, receipt: Option<&Receipt>, changes: Vec<Change>
     let services = Services::detect(host);
     let mut way = WayBack { host, builder: Builder::new(host, &services), services: &services };
     let entries = receipt.map(|r| r.entries.as_slice()).unwrap_or_default();
-    let wished: Vec<PathBuf> = changes.iter().filter_map(path_of).map(|p| real(host, p)).collect::<Result<_>>()?;
+    let wished: Vec<PathBuf> = changes.iter().filter_map(Change::path).map(|p| real(host, p)).collect::<Result<_>>()?;
     let obsolete = |e: &&Entry| {
         let written = |e: &Entry| matches!(e, Entry::File { after: FileState::File { .. }, fix: false, .. });
         let file = written(e) || matches!(e, Entry::Dir { fix: false, .. });
@@ -69,19 +69,6 @@ pub fn plan_install(host: &Host, receipt: Option<&Receipt>, changes: Vec<Change>
         way.folder(entry)?;
     }
     Ok(way.builder.plan)
-}
-
-fn path_of(change: &Change) -> Option<&Path> {
-    match change {
-        Change::WriteFile(wish) => Some(&wish.path),
-        Change::EditBlock(wish) => Some(&wish.path),
-        Change::TakeBlock { path, .. }
-        | Change::RemoveFile { path, .. }
-        | Change::CreateDir { path, .. }
-        | Change::RemoveDir { path }
-        | Change::Restore { path, .. } => Some(path),
-        Change::Service(_) => None,
-    }
 }
 
 fn real(host: &Host, path: &Path) -> Result<PathBuf> {
