@@ -7,8 +7,8 @@ use crate::cli::exit::{Exit, Failure};
 use crate::plan::{Event, Miss, Outcome, Plan, StartError};
 use crate::ui::{Progress, Tone, Ui};
 
-/// The plan in words with its diffs, and what was decided on the way.
-pub fn plan_text(ui: &Ui, plan: &Plan, notes: &[String]) -> String {
+/// The plan in words, what was decided on the way, and the diffs where somebody is to judge them.
+pub fn plan_text(ui: &Ui, plan: &Plan, notes: &[String], diffs: bool) -> String {
     let mut text = String::new();
     for note in notes.iter().chain(&plan.notes) {
         text.push_str(&crate::ui::wrap(&format!("note: {note}"), ui.width(), 6));
@@ -21,7 +21,7 @@ pub fn plan_text(ui: &Ui, plan: &Plan, notes: &[String]) -> String {
     for (n, step) in plan.describe().iter().enumerate() {
         text.push_str(&ui.paint(Tone::Strong, &format!("{}. {}", n + 1, step.sentence)));
         text.push('\n');
-        for line in step.diff.iter().flat_map(|d| d.lines()) {
+        for line in step.diff.iter().filter(|_| diffs).flat_map(|d| d.lines()) {
             let tone = match line.as_bytes().first() {
                 Some(b'+') => Some(Tone::Good),
                 Some(b'-') => Some(Tone::Bad),

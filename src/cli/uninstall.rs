@@ -32,7 +32,7 @@ pub fn run(host: &Host, ui: &Ui, args: &UninstallArgs) -> anyhow::Result<Exit> {
     };
     drop(progress);
     if args.output == Format::Text {
-        ui.result(&show::plan_text(ui, &plan, &[]))?;
+        ui.result(&show::plan_text(ui, &plan, &[], !args.yes || ui.verbose()))?;
     }
     if !plan.is_empty() && !install::consent(ui, args.yes)? {
         ui.say("nothing was changed");
@@ -74,7 +74,7 @@ fn dry_run(host: &Host, ui: &Ui, args: &UninstallArgs) -> anyhow::Result<Exit> {
     match args.output {
         Format::Json => ui.result(&show::json(&plan, &[], false, None, None))?,
         Format::Text => {
-            ui.result(&show::plan_text(ui, &plan, &[]))?;
+            ui.result(&show::plan_text(ui, &plan, &[], true))?;
             ui.say("this was a dry run: nothing was changed");
         }
     }

@@ -65,7 +65,7 @@ pub fn run(host: &Host, ui: &Ui, args: &InstallArgs) -> anyhow::Result<Exit> {
     validate::validate(host, &proposal, &plan)?;
     drop(progress);
     if args.output == Format::Text {
-        ui.result(&show::plan_text(ui, &plan, &proposal.collector.notes))?;
+        ui.result(&show::plan_text(ui, &plan, &proposal.collector.notes, !args.yes || ui.verbose()))?;
     }
     if !consent(ui, args.yes)? {
         ui.say("nothing was changed");
@@ -244,7 +244,7 @@ fn dry_run(host: &Host, ui: &Ui, args: &InstallArgs) -> anyhow::Result<Exit> {
     match args.output {
         Format::Json => ui.result(&show::json(&plan, notes, false, None, None))?,
         Format::Text => {
-            ui.result(&show::plan_text(ui, &plan, notes))?;
+            ui.result(&show::plan_text(ui, &plan, notes, true))?;
             ui.say("this was a dry run: nothing was changed");
         }
     }
