@@ -3,13 +3,22 @@
 #![allow(clippy::disallowed_methods)] // this module is what the bans protect
 
 pub mod clock;
+pub mod facts;
 #[cfg(any(test, feature = "failpoints"))]
 pub mod fake;
+#[cfg(any(test, feature = "failpoints"))]
+pub mod fake_systemd;
 pub mod fault;
 pub mod inbox;
+pub mod input;
 pub mod interrupt;
+pub mod names;
 pub mod net;
 pub mod packet;
+pub mod proc_diag;
+pub mod proc_mount;
+pub mod proc_net;
+pub mod proc_process;
 pub mod root;
 pub mod root_glob;
 pub mod root_lock;

@@ -6,8 +6,10 @@ pub mod effective;
 pub mod filter;
 pub mod lex;
 pub mod lines;
+pub mod names;
 pub mod parse;
 pub mod problem;
+pub mod stage;
 mod stream;
 
 pub use effective::Effective;
