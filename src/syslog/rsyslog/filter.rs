@@ -146,7 +146,7 @@ const FACILITY_NAMES: [(&str, usize); 26] = [
 ];
 
 /// Facility by name; a number counts in steps of eight, as the daemon has it (`8.*` is `user.*`).
-fn facility_code(name: &[u8]) -> Option<usize> {
+pub fn facility_code(name: &[u8]) -> Option<usize> {
     let known = FACILITY_NAMES.iter().find(|(n, _)| name.eq_ignore_ascii_case(n.as_bytes()));
     known.map(|(_, c)| *c).or_else(|| digit_code(name).map(|n| n >> 3))
 }
