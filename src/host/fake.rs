@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 use std::io;
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -171,6 +171,12 @@ impl Net for FakeNet {
     fn send_tcp(&self, to: SocketAddr, payload: &[u8], _: Duration) -> io::Result<()> {
         lock(&self.sent).push(Sent::Tcp(to, payload.to_vec()));
         Ok(())
+    }
+    fn udp(&self, to: SocketAddr) -> io::Result<UdpSocket> {
+        let to = self.stand_in(to).ok_or(io::ErrorKind::ConnectionRefused)?;
+        let socket = UdpSocket::bind((to.ip(), 0))?;
+        socket.connect(to)?;
+        Ok(socket)
     }
     fn connect(&self, to: SocketAddr, limit: Duration) -> io::Result<TcpStream> {
         let to = self.stand_in(to).ok_or(io::ErrorKind::ConnectionRefused)?;

@@ -182,7 +182,27 @@ impl Cursor<'_> {
             self.at += 1;
             return Time { kind: TimeKind::Nil, place: start..self.at, fraction: 0, zone: Zone::None };
         }
-        none(if has_clock(self.rest()) { TimeKind::Odd } else { TimeKind::None })
+        if !has_clock(self.rest()) {
+            return none(TimeKind::None);
+        }
+        self.later_time().unwrap_or_else(|| none(TimeKind::Odd))
+    }
+
+    /// A relay may have put a time of its own, in its own form, in front of the header: looks for a known form at the
+    /// words that follow closely.
+    fn later_time(&mut self) -> Option<Time> {
+        let mut next = self.clone();
+        while next.at < self.at + 48 {
+            next.skip(|b| b != b' ');
+            next = next.blanks()?;
+            if let Some((kind, behind)) = next.iso().or_else(|| next.month_first()) {
+                let start = next.at;
+                self.at = behind.at;
+                let (fraction, zone) = self.fraction_and_zone();
+                return Some(Time { kind, place: start..self.at, fraction, zone });
+            }
+        }
+        None
     }
 
     fn iso(&self) -> Option<(TimeKind, Self)> {
@@ -282,6 +302,10 @@ impl Cursor<'_> {
             word = self.word();
         }
         let name = self.text.get(word.clone()).unwrap_or_default();
+        if name == b"-" {
+            self.at = word.end;
+            return (zone_word, None);
+        }
         // A program with its process number is a tag, not a host.
         if name.is_empty() || name.contains(&b'[') && !name.starts_with(b"[") {
             return (zone_word, None);
