@@ -71,19 +71,20 @@ pub fn number_of(line: &[u8]) -> Option<usize> {
 }
 
 /// Sends `rate` numbered events a second over one TCP connection for `time`, and connects again when the collector has
-/// closed it or gone away; nothing is sent twice. Returns how many events were sent and how often it had to connect again.
+/// closed it or gone away. As a careful sender does, it then repeats the last moment: TCP does not tell what the other
+/// side had read. Returns how many events there were and how often it had to connect again.
 pub fn steady(host: &Host, to: SocketAddr, rate: usize, time: Duration) -> Result<(usize, usize)> {
+    const BATCH: usize = 10;
+    /// What may lie unread at a collector that is closing down.
+    const UNSURE: Duration = Duration::from_millis(100);
     host.in_network(|| {
         let start = Instant::now();
         let total = (rate as f64 * time.as_secs_f64()) as usize;
-        let (mut sent, mut connects) = (0, 0);
+        let when = |n: usize| start + Duration::from_secs_f64(n as f64 / rate as f64);
+        let (mut next, mut connects) = (0, 0);
         let mut stream: Option<TcpStream> = None;
-        while sent < total {
-            let due = start + Duration::from_secs_f64(sent as f64 / rate as f64);
-            std::thread::sleep(due.saturating_duration_since(Instant::now()));
-            if stream.as_ref().is_some_and(closed_by_peer) {
-                stream = None;
-            }
+        while next < total {
+            std::thread::sleep(when(next).saturating_duration_since(Instant::now()));
             let Some(open) = &mut stream else {
                 match TcpStream::connect(to) {
                     Ok(s) => {
@@ -94,17 +95,19 @@ pub fn steady(host: &Host, to: SocketAddr, rate: usize, time: Duration) -> Resul
                 }
                 continue;
             };
-            let batch: Vec<u8> =
-                (sent..(sent + 10).min(total)).flat_map(|n| [numbered(n), vec![b'\n']].concat()).collect();
-            match open.write_all(&batch) {
-                Ok(()) => sent = (sent + 10).min(total),
-                Err(_) => stream = None,
+            let end = (next + BATCH).min(total);
+            let batch: Vec<u8> = (next..end).flat_map(|n| [numbered(n), vec![b'\n']].concat()).collect();
+            if closed_by_peer(open) || open.write_all(&batch).is_err() {
+                next = next.saturating_sub((rate as f64 * UNSURE.as_secs_f64()) as usize);
+                stream = None;
+            } else {
+                next = end;
             }
         }
         if let Some(s) = stream {
             finish(s)?;
         }
-        Ok((sent, connects - 1))
+        Ok((total, connects - 1))
     })
 }
 
