@@ -7,18 +7,21 @@ pub mod facts;
 #[cfg(any(test, feature = "failpoints"))]
 pub mod fake;
 pub mod fault;
+pub mod inbox;
 pub mod interrupt;
 pub mod net;
 pub mod proc_diag;
 pub mod proc_mount;
 pub mod proc_net;
 pub mod proc_process;
+pub mod packet;
 pub mod root;
 pub mod root_glob;
 pub mod root_lock;
 pub mod runner;
 mod runner_pipes;
 pub mod secret;
+pub mod sockdiag;
 pub mod writer;
 pub mod writer_attrs;
 
@@ -27,10 +30,12 @@ use std::sync::Arc;
 pub use clock::{Clock, SystemClock};
 pub use interrupt::Interrupt;
 pub use net::{Net, SystemNet};
+pub use packet::{Packet, PacketSource};
 pub use root::{FileKind, FsSpace, Meta, Root};
 pub use root_lock::{LockAttempt, LockFile};
 pub use runner::{Cmd, Exit, Output, Run, RunError, SystemRunner, Traced, TracingRunner};
 pub use secret::{Secret, Stars};
+pub use sockdiag::TcpSocket;
 pub use writer::Written;
 pub use writer_attrs::{Attrs, Mtime, Xattr};
 

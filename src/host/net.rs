@@ -5,6 +5,9 @@ use std::io::{self, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::time::Duration;
 
+use super::packet::{PacketSocket, PacketSource};
+use super::sockdiag::{self, TcpSocket};
+
 pub trait Net: Send + Sync {
     /// Sends one datagram from an unbound socket of the target's family.
     fn send_udp(&self, to: SocketAddr, payload: &[u8]) -> io::Result<()>;
@@ -14,6 +17,15 @@ pub trait Net: Send + Sync {
     fn udp(&self, to: SocketAddr) -> io::Result<UdpSocket>;
     fn connect(&self, to: SocketAddr, limit: Duration) -> io::Result<TcpStream>;
     fn listen(&self, on: SocketAddr) -> io::Result<TcpListener>;
+    /// Packets of one interface, or of all. Needs root or CAP_NET_RAW.
+    fn capture(&self, interface: Option<&str>) -> io::Result<Box<dyn PacketSource>> {
+        let _ = interface;
+        Err(io::ErrorKind::Unsupported.into())
+    }
+    /// The machine's TCP connections with what each has moved.
+    fn tcp_sockets(&self) -> io::Result<Vec<TcpSocket>> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
 }
 
 /// The machine's own network.
@@ -39,6 +51,12 @@ impl Net for SystemNet {
     }
     fn listen(&self, on: SocketAddr) -> io::Result<TcpListener> {
         TcpListener::bind(on)
+    }
+    fn capture(&self, interface: Option<&str>) -> io::Result<Box<dyn PacketSource>> {
+        Ok(Box::new(PacketSocket::open(interface)?))
+    }
+    fn tcp_sockets(&self) -> io::Result<Vec<TcpSocket>> {
+        sockdiag::tcp_sockets()
     }
 }
 

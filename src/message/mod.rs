@@ -2,7 +2,9 @@
 
 pub mod base64;
 pub mod build;
+pub mod capture;
 pub mod cef;
+pub mod receive;
 pub mod send;
 pub mod syslog;
 

@@ -12,6 +12,17 @@ pub enum Kind {
     Ftd,
 }
 
+impl Kind {
+    /// Stable name.
+    pub fn id(self) -> &'static str {
+        match self {
+            Kind::Cef => "cef",
+            Kind::Asa => "asa",
+            Kind::Ftd => "ftd",
+        }
+    }
+}
+
 /// An event inside a line; all places count from the start of what was searched.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Event {

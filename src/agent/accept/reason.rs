@@ -61,6 +61,9 @@ reasons! {
     EpochTime "epoch-time" Header "the time is in seconds since 1970",
     OddTime "odd-time" Header "the time is in a form the agent does not read",
     BadTimeValue "bad-time-value" Header "the time has the right form, but a part of it is out of range",
+    ZoneWord "zone-word" Header "a zone word follows the time; the agent takes it for the host and then finds no %ASA",
+    TimeFraction "time-fraction" Header "a fraction or zone follows the seconds; the agent takes it for the host and then finds no %ASA",
+    Ipv6Host "ipv6-host" Header "the host is an IPv6 address, which the agent cuts at its first colon",
     AsaTextBefore "asa-text-before" Header "there are words between the host and %ASA, as in RFC 5424; the agent takes %ASA only right behind the host",
     Ftd "ftd" Rewrite "%FTD is not known to this agent",
     AsaClassName "asa-class-name" Rewrite "the agent does not take a class name in the ASA id (%ASA-session-6-…)",
@@ -128,8 +131,22 @@ pub(super) fn without_match(text: &[u8]) -> Refusal {
     match time {
         Some(reason) => Refusal { reason, also: None },
         // The time is fine, so something else stands between it and the event.
-        None if event.kind == Kind::Asa => Refusal { reason: Reason::AsaTextBefore, also: None },
+        None if event.kind == Kind::Asa => Refusal { reason: before_asa(text, &header), also: None },
         None => Refusal { reason: Reason::OddTime, also: None },
+    }
+}
+
+/// What stands between a good time and `%ASA` besides a host.
+fn before_asa(text: &[u8], header: &Header) -> Reason {
+    let host = header.host.clone().and_then(|host| text.get(host)).unwrap_or_default();
+    if header.zone_word.is_some() {
+        Reason::ZoneWord
+    } else if header.time.kind != TimeKind::Iso && (header.time.fraction > 0 || header.time.zone != Zone::None) {
+        Reason::TimeFraction
+    } else if header::is_ipv6(host) {
+        Reason::Ipv6Host
+    } else {
+        Reason::AsaTextBefore
     }
 }
 
