@@ -3,12 +3,20 @@
 
 pub mod ast;
 pub mod effective;
+pub mod eval;
+pub mod event;
 pub mod filter;
 pub mod lex;
 pub mod lines;
+pub mod names;
 pub mod parse;
+pub mod posix;
 pub mod problem;
+pub mod query;
 mod stream;
+pub mod template;
+pub mod trace;
 
 pub use effective::Effective;
+pub use event::SampleEvent;
 pub use problem::{Problem, Severity, Topic};
