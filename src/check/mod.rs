@@ -6,7 +6,7 @@ mod config;
 mod daemon;
 pub mod facts;
 #[cfg(test)]
-mod fixture;
+pub(crate) mod fixture;
 pub mod gather;
 mod host;
 mod listen;

@@ -134,17 +134,7 @@ fn spool(facts: &Facts, dir: &Spool) -> Option<Refusal> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::check::facts::UnitFacts;
-    use crate::platform::service::parse_show;
-
-    fn running() -> Facts {
-        let mut facts = Facts::default();
-        facts.rsyslog.program = Some("/usr/sbin/rsyslogd".into());
-        facts.rsyslog.pid = Some(7);
-        let unit = UnitFacts { state: parse_show(b"LoadState=loaded\nActiveState=active\n"), ..UnitFacts::default() };
-        facts.units = Ok([("rsyslog.service".to_owned(), unit)].into());
-        facts
-    }
+    use crate::check::fixture::{add_socket, healthy};
 
     fn whats(facts: &Facts) -> Vec<String> {
         refusals(facts, 514, &[Transport::Udp, Transport::Tcp]).into_iter().map(|r| r.what).collect()
@@ -152,7 +142,7 @@ mod tests {
 
     #[test]
     fn a_running_daemon_is_fine() {
-        assert_eq!(whats(&running()), Vec::<String>::new());
+        assert_eq!(whats(&healthy()), Vec::<String>::new());
     }
 
     #[test]
@@ -160,8 +150,18 @@ mod tests {
         assert!(whats(&Facts::default())[0].contains("not installed"));
         let other = Facts { syslog_ng: Some("/usr/sbin/syslog-ng".into()), ..Facts::default() };
         assert!(whats(&other)[0].contains("syslog-ng"));
-        let mut stopped = running();
+        let mut stopped = healthy();
         stopped.rsyslog.pid = None;
         assert!(whats(&stopped)[0].contains("not running"));
+    }
+
+    #[test]
+    fn somebody_else_on_the_port_is_named_and_loopback_is_not_the_port() {
+        let mut taken = healthy();
+        taken.net.as_mut().unwrap().sockets.clear();
+        add_socket(&mut taken, Transport::Tcp, "127.0.0.1:514", 4711);
+        assert_eq!(whats(&taken), Vec::<String>::new());
+        add_socket(&mut taken, Transport::Tcp, "0.0.0.0:514", 4711);
+        assert_eq!(whats(&taken), ["TCP port 514 is taken by process 4711"]);
     }
 }
