@@ -215,7 +215,7 @@ fn action(d: &DropIn) -> String {
     # everything else this daemon logs.
     action(type="omfwd" name={file} target="127.0.0.1" port="{port}" protocol="tcp" template="cefctl_line"
            keepAlive="on" action.resumeRetryCount="-1" action.resumeInterval="2"
-           queue.type="LinkedList" queue.fileName={file} queue.size="50000" queue.dequeueBatchSize="512"
+           queue.type="LinkedList" queue.fileName={file} queue.size="50000" queue.dequeueBatchSize="64"
            queue.highWaterMark="2000" queue.lowWaterMark="500" queue.maxDiskSpace="{disk}m"
            queue.saveOnShutdown="on" queue.timeoutActionCompletion="20"
            queue.timeoutEnqueue="0"{flow})
