@@ -8,6 +8,7 @@ pub mod event;
 pub mod filter;
 pub mod lex;
 pub mod lines;
+pub mod lint;
 pub mod names;
 pub mod parse;
 pub mod posix;
@@ -16,6 +17,7 @@ pub mod query;
 mod stream;
 pub mod template;
 pub mod trace;
+pub mod validate;
 
 pub use effective::Effective;
 pub use event::SampleEvent;
