@@ -15,6 +15,7 @@ pub mod posix;
 pub mod problem;
 pub mod query;
 mod stream;
+pub mod summary;
 pub mod template;
 pub mod trace;
 pub mod validate;
