@@ -37,7 +37,10 @@ impl Builder {
         let name = Text::from(file.strip_suffix(b".so").unwrap_or(file));
         if let Some(first) = self.out.modules.iter().find(|m| m.name == name) {
             let text = format!("module '{name}' is loaded already at {}; this line has no effect", first.at);
-            return self.problem(Problem::warning(Topic::ModuleTwice, &at, text));
+            // What is lost are the parameters, if there are any; loading twice as such is harmless.
+            let lost = params.iter().any(|p| !p.name.is("load"));
+            let problem = if lost { Problem::warning } else { Problem::note };
+            return self.problem(problem(Topic::ModuleTwice, &at, text));
         }
         self.out.modules.push(Module { name, params, legacy, at });
     }
