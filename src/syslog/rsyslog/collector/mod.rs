@@ -8,6 +8,8 @@
 mod copy;
 mod place;
 mod reach;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
