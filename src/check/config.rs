@@ -15,6 +15,57 @@ use crate::syslog::rsyslog::{Effective, Problem, Severity, Topic};
 
 const DROP_INS: &str = "/etc/rsyslog.d";
 
+pub fn config(case: &Case<'_>) -> Judged {
+    let config = case.config_as_read()?;
+    if let Some(stopped) = &config.stopped {
+        let out = Outcome::fail(format!("{}: {}", stopped.at, stopped.why))
+            .seen(stopped.at.to_string(), "nothing behind this place has any effect, in this file or in any other")
+            .seen_all(complaints(case));
+        return Ok(correct(case, out));
+    }
+    let bad: Vec<&Problem> = of_topic(config, |p| is_mistake(p.topic)).collect();
+    let Some(first) = bad.first() else {
+        return Ok(Outcome::pass(format!("{} accepted", words::count(config.files.len(), "file"))));
+    };
+    let out = by_concern(case, &bad, shown(first)).seen_all(bad.iter().map(|p| shown(p))).seen_all(complaints(case));
+    Ok(correct(case, out))
+}
+
+/// A mistake where the events of the collector pass fails; elsewhere it warns: somebody's rule has no effect, but no
+/// security event is lost.
+fn by_concern(case: &Case<'_>, problems: &[&Problem], (at, text): (String, String)) -> Outcome {
+    let text = format!("{at}: {text}");
+    if problems.iter().any(|p| concerns(case, p)) { Outcome::fail(text) } else { Outcome::warn(text) }
+}
+
+/// Is the problem in a file that has a listener of the port, a forward to this box, or that `install` wrote?
+fn concerns(case: &Case<'_>, problem: &Problem) -> bool {
+    let (Some(at), Ok(config)) = (&problem.at, case.config_as_read()) else { return true };
+    let listens = config.listeners.iter().any(|l| l.at.file == at.file && l.port_number() == Some(case.target.port));
+    let forwards = config.forwards().any(|(a, f)| a.at.file == at.file && f.is_loopback());
+    let receipt = case.facts.receipt.as_ref().ok().and_then(Option::as_ref);
+    let ours = receipt.is_some_and(|r| r.files.iter().any(|f| f.path == encode_path(&at.file)));
+    listens || forwards || ours
+}
+
+fn is_mistake(topic: Topic) -> bool {
+    matches!(topic, Topic::Character | Topic::Syntax | Topic::Unsupported | Topic::Setting | Topic::Statement)
+}
+
+fn correct(case: &Case<'_>, out: Outcome) -> Outcome {
+    out.advise("correct the place that is named, check it, restart the daemon")
+        .command("sudo rsyslogd -N1")
+        .command(format!("sudo systemctl restart {}", case.unit_name()))
+}
+
+/// What the daemon's own validator says, without its first and last line.
+fn complaints(case: &Case<'_>) -> Vec<(String, String)> {
+    let Ok(validation) = &case.facts.rsyslog.validation else { return Vec::new() };
+    let text = String::from_utf8_lossy(&validation.stderr.0);
+    let frame = |l: &str| l.to_ascii_lowercase().contains("config validation run") || l.trim().is_empty();
+    text.lines().filter(|l| !frame(l)).take(8).map(|l| ("rsyslogd -N1".to_owned(), l.to_owned())).collect()
+}
+
 pub fn include(case: &Case<'_>) -> Judged {
     let config = case.rsyslog()?;
     let drop_ins = case.facts.rsyslog.drop_in_folder.as_ref()?;
@@ -127,8 +178,7 @@ pub fn references(case: &Case<'_>) -> Judged {
     let Some(first) = bad.first() else {
         return Ok(Outcome::pass("every ruleset, template, module and queue file is there, and once only"));
     };
-    let (at, text) = shown(first);
-    Ok(Outcome::fail(format!("{at}: {text}"))
+    Ok(by_concern(case, &bad, shown(first))
         .seen_all(bad.iter().map(|p| shown(p)))
         .advise("define the name before it is used, or correct the place that uses it; then restart the daemon")
         .command(format!("sudo systemctl restart {}", case.unit_name())))

@@ -15,7 +15,7 @@ pub struct UnknownCheck {
 }
 
 impl UnknownCheck {
-    fn new(given: &str) -> Self {
+    pub(super) fn new(given: &str) -> Self {
         let names = catalogue::all().flat_map(|c| [c.id, c.group()]);
         let near = names.map(|n| (distance(given, n), n)).min().filter(|(d, n)| *d <= 1 + n.len() / 3);
         UnknownCheck { given: given.to_owned(), nearest: near.map(|(_, n)| n.to_owned()) }
@@ -134,7 +134,10 @@ mod tests {
         assert_eq!(ids(&["listen.udp"], &[]), ["listen.udp"]);
         assert_eq!(ids(&["probe"], &[]), ["probe.udp", "probe.tcp"]);
         assert_eq!(ids(&["*.udp, host.os"], &[]), ["host.os", "listen.udp", "probe.udp"]);
-        assert_eq!(ids(&["listen.*"], &["listen.??p", "listen.l*"]), ["listen.owner", "listen.duplicate", "listen.reachable"]);
+        assert_eq!(
+            ids(&["listen.*"], &["listen.??p", "listen.l*"]),
+            ["listen.owner", "listen.duplicate", "listen.reachable"]
+        );
         assert_eq!(ids(&[], &["*"]), Vec::<&str>::new());
         assert_eq!(ids(&[], &[]).len(), catalogue::all().count());
     }

@@ -1,7 +1,7 @@
 //! The port that devices send to.
 
 use super::Check;
-use crate::check::listen as judge;
+use crate::check::{listen as judge, routing};
 
 const DAEMON: &[&str] = &["daemon.present", "daemon.running"];
 
@@ -48,7 +48,7 @@ pub const CHECKS: &[Check] = &[
                    traffic.",
         mend: "remove one of the two, or give both the same ruleset.",
         needs: &["daemon.present"],
-        judge: judge::duplicate,
+        judge: routing::duplicate,
     },
     Check {
         id: "listen.reachable",
@@ -59,7 +59,7 @@ pub const CHECKS: &[Check] = &[
         mend: "bind the listener to the ruleset of the rule, call the rule's ruleset from the listener's, or move the \
                rule before the `stop` that is named.",
         needs: &["daemon.present", "daemon.references"],
-        judge: judge::reachable,
+        judge: routing::reachable,
     },
     Check {
         id: "listen.limits",
@@ -70,6 +70,6 @@ pub const CHECKS: &[Check] = &[
         mend: "raise maxMessageSize to 64k, rcvbufSize to 8m and maxSessions to 500; `cefctl install` sets them where it \
                makes the listener.",
         needs: DAEMON,
-        judge: judge::limits,
+        judge: routing::limits,
     },
 ];

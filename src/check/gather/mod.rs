@@ -91,6 +91,13 @@ pub fn gather(host: &Host, options: &TargetOptions) -> Facts {
     facts
 }
 
+/// Looks at the sockets once more.
+pub fn sockets_again(host: &Host, facts: &mut Facts, port: u16) {
+    let (net, processes, _) = sockets(host, port);
+    facts.net = net;
+    facts.processes = processes;
+}
+
 /// A gatherer does not panic; should one do so all the same, the others' facts are not worth less.
 fn join<T>(thread: thread::ScopedJoinHandle<'_, T>) -> T {
     thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
