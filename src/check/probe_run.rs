@@ -59,7 +59,7 @@ pub fn run(
         })
         .collect();
     let agent = Hop::tcp(agent_port);
-    let hops: Vec<Hop> = aims.iter().map(|aim| listener(aim)).chain([agent]).collect();
+    let hops: Vec<Hop> = aims.iter().map(listener).chain([agent]).collect();
     let markers: Vec<String> = shots.iter().map(|s| s.marker.clone()).collect();
     let mut watch = Watch::start(&*host.net, Some("lo"), &hops, &markers);
     let start = host.clock.monotonic();

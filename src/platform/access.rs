@@ -169,6 +169,8 @@ fn parse_acl(value: &[u8]) -> Option<Vec<Entry>> {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::disallowed_methods)] // a test makes its own files
+
     use super::*;
 
     fn step(path: &str, kind: FileKind, mode: u32, uid: u32, gid: u32) -> Step {
