@@ -3,6 +3,11 @@
 pub mod args;
 pub mod exit;
 mod generate;
+pub mod install;
+mod listen;
+mod send;
+mod show;
+mod uninstall;
 
 use std::process::ExitCode;
 
@@ -35,10 +40,14 @@ pub fn main() -> ExitCode {
 }
 
 fn run(cli: Cli, ui: &Ui) -> anyhow::Result<Exit> {
-    let _host = Host::system(Root::at(&cli.common.root));
+    let host = Host::system(Root::at(&cli.common.root));
     match cli.command {
         Command::Completions { shell } => generate::completions(ui, shell),
         Command::Generate { what, name } => generate::print(ui, what, name.as_deref()),
+        Command::Send(args) => send::run(&host, ui, &args),
+        Command::Listen(args) => listen::run(&host, ui, &args),
+        Command::Install(args) => install::run(&host, ui, &args),
+        Command::Uninstall(args) => uninstall::run(&host, ui, &args),
         _ => unreachable!(),
     }
 }

@@ -3,7 +3,7 @@
 //! (and outside unit tests) all of it compiles to nothing.
 //!
 //! `CEFCTL_FAIL="POINT[:NTH]=ACTION[;…]"`: at the NTH hit of POINT (every hit without NTH) do ACTION. A POINT may end
-//! in `*`. Actions: `error` (EIO), `enospc`, `shortwrite` (half of the bytes, then ENOSPC), `timeout`, `changed`
+//! in `*`; the POINT `any` counts the hits of all points. Actions: `error` (EIO), `enospc`, `shortwrite` (half of the bytes, then ENOSPC), `timeout`, `changed`
 //! (somebody else writes to the file of this step; only points that name a file), `kill` (SIGKILL), `pause` (SIGSTOP),
 //! `int`, `term`, `hup`.
 //!
@@ -119,7 +119,8 @@ mod on {
                 file.write_all(format!("{name}\n").as_bytes())?;
             }
             self.hits.push(name);
-            let rule = self.rules.iter().find(|r| r.matches(point, nth));
+            let any = u32::try_from(self.hits.len()).unwrap_or(u32::MAX);
+            let rule = self.rules.iter().find(|r| r.matches(point, nth) || r.matches("any", any));
             Ok(rule.map(|r| r.action))
         }
     }
@@ -202,8 +203,14 @@ mod on {
         io::Error::from_raw_os_error(code)
     }
 
-    /// What somebody else does: adds a line in place, or makes the file.
-    fn change_underneath(file: &Path) -> io::Result<()> {
+    /// What somebody else does: adds a line in place, or makes the file (also in place of a link); in a folder makes
+    /// a file.
+    fn change_underneath(path: &Path) -> io::Result<()> {
+        if path.is_symlink() {
+            std::fs::remove_file(path)?;
+        }
+        let inside = path.join("changed");
+        let file = if path.is_dir() { &inside } else { path };
         let mut file = std::fs::OpenOptions::new().append(true).create(true).open(file)?;
         file.write_all(b"# changed by somebody else\n")
     }
@@ -253,6 +260,12 @@ mod on {
         fn every_hit_prefixes_and_short_writes() {
             let (n, _) = with("root.*=shortwrite", || (hit_data("root.write.data", 10), hit_data("other", 10)));
             assert_eq!((n.0.unwrap(), n.1.unwrap()), (5, 10));
+        }
+
+        #[test]
+        fn any_counts_all_points() {
+            let (results, _) = with("any:2=error", || [hit("a"), hit("b"), hit("a")].map(|r| r.is_ok()));
+            assert_eq!(results, [true, false, true]);
         }
 
         #[test]

@@ -95,6 +95,9 @@ impl Inbox {
                 if stream.set_nonblocking(true).is_err() {
                     continue;
                 }
+                // When we leave, the sender shall know at once. After an orderly end its next write would still
+                // succeed, and be lost: that is one event, or one batch of events, of a daemon that could have kept it.
+                let _ = socket2::SockRef::from(&stream).set_linger(Some(Duration::ZERO));
                 let connection = Connection { id: self.next, peer };
                 self.next += 1;
                 on(connection, Arrival::Opened);

@@ -6,9 +6,13 @@ pub mod clock;
 pub mod facts;
 #[cfg(any(test, feature = "failpoints"))]
 pub mod fake;
+#[cfg(any(test, feature = "failpoints"))]
+pub mod fake_systemd;
 pub mod fault;
 pub mod inbox;
+pub mod input;
 pub mod interrupt;
+pub mod names;
 pub mod net;
 pub mod packet;
 pub mod proc_diag;

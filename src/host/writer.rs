@@ -72,6 +72,8 @@ impl Root {
         let mut file =
             OpenOptions::new().write(true).custom_flags(nix::libc::O_NOFOLLOW).open(self.real(&self.resolve(path)?))?;
         let mut add = || {
+            // What is behind is the rest of a line that a killed run did not finish.
+            file.set_len(len)?;
             file.seek(SeekFrom::Start(len))?;
             let allowed = hit_data("root.append.data", bytes.len())?;
             file.write_all(bytes.get(..allowed).unwrap_or(bytes))?;
@@ -103,26 +105,28 @@ impl Root {
         sync_parent(&real)
     }
 
-    /// Makes one folder (its parent must exist) with exactly this mode; without an owner it gets its parent's.
+    /// Makes one folder (its parent must exist) with exactly this mode; without an owner it gets its parent's. As with
+    /// files nobody ever sees it half made.
     pub fn create_dir(&self, path: &Path, mode: u32, owner: Option<(u32, u32)>) -> io::Result<()> {
         let real = self.real(&self.entry(path)?);
-        hit("root.mkdir")?;
-        std::fs::DirBuilder::new().mode(0o700).create(&real)?;
-        let set = || {
-            hit("root.mkdir.attrs")?;
-            let dir = File::open(&real)?;
-            let owner = match owner {
-                Some(owner) => owner,
-                None => owner_of_parent(&real)?,
-            };
-            put_attrs(&dir, &Attrs { mode: Some(mode), owner: Some(owner), ..Attrs::default() }, true)?;
-            dir.sync_all()?;
-            hit("root.mkdir.dirsync")?;
-            sync_parent(&real)
+        if std::fs::symlink_metadata(&real).is_ok() {
+            // A rename would take the place of an empty folder.
+            return Err(io::ErrorKind::AlreadyExists.into());
+        }
+        let owner = match owner {
+            Some(owner) => owner,
+            None => owner_of_parent(&real)?,
         };
-        set().inspect_err(|_| {
-            let _ = std::fs::remove_dir(&real);
-        })
+        hit("root.mkdir")?;
+        let temp = Temp::dir_beside(&real)?;
+        hit("root.mkdir.attrs")?;
+        let dir = File::open(&temp.path)?;
+        put_attrs(&dir, &Attrs { owner: Some(owner), ..Attrs::mode(mode) }, true)?;
+        dir.sync_all()?;
+        hit("root.mkdir.rename")?;
+        temp.rename_to(&real)?;
+        hit("root.mkdir.dirsync")?;
+        sync_parent(&real)
     }
 
     /// Removes a folder that is empty.
@@ -139,9 +143,9 @@ impl Root {
         let real = self.real(&self.entry(path)?);
         hit("root.symlink")?;
         let temp = Temp::link_beside(&real, target)?;
-        let meta = std::fs::symlink_metadata(&temp.0)?;
+        let meta = std::fs::symlink_metadata(&temp.path)?;
         if (meta.uid(), meta.gid()) != owner {
-            std::os::unix::fs::lchown(&temp.0, Some(owner.0), Some(owner.1))?;
+            std::os::unix::fs::lchown(&temp.path, Some(owner.0), Some(owner.1))?;
         }
         hit("root.symlink.rename")?;
         temp.rename_to(&real)?;
@@ -149,7 +153,7 @@ impl Root {
         sync_parent(&real)
     }
 
-    /// Removes the temporary files that a killed run left in `dir`; returns their number. Only for the holder of the
+    /// Removes the temporary files and folders that a killed run left in `dir`; returns their number. Only for the holder of the
     /// run lock: it would take the files of a living run too. A folder that is gone holds none.
     pub fn remove_temps(&self, dir: &Path) -> io::Result<usize> {
         let names = match self.list(dir) {
@@ -160,10 +164,12 @@ impl Root {
         let mut removed = 0;
         for name in names.iter().filter(|n| n.as_encoded_bytes().starts_with(TEMP_PREFIX.as_bytes())) {
             let path = dir.join(name);
-            if self.stat(&path)?.is_some_and(|m| matches!(m.kind, FileKind::File | FileKind::Link)) {
-                self.remove_file(&path)?;
-                removed += 1;
+            match self.stat(&path)?.map(|m| m.kind) {
+                Some(FileKind::File | FileKind::Link) => self.remove_file(&path)?,
+                Some(FileKind::Dir) => self.remove_dir(&path)?,
+                _ => continue,
             }
+            removed += 1;
         }
         Ok(removed)
     }
@@ -227,8 +233,11 @@ fn sync_parent(real: &Path) -> io::Result<()> {
     }
 }
 
-/// A temporary file or link, removed when dropped before it got its final name.
-struct Temp(PathBuf);
+/// A temporary file, link or folder, removed when dropped before it got its final name.
+struct Temp {
+    path: PathBuf,
+    placed: bool,
+}
 
 static NEXT: AtomicU32 = AtomicU32::new(0);
 
@@ -243,6 +252,10 @@ impl Temp {
         Temp::beside(real, |path| symlink(target, path)).map(|((), temp)| temp)
     }
 
+    fn dir_beside(real: &Path) -> io::Result<Temp> {
+        Temp::beside(real, |path| std::fs::DirBuilder::new().mode(0o700).create(path)).map(|((), temp)| temp)
+    }
+
     /// Calls `make` with names that are not taken. The name says nothing of the file it will be, because that name may
     /// already be as long as names can be.
     fn beside<T>(real: &Path, make: impl Fn(&Path) -> io::Result<T>) -> io::Result<(T, Temp)> {
@@ -251,23 +264,26 @@ impl Temp {
             let n = NEXT.fetch_add(1, Ordering::Relaxed);
             let path = real.with_file_name(format!("{TEMP_PREFIX}{}-{n}", std::process::id()));
             match make(&path) {
-                Ok(made) => return Ok((made, Temp(path))),
+                Ok(made) => return Ok((made, Temp { path, placed: false })),
                 Err(e) if e.kind() == io::ErrorKind::AlreadyExists && tries < 1000 => tries += 1,
                 Err(e) => return Err(e),
             }
         }
     }
 
-    fn rename_to(self, real: &Path) -> io::Result<()> {
-        std::fs::rename(&self.0, real)?;
-        std::mem::forget(self);
+    fn rename_to(mut self, real: &Path) -> io::Result<()> {
+        std::fs::rename(&self.path, real)?;
+        self.placed = true;
         Ok(())
     }
 }
 
 impl Drop for Temp {
     fn drop(&mut self) {
-        let _ = std::fs::remove_file(&self.0);
+        // Only one of the two can do anything, and neither follows a link.
+        if !self.placed && std::fs::remove_file(&self.path).is_err() {
+            let _ = std::fs::remove_dir(&self.path);
+        }
     }
 }
 

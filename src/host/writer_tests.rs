@@ -153,9 +153,11 @@ fn folders_are_made_and_removed_exactly() {
     assert!(root.remove_dir(Path::new("/d")).is_err());
     root.remove_file(Path::new("/d/f")).unwrap();
     root.remove_dir(Path::new("/d")).unwrap();
-    let (failed, _) = fault::with("root.mkdir.attrs=error", || root.create_dir(Path::new("/e"), 0o700, None));
-    assert!(failed.is_err());
-    assert!(names(dir.path()).is_empty());
+    for fault in ["root.mkdir=error", "root.mkdir.attrs=error", "root.mkdir.rename=error"] {
+        let (failed, _) = fault::with(fault, || root.create_dir(Path::new("/e"), 0o700, None));
+        assert!(failed.is_err());
+        assert!(names(dir.path()).is_empty());
+    }
 }
 
 #[test]
@@ -187,8 +189,9 @@ fn left_over_temporary_files_are_removed_and_nothing_else() {
     let (dir, root) = root();
     std::fs::write(dir.path().join(".cefctl-tmp-1-0"), b"").unwrap();
     symlink("x", dir.path().join(".cefctl-tmp-1-1")).unwrap();
+    std::fs::create_dir(dir.path().join(".cefctl-tmp-1-2")).unwrap();
     std::fs::write(dir.path().join(".other"), b"").unwrap();
-    assert_eq!(root.remove_temps(Path::new("/")).unwrap(), 2);
+    assert_eq!(root.remove_temps(Path::new("/")).unwrap(), 3);
     assert_eq!(names(dir.path()), [".other"]);
     assert_eq!(root.remove_temps(Path::new("/gone")).unwrap(), 0);
 }

@@ -99,6 +99,11 @@ impl UnitState {
         matches!(self.active, Active::Active | Active::Reloading)
     }
 
+    /// Is it on its way up for the first time, not failing again and again?
+    pub fn is_coming_up(&self) -> bool {
+        self.active == Active::Activating && !self.sub.starts_with("auto-restart")
+    }
+
     pub fn exists(&self) -> bool {
         !matches!(self.load.as_str(), "not-found" | "")
     }

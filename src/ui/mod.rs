@@ -105,22 +105,21 @@ impl Ui {
 
     /// The error that ends the run, its causes, and what to do about it.
     pub fn error(&self, error: &anyhow::Error) {
-        let mut lines = format!("{} ", self.paint_err(Tone::Bad, "error:"));
-        let mut hints = Vec::new();
-        let mut first = true;
+        let mut said: Vec<String> = Vec::new();
+        let mut hints: Vec<String> = Vec::new();
         for cause in error.chain() {
             let text = text::visible(&cause.to_string());
-            if let Some(hint) = text.strip_prefix("hint: ") {
-                hints.push(hint.to_owned());
-                continue;
+            let (hint, plain): (Vec<&str>, Vec<&str>) = text.lines().partition(|l| l.starts_with("hint: "));
+            let plain = plain.join("\n");
+            // an error that shows its own source repeats it
+            if !plain.is_empty() && !said.iter().any(|s| s.ends_with(&plain)) {
+                said.push(plain);
             }
-            if !first {
-                lines.push_str("\n  because: ");
-            }
-            first = false;
-            lines.push_str(&text);
+            hints.extend(hint.into_iter().map(str::to_owned));
         }
-        for hint in hints {
+        hints.dedup();
+        let mut lines = format!("{} {}", self.paint_err(Tone::Bad, "error:"), said.join("\n  because: "));
+        for hint in hints.iter().filter_map(|h| h.strip_prefix("hint: ")) {
             lines.push_str(&format!("\n{} {hint}", self.paint_err(Tone::Good, "hint:")));
         }
         self.to_stderr(&lines);
