@@ -16,7 +16,7 @@ use crate::host::proc_process::{DeletedFile, Process};
 use crate::host::{Exit, FileKind, FsSpace};
 use crate::platform::access::Step;
 use crate::platform::os_release::OsRelease;
-use crate::platform::service::UnitState;
+use crate::platform::service::{UnitState, parse_show};
 
 /// A fact, or why it is not known.
 pub type Fact<T> = Result<T, String>;
@@ -316,6 +316,20 @@ const NOT_LOOKED: &str = "it was not looked at";
 
 fn not_looked<T>() -> Fact<T> {
     Err(NOT_LOOKED.into())
+}
+
+impl Default for UnitFacts {
+    fn default() -> Self {
+        UnitFacts {
+            state: parse_show(b""),
+            since: None,
+            invocation: String::new(),
+            freezer: String::new(),
+            exec_status: None,
+            user: String::new(),
+            exec_start: String::new(),
+        }
+    }
 }
 
 impl Default for RsyslogFacts {

@@ -7,7 +7,7 @@ use super::catalogue::{self, Check};
 
 /// A word that names no check.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("no check is called `{given}`\nhint: {}", self.hint())]
+#[error("no check is called `{given}`; {}", self.hint())]
 pub struct UnknownCheck {
     pub given: String,
     /// Nearest id or group, where one is near.
@@ -146,7 +146,7 @@ mod tests {
     fn a_typo_is_an_error_with_the_nearest_name() {
         let e = Selection::new(&["listen.upd".into()], &[]).unwrap_err();
         assert_eq!(e.nearest.as_deref(), Some("listen.udp"));
-        assert!(e.to_string().contains("hint: did you mean `listen.udp`?"), "{e}");
+        assert!(e.to_string().contains("; did you mean `listen.udp`?"), "{e}");
         let e = Selection::new(&[], &["lisen".into()]).unwrap_err();
         assert_eq!(e.nearest.as_deref(), Some("listen"));
         let e = Selection::new(&["xyzzy-plugh-frotz".into()], &[]).unwrap_err();

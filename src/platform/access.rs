@@ -240,7 +240,7 @@ mod tests {
         assert!(of(&who(5, 1, &[33]), READ) && !of(&who(5, 0, &[]), READ) && !of(&who(5, 1, &[]), READ));
         s.acl = Some(vec![2, 0, 0, 0, 1]);
         assert!(
-            !may(&who(5, 1, &[]), std::slice::from_ref(&s), READ).is_ok(),
+            may(&who(5, 1, &[]), std::slice::from_ref(&s), READ).is_err(),
             "a list that cannot be read leaves the mode"
         );
     }
