@@ -7,6 +7,7 @@ use super::facts::{Facts, OwnLine, encode_path};
 use super::flow::Flow;
 use super::outcome::NotJudged;
 use super::target::{Daemon, Target};
+use super::words;
 use crate::agent::AgentFacts;
 use crate::report::shell_quote;
 use crate::syslog::SourceError;
@@ -107,6 +108,11 @@ impl<'a> Case<'a> {
         let started = self.facts.unit(&format!("{}.service", self.unit_name())).and_then(|u| u.since);
         let written = self.facts.rsyslog.config.files.get(&encode_path(file)).and_then(|f| f.mtime);
         started.zip(written).is_some_and(|(started, written)| written > started)
+    }
+
+    /// `3 files read`
+    pub fn files_read(&self) -> String {
+        format!("{} read", words::count(self.config.files.len(), "file"))
     }
 
     /// Name of the daemon's unit.

@@ -53,6 +53,8 @@ pub struct HostFacts {
     pub libc: Option<String>,
     /// As `openssl version` says it.
     pub openssl: Option<String>,
+    /// What looking up an address's name took, one second at most; `None` where it could not be tried.
+    pub reverse_lookup_ms: Option<u64>,
     pub euid: u32,
     /// Effective capabilities of this process, one bit each.
     pub capabilities: u64,
@@ -361,6 +363,7 @@ impl Default for Facts {
                 os: not_looked(),
                 libc: None,
                 openssl: None,
+                reverse_lookup_ms: None,
                 euid: 0,
                 capabilities: 0,
                 container: None,

@@ -62,7 +62,7 @@ fn no_rule(case: &Case<'_>, flow: &Flow<'_>) -> Outcome {
     let plain = flow.config.forwards().filter(|(a, f)| a.enabled && flow::is_plain_syslog(f));
     let remote = flow.config.forwards().filter(|(a, f)| a.enabled && !f.is_loopback());
     let out = Outcome::fail("nothing in the configuration forwards events to an agent on this box")
-        .seen("configuration", format!("{} read", words::count(flow.config.files.len(), "file")))
+        .seen("configuration", case.files_read())
         .seen_all(missing_files(case))
         .seen_all(off.map(|(a, f)| (a.at.to_string(), format!("{}, left out by the daemon", describe(f)))))
         .seen_all(plain.map(|(a, f)| (a.at.to_string(), format!("{}, the agent's plain syslog only", describe(f)))))

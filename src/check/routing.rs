@@ -11,7 +11,7 @@ use super::ports::{self, Asked, Family};
 use super::samples::Fate;
 use super::words;
 use crate::host::proc_net::{SocketState, Transport};
-use crate::syslog::rsyslog::effective::{self, Listener};
+use crate::syslog::rsyslog::effective::{self, Effective, Listener};
 use crate::syslog::rsyslog::query::Reach;
 
 pub fn duplicate(case: &Case<'_>) -> Judged {
@@ -177,6 +177,10 @@ pub fn limits(case: &Case<'_>) -> Judged {
     let config = case.rsyslog()?;
     let net = ports::net(case)?;
     let port = case.target.port;
+    let tcp = ports::listeners(config, Transport::Tcp, port);
+    if tcp.is_empty() && ports::listeners(config, Transport::Udp, port).is_empty() {
+        return Err(NotJudged::Skip(format!("nothing is configured to listen on port {port}")));
+    }
     let mut findings = Vec::new();
     let set = config.setting("maxmessagesize");
     let size = set.and_then(|s| effective::size(&s.value)).unwrap_or(8096);
@@ -194,7 +198,7 @@ pub fn limits(case: &Case<'_>) -> Judged {
         }
     }
     let sessions = net.sockets.iter().filter(|s| s.state == SocketState::Established && s.local.port() == port).count();
-    for listener in ports::listeners(config, Transport::Tcp, port) {
+    for listener in tcp {
         let unlimited = listener.module == "imptcp" && listener.max_sessions.is_none_or(|n| n == 0);
         let most = usize::try_from(listener.max_sessions.unwrap_or(SESSIONS)).unwrap_or_default();
         if !unlimited && sessions * 10 >= most * 8 {
@@ -209,8 +213,19 @@ pub fn limits(case: &Case<'_>) -> Judged {
     };
     Ok(Outcome::warn(first.clone())
         .seen_all(findings)
-        .advise("raise maxMessageSize to 64k, rcvbufSize of the imudp input to 8m, maxSessions of imtcp to 500; restart the daemon")
+        .advise("maxMessageSize 64k, rcvbufSize 8m for imudp, maxSessions 500 for imtcp, net.enableDNS off where lookups are slow; then restart the daemon")
         .command(format!("sudo systemctl restart {}", case.unit_name())))
+}
+
+/// Milliseconds that looking up a sender's name may take: nothing is taken from the socket meanwhile.
+const SLOW_LOOKUP: u64 = 500;
+
+/// The daemon looks up the name of each new sender, unless told not to.
+fn slow_names(case: &Case<'_>, config: &Effective) -> Option<(String, String)> {
+    let off = config.setting("net.enabledns").and_then(|s| s.value.switch()) == Some(false);
+    let option = case.facts.daemon_process().is_some_and(|p| p.cmdline.iter().any(|a| a == "-x"));
+    let took = case.facts.host.reverse_lookup_ms.filter(|ms| *ms >= SLOW_LOOKUP && !off && !option)?;
+    Some(("reverse lookup of a sender".into(), format!("looking up a new sender's name takes {took} ms or more")))
 }
 
 #[cfg(test)]

@@ -128,3 +128,18 @@ fn narrow_limits_warn_one_by_one() {
     }
     warns(&facts, "450 of 500 TCP sessions");
 }
+
+#[test]
+fn slow_name_lookups_warn_where_the_daemon_does_them() {
+    let mut facts = healthy();
+    facts.host.reverse_lookup_ms = Some(20);
+    assert_eq!(judge(limits, &facts).status, Status::Pass);
+    facts.host.reverse_lookup_ms = Some(1000);
+    assert!(judge(limits, &facts).summary.contains("takes 1000 ms"));
+    facts.processes.get_mut(&DAEMON).unwrap().cmdline = vec!["rsyslogd".into(), "-n".into(), "-x".into()];
+    assert_eq!(judge(limits, &facts).status, Status::Pass);
+    let mut facts = with("global(", "global(net.enableDNS=\"off\" ");
+    facts.host.reverse_lookup_ms = Some(1000);
+    assert_eq!(judge(limits, &facts).status, Status::Pass);
+    assert_eq!(judge(limits, &with_drop_in("")).status, Status::Skip);
+}

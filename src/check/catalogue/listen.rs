@@ -66,9 +66,10 @@ pub const CHECKS: &[Check] = &[
         title: "Are the limits of the listeners wide enough?",
         why: "rsyslog cuts messages at 8 kB unless told otherwise, and a small receive buffer loses datagrams in bursts.",
         looks_at: "message size, number of TCP sessions and receive buffer, as configured and as the kernel has them, \
-                   and datagrams dropped so far.",
-        mend: "raise maxMessageSize to 64k, rcvbufSize to 8m and maxSessions to 500; `cefctl install` sets them where it \
-               makes the listener.",
+                   datagrams dropped so far, and how long it takes to look up a new sender's name where the daemon \
+                   does that.",
+        mend: "raise maxMessageSize to 64k, rcvbufSize to 8m and maxSessions to 500, set net.enableDNS to off where \
+               lookups are slow; `cefctl install` sets these where it makes the listener.",
         needs: DAEMON,
         judge: routing::limits,
     },
