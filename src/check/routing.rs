@@ -205,6 +205,7 @@ pub fn limits(case: &Case<'_>) -> Judged {
             findings.push((listener.at.to_string(), format!("{sessions} of {most} TCP sessions are in use")));
         }
     }
+    findings.extend(slow_names(case, config));
     let Some((_, first)) = findings.first() else {
         return Ok(Outcome::pass(format!(
             "messages up to {}, {sessions} TCP sessions",
