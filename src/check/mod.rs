@@ -27,6 +27,7 @@ mod samples;
 pub mod select;
 mod spool;
 pub mod target;
+mod validator;
 mod words;
 
 use std::time::Duration;
