@@ -120,10 +120,6 @@ impl<'a> Port<'a> {
         self.own.iter().any(|s| outside(s, family))
     }
 
-    pub fn is_open_at_all(&self) -> bool {
-        self.is_open(Family::V4) || self.is_open(Family::V6)
-    }
-
     pub fn is_taken(&self, family: Family) -> bool {
         self.foreign.iter().any(|s| outside(s, family))
     }

@@ -2,9 +2,9 @@
 
 use super::case::Case;
 use super::facts::ProbeFacts;
-use super::flow::Flow;
 use super::outcome::{Judged, NotJudged, Outcome};
 use super::ports;
+use super::probe_run::event_of;
 use super::spool;
 use super::words;
 use crate::agent::AgentKind;
@@ -34,11 +34,16 @@ fn judge(case: &Case<'_>, transport: Transport) -> Judged {
         return Ok(advise(case, sent(out)));
     }
     if let Some(why) = &probe.blind {
-        return Ok(sent(Outcome::unknown(format!("a test event was sent, but its arrival could not be watched: {why}"))));
+        return Ok(sent(Outcome::unknown(format!(
+            "a test event was sent, but its arrival could not be watched: {why}"
+        ))));
     }
     let Some(arrived) = &probe.arrived else { return Ok(lost(case, probe, sent)) };
     let out = match change(case, &probe.sent.0, &arrived.0) {
-        None => Outcome::pass(format!("the test event arrived at port {} after {} ms", case.target.agent_port, probe.took_ms)),
+        None => Outcome::pass(format!(
+            "the test event arrived at port {} after {} ms",
+            case.target.agent_port, probe.took_ms
+        )),
         Some(what) => Outcome::fail(format!("the test event arrived, but {what}"))
             .advise("look for a template that changes the event, or write the current rule")
             .command(case.install_command())
@@ -49,9 +54,12 @@ fn judge(case: &Case<'_>, transport: Transport) -> Judged {
 
 fn lost(case: &Case<'_>, probe: &ProbeFacts, sent: impl Fn(Outcome) -> Outcome) -> Outcome {
     let waited = format!("within {} ms", probe.took_ms);
-    let waiting = Flow::look(case).map(|flow| spool::waiting_on_disk(case, &flow)).unwrap_or_default();
+    let waiting = case.flow().map(|flow| spool::waiting_on_disk(case, flow)).unwrap_or_default();
     if waiting > 0 {
-        let out = Outcome::warn(format!("the test event did not arrive {waited}: {} of events wait before it", words::bytes(waiting)));
+        let out = Outcome::warn(format!(
+            "the test event did not arrive {waited}: {} of events wait before it",
+            words::bytes(waiting)
+        ));
         return sent(out).advise("wait until the queue has drained, then run the check again");
     }
     let hop = match probe.seen_at_listener {
@@ -71,8 +79,7 @@ fn advise(case: &Case<'_>, out: Outcome) -> Outcome {
 
 /// What became of the event on its way, if not everything is as it was.
 fn change(case: &Case<'_>, sent: &[u8], arrived: &[u8]) -> Option<String> {
-    let event = |line: &[u8]| accept::event::find(line).and_then(|e| line.get(e.start..)).map(<[u8]>::to_vec);
-    if event(sent) != event(arrived) {
+    if event_of(sent) != event_of(arrived) {
         return Some("its text was changed on the way".into());
     }
     if case.target.agent == AgentKind::Ama {
@@ -122,7 +129,8 @@ mod tests {
     fn arrived_as_sent() {
         assert_eq!(of(|_| ()), (Status::Pass, "the test event arrived at port 25226 after 12 ms".into()));
         // A rebuilt header is all right, as long as the agent takes it.
-        let other: Vec<u8> = String::from_utf8_lossy(LINE).replace("Aug  1 10:00:00 c1", "2026-08-01T10:00:00.000+00:00 c2").into();
+        let other: Vec<u8> =
+            String::from_utf8_lossy(LINE).replace("Aug  1 10:00:00 c1", "2026-08-01T10:00:00.000+00:00 c2").into();
         assert_eq!(of(|p| p.arrived = Some(Bytes(other))).0, Status::Pass);
     }
 
