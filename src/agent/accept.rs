@@ -10,11 +10,13 @@ pub mod header;
 mod pattern;
 pub mod reason;
 pub mod time;
+mod view;
 mod words;
 
 pub use damage::{Damage, Note};
 pub use reason::{Reason, Repair};
 pub use time::EventTime;
+pub use view::View;
 
 use serde::Serialize;
 

@@ -8,4 +8,6 @@ pub mod receive;
 pub mod send;
 pub mod syslog;
 
+pub use build::{find_marker, has_marker, marker};
+pub use send::{Framing, Transport};
 pub use syslog::{Kind, is_security_event};

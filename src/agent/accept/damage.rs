@@ -15,6 +15,8 @@ use super::time::EventTime;
 pub enum Damage {
     /// The line is no security event, a record was made of it all the same.
     FalseRecord,
+    /// `CEF:0|` without the seven fields that must follow: cut on its way, or quoted in another message.
+    HeaderIncomplete,
     /// A CEF version other than 0: the record starts at a later `0|`, the header is lost.
     CefVersion,
     /// `CEF` and a later `0|` in the event: the record starts there, the header is lost.
@@ -36,8 +38,9 @@ pub enum Damage {
 }
 
 impl Damage {
-    pub const ALL: [Damage; 10] = [
+    pub const ALL: [Damage; 11] = [
         Damage::FalseRecord,
+        Damage::HeaderIncomplete,
         Damage::CefVersion,
         Damage::CefInEvent,
         Damage::EventCut,
@@ -53,6 +56,7 @@ impl Damage {
     pub fn id(self) -> &'static str {
         match self {
             Damage::FalseRecord => "false-record",
+            Damage::HeaderIncomplete => "header-incomplete",
             Damage::CefVersion => "cef-version",
             Damage::CefInEvent => "cef-in-event",
             Damage::EventCut => "event-cut",
@@ -69,6 +73,9 @@ impl Damage {
     pub fn text(self) -> &'static str {
         match self {
             Damage::FalseRecord => "the line is no security event, but the agent stores it as one",
+            Damage::HeaderIncomplete => {
+                "CEF:0| is not followed by the seven fields of a header: the event was cut, or is quoted in another message"
+            }
             Damage::CefVersion => {
                 "the CEF version is not 0, so the agent starts the record at a later 0| and loses the header"
             }
@@ -87,7 +94,8 @@ impl Damage {
 
     /// Does it come from the event's own text, so that no header can help?
     pub fn is_in_event(self) -> bool {
-        matches!(self, Damage::FalseRecord | Damage::CefVersion | Damage::CefInEvent | Damage::IdWrong)
+        use Damage::*;
+        matches!(self, FalseRecord | HeaderIncomplete | CefVersion | CefInEvent | IdWrong)
     }
 }
 
@@ -141,7 +149,12 @@ impl Note {
 
 /// Judges the record the pattern made of `text`.
 pub(super) fn assess(text: &[u8], found: &Match, time: &EventTime, pri: u64) -> (Vec<Damage>, Vec<Note>) {
-    let Some(event) = event::find(text) else { return (vec![Damage::FalseRecord], Vec::new()) };
+    let Some(event) = event::find(text) else {
+        let ident = text.get(found.ident.clone()).unwrap_or_default();
+        let cut_header = found.cef && (ident.ends_with(b"CEF:") || ident.ends_with(b"CEF: "));
+        let damage = if cut_header { Damage::HeaderIncomplete } else { Damage::FalseRecord };
+        return (vec![damage], Vec::new());
+    };
     let header = header::read(text, Some(event.start));
     let mut damage = Vec::new();
     damage.extend(event_damage(found, &event));
@@ -155,7 +168,7 @@ fn event_damage(found: &Match, event: &Event) -> Option<Damage> {
         Kind::Cef if found.cef && found.message.start == event.body => None,
         Kind::Cef if found.cef && !event.version_0 => Some(Damage::CefVersion),
         Kind::Cef if found.cef && found.message.start > event.body => Some(Damage::CefInEvent),
-        Kind::Asa if found.cef => Some(Damage::CefInEvent),
+        Kind::Asa | Kind::Ftd if found.cef => Some(Damage::CefInEvent),
         Kind::Asa if found.ident == (event.start..event.body) => None,
         Kind::Asa if found.ident.start == event.start && !event.class_name => Some(Damage::IdWrong),
         _ => Some(Damage::EventCut),
@@ -186,12 +199,7 @@ fn token_end(text: &[u8], at: usize, event: usize) -> usize {
     let limit = event.max(at).min(text.len());
     let rest = text.get(at..limit).unwrap_or_default();
     let len = rest.iter().take_while(|b| !b.is_ascii_whitespace()).count();
-    match rest.get(..len) {
-        Some(b":") => at,
-        // The digit the pattern took from the seconds for want of another host.
-        Some([]) => at,
-        _ => at + len,
-    }
+    if rest.get(..len) == Some(b":") { at } else { at + len }
 }
 
 /// Ruby reads `1 Aug 14` (a version and a date) as 1 August 2014.

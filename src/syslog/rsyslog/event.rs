@@ -252,7 +252,7 @@ impl SampleEvent {
         let tag = self.tag.as_bytes();
         let ends =
             |b: &u8| !(32..127).contains(b) || matches!(b, b':' | b'[') || (*b == b'/' && !self.slash_in_programname);
-        &tag[..tag.iter().position(|b| ends(b)).unwrap_or(tag.len())]
+        &tag[..tag.iter().position(ends).unwrap_or(tag.len())]
     }
 
     pub fn pri(&self) -> u16 {

@@ -308,3 +308,6 @@ fn merge<'a>(env: &mut Env<'a>, first: Flow, second: Env<'a>, second_flow: Flow)
     env.msg_changed |= second.msg_changed;
     env.json_changed |= second.json_changed;
 }
+
+#[cfg(test)]
+mod tests;
