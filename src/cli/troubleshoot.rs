@@ -4,9 +4,9 @@ use anyhow::Context;
 
 use super::args::{AgentChoice, DaemonChoice, Format, Protocol, TroubleshootArgs};
 use super::exit::{Exit, usage};
-use crate::check::select::Selection;
 use crate::agent::AgentKind;
 use crate::check;
+use crate::check::select::Selection;
 use crate::check::target::{Daemon, TargetOptions};
 use crate::host::proc_net::Transport;
 use crate::host::{Host, Interrupt};
@@ -14,8 +14,8 @@ use crate::report::{TextOptions, json, text};
 use crate::ui::Ui;
 
 pub fn run(host: &Host, ui: &Ui, args: &TroubleshootArgs) -> anyhow::Result<Exit> {
-    let selection =
-        Selection::new(&args.only, &args.skip).map_err(|e| usage(e.to_string(), "`cefctl explain` lists all checks"))?;
+    let selection = Selection::new(&args.only, &args.skip)
+        .map_err(|e| usage(e.to_string(), "`cefctl explain` lists all checks"))?;
     let interrupt = Interrupt::install().context("watching for Ctrl-C")?;
     let progress = ui.progress("looking at every hop");
     let options = check::Options { target: options(args), selection, no_probe: args.no_probe };
@@ -25,7 +25,12 @@ pub fn run(host: &Host, ui: &Ui, args: &TroubleshootArgs) -> anyhow::Result<Exit
         Format::Json => json::render(&report).context("writing the report as JSON")?,
         Format::Text => text::render(
             &report,
-            &TextOptions { color: ui.out_color(), unicode: ui.unicode(), width: ui.width().min(100), short: args.short },
+            &TextOptions {
+                color: ui.out_color(),
+                unicode: ui.unicode(),
+                width: ui.width().min(100),
+                short: args.short,
+            },
         ),
     };
     ui.result(&page)?;
