@@ -41,6 +41,8 @@ pub struct Facts {
     pub receipt: Fact<Option<ReceiptFacts>>,
     /// Left by the probe, where it ran.
     pub probe: BTreeMap<Transport, ProbeFacts>,
+    /// Somebody asked for no test event.
+    pub no_probe: bool,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -381,6 +383,7 @@ impl Default for Facts {
             agents: AgentFacts::default(),
             receipt: not_looked(),
             probe: BTreeMap::new(),
+            no_probe: false,
         }
     }
 }

@@ -56,7 +56,8 @@ pub fn troubleshoot(host: &Host, stop: &Interrupt, options: &Options) -> Report 
     let started = host.clock.now().to_string();
     let mut facts = gather::gather(host, &options.target);
     let target = Target::resolve(&options.target, &facts);
-    if !options.no_probe && host.root.is_live() {
+    facts.no_probe = options.no_probe;
+    if !options.no_probe && facts.host.live {
         probe(host, stop, &mut facts, &target, &options.selection);
     }
     let checks = diagnose(&facts, &target, &options.selection, &*host.clock);

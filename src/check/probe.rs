@@ -25,9 +25,7 @@ fn judge(case: &Case<'_>, transport: Transport) -> Judged {
     if ports::listeners(config, transport, case.target.port).is_empty() {
         return Err(NotJudged::Skip(format!("nothing is configured to take {word}")));
     }
-    let Some(probe) = case.facts.probe.get(&transport) else {
-        return Err(NotJudged::Skip("no test event was sent".into()));
-    };
+    let Some(probe) = case.facts.probe.get(&transport) else { return Err(not_sent(case)) };
     let sent = |out: Outcome| out.seen(format!("sent over {word} to {}", probe.to), &probe.sent.0);
     if let Some(error) = &probe.send_error {
         let out = Outcome::fail(format!("the test event could not be sent to {}: {error}", probe.to));
@@ -50,6 +48,14 @@ fn judge(case: &Case<'_>, transport: Transport) -> Judged {
             .fixable(),
     };
     Ok(sent(out).seen(format!("arrived at port {}", case.target.agent_port), &arrived.0))
+}
+
+fn not_sent(case: &Case<'_>) -> NotJudged {
+    match () {
+        _ if case.facts.no_probe => NotJudged::Skip("left out, as asked for".into()),
+        _ if !case.facts.host.live => NotJudged::Skip("these are the files of an image that does not run".into()),
+        _ => NotJudged::Unknown("no test event was sent: the daemon's listener could not be seen".into()),
+    }
 }
 
 fn lost(case: &Case<'_>, probe: &ProbeFacts, sent: impl Fn(Outcome) -> Outcome) -> Outcome {
@@ -167,7 +173,10 @@ mod tests {
 
     #[test]
     fn not_sent_or_nothing_to_send_to() {
-        assert_eq!(fixture::judge(tcp, &facts(|_| ())).status, Status::Skip);
+        let mut facts = facts(|_| ());
+        assert_eq!(fixture::judge(tcp, &facts).status, Status::Unknown);
+        facts.no_probe = true;
+        assert_eq!(fixture::judge(tcp, &facts).status, Status::Skip);
         let facts = fixture::with_drop_in("module(load=\"imudp\")\n");
         assert!(fixture::judge(udp, &facts).summary.contains("nothing is configured"));
     }

@@ -78,6 +78,13 @@ fn a_spool_the_daemon_sees_read_only_fails() {
 }
 
 #[test]
+fn without_the_daemons_view_of_its_mounts_nothing_is_called_good() {
+    let mut facts = healthy();
+    facts.rsyslog.mounts = Err("permission denied".into());
+    assert_eq!(judge(reliable, &facts).status, Status::Unknown);
+}
+
+#[test]
 fn a_spool_closed_to_the_daemons_user_fails() {
     let mut facts = healthy();
     spool(&mut facts).walk.last_mut().unwrap().mode = 0o700;
