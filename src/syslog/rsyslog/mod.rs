@@ -2,6 +2,7 @@
 //! treated as the daemon treats them), [`effective`] says what the whole configuration amounts to, with file and line.
 
 pub mod ast;
+pub mod collector;
 pub mod effective;
 pub mod eval;
 pub mod event;
@@ -14,6 +15,8 @@ pub mod parse;
 pub mod posix;
 pub mod problem;
 pub mod query;
+pub mod render;
+pub mod stage;
 mod stream;
 pub mod summary;
 pub mod template;
