@@ -8,10 +8,10 @@ use std::path::Path;
 use super::ast::*;
 use super::lex::{Kind, Word};
 use super::problem::{Problem, Topic};
-use super::stream::{IncludeKind, Stream, Tok};
+use super::stream::{Stream, Tok};
 use crate::syslog::{ConfigSource, Location, Text};
 
-pub use super::stream::{FileRead, Include, Stopped};
+pub use super::stream::{FileRead, Include, IncludeKind, Stopped};
 
 mod expr;
 pub(super) mod text;
@@ -412,11 +412,4 @@ fn directive(tok: &Tok) -> Directive {
     let line = tok.text.as_bytes().strip_prefix(b"$").unwrap_or(tok.text.as_bytes());
     let end = line.iter().position(u8::is_ascii_whitespace).unwrap_or(line.len());
     Directive { name: Text::from(&line[..end]), rest: Text::from(line[end..].trim_ascii()), at: tok.at.clone() }
-}
-
-impl IncludeKind {
-    /// Does a failure end the whole reading?
-    pub fn ends_reading(self) -> bool {
-        self == IncludeKind::Legacy
-    }
 }
