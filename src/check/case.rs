@@ -11,7 +11,8 @@ use super::words;
 use crate::agent::AgentFacts;
 use crate::report::shell_quote;
 use crate::syslog::SourceError;
-use crate::syslog::rsyslog::Effective;
+use crate::syslog::rsyslog::lint::lint;
+use crate::syslog::rsyslog::{Effective, Problem, Severity};
 
 pub struct Case<'a> {
     pub facts: &'a Facts,
@@ -19,6 +20,7 @@ pub struct Case<'a> {
     /// What rsyslog's configuration amounts to, as far as it could be read. See [`Case::rsyslog`].
     config: &'a Effective,
     flow: OnceCell<Result<Flow<'a>, NotJudged>>,
+    problems: OnceCell<Vec<Problem>>,
 }
 
 /// Reads rsyslog's configuration as it was recorded in the facts.
@@ -29,13 +31,19 @@ pub fn read_config(facts: &Facts) -> Effective {
 impl<'a> Case<'a> {
     /// `config` is what [`read_config`] gives for the same facts.
     pub fn new(facts: &'a Facts, target: &'a Target, config: &'a Effective) -> Self {
-        Case { facts, target, config, flow: OnceCell::new() }
+        Case { facts, target, config, flow: OnceCell::new(), problems: OnceCell::new() }
     }
 
     /// The ways of the sample events, worked out when first asked for.
     pub fn flow(&self) -> Result<&Flow<'a>, NotJudged> {
         let flow = self.flow.get_or_init(|| Ok(Flow::new(self.rsyslog()?, self.target)));
         flow.as_ref().map_err(Clone::clone)
+    }
+
+    /// What is wrong with the configuration as it was read: only what asks for something that does not happen.
+    pub fn errors(&self) -> impl Iterator<Item = &Problem> {
+        let all = self.problems.get_or_init(|| lint(self.config));
+        all.iter().filter(|p| p.severity == Severity::Error)
     }
 
     /// The configuration as it was read, complete or not; for the checks that judge the reading itself.

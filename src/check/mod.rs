@@ -27,7 +27,6 @@ mod samples;
 pub mod select;
 mod spool;
 pub mod target;
-mod validator;
 mod words;
 
 use std::time::Duration;

@@ -26,9 +26,7 @@ pub fn duplicate(case: &Case<'_>) -> Judged {
     }
     // What happens on the port devices send to comes first.
     doubles.sort_by_key(|(_, l, _)| l.port_number() != Some(case.target.port));
-    let Some((transport, first, second)) = doubles.first() else {
-        return Ok(Outcome::pass("every port and address has one listener"));
-    };
+    let Some((transport, first, second)) = doubles.first() else { return taken_away(case, config) };
     let flow = case.flow()?;
     let (winner, loser) = match transport {
         Transport::Udp => (*second, *first),
@@ -46,6 +44,25 @@ pub fn duplicate(case: &Case<'_>) -> Judged {
         .seen_all(doubles.iter().flat_map(|(_, a, b)| [*a, *b]).map(|l| (l.at.to_string(), show(case, l))))
         .advise("remove one of the two listeners, or bind both to the same ruleset; then restart the daemon")
         .command(format!("sudo systemctl restart {}", case.unit_name())))
+}
+
+/// A listener on one address takes the datagrams for that address away from the one on all addresses (facts 5.6).
+fn taken_away(case: &Case<'_>, config: &Effective) -> Judged {
+    let flow = case.flow()?;
+    let all = ports::listeners(config, Transport::Udp, case.target.port);
+    let wide = all.iter().find(|l| Asked::of(l) == Asked::Any);
+    let special =
+        all.iter().find(|l| matches!(Asked::of(l), Asked::Ip(ip) if !ip.is_loopback() && !ip.is_unspecified()));
+    match (wide, special) {
+        (Some(wide), Some(special)) if reaches(flow, wide) && !reaches(flow, special) => Ok(Outcome::warn(format!(
+            "what is sent to {} goes to the listener at {}, and from there nothing comes to the forward rule",
+            special.address.as_ref().map(|a| a.to_string()).unwrap_or_default(),
+            special.at
+        ))
+        .seen_all([wide, special].map(|l| (l.at.to_string(), show(case, l))))
+        .advise("let devices send to another address of this box, or call the rule's ruleset from that listener's")),
+        _ => Ok(Outcome::pass("every port and address has one listener")),
+    }
 }
 
 fn share_an_address(a: &Listener, b: &Listener) -> bool {

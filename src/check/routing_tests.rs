@@ -106,6 +106,27 @@ fn different_ports_or_addresses_are_no_double() {
 }
 
 #[test]
+fn a_listener_on_one_address_takes_that_addresss_traffic_away() {
+    let other = |ruleset: &str| {
+        let input = format!("input(type=\"imudp\" port=\"514\" address=\"192.0.2.5\" ruleset=\"{ruleset}\")\n");
+        with_files(&[(
+            PATH_10,
+            &format!(
+                "module(load=\"imudp\")\nruleset(name=\"r\") {{ action(type=\"omfile\" file=\"/var/log/r\") }}\n{input}"
+            ),
+        )])
+    };
+    let o = judge(duplicate, &other("r"));
+    assert_eq!(o.status, Status::Warn);
+    assert!(
+        o.summary.contains("sent to 192.0.2.5 goes to the listener at /etc/rsyslog.d/10-user.conf:3"),
+        "{}",
+        o.summary
+    );
+    assert_eq!(judge(duplicate, &other("RSYSLOG_DefaultRuleset")).status, Status::Pass);
+}
+
+#[test]
 fn narrow_limits_warn_one_by_one() {
     let warns = |facts: &Facts, word: &str| {
         let o = judge(limits, facts);
