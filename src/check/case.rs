@@ -3,7 +3,7 @@
 use std::cell::OnceCell;
 use std::path::Path;
 
-use super::facts::{Facts, OwnLine, encode_path};
+use super::facts::{Facts, OwnLine, decode_path, encode_path};
 use super::flow::Flow;
 use super::outcome::NotJudged;
 use super::target::{Daemon, Target};
@@ -111,11 +111,20 @@ impl<'a> Case<'a> {
         self.own_lines().skip(skip).map(|l| (l.source.as_str(), l.text.as_str()))
     }
 
+    /// Files of the configuration that were changed after the daemon was started: what they say now is not in force.
+    pub fn changed_since_start(&self) -> Vec<&str> {
+        let soon = self.facts.taken + 60;
+        let files = self.facts.rsyslog.config.files.iter();
+        let read = files.filter(|(_, f)| f.content.is_ok() && f.mtime.is_some_and(|t| t <= soon));
+        read.map(|(path, _)| path.as_str()).filter(|p| self.is_younger_than_daemon(&decode_path(p))).collect()
+    }
+
     /// Was the file written after the daemon was started, so that the daemon does not know it yet?
     pub fn is_younger_than_daemon(&self, file: &Path) -> bool {
         let started = self.facts.unit(&format!("{}.service", self.unit_name())).and_then(|u| u.since);
         let written = self.facts.rsyslog.config.files.get(&encode_path(file)).and_then(|f| f.mtime);
-        started.zip(written).is_some_and(|(started, written)| written > started)
+        // A second for the rounding of both.
+        started.zip(written).is_some_and(|(started, written)| written > started + 1)
     }
 
     /// `3 files read`

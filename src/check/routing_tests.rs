@@ -137,6 +137,8 @@ fn narrow_limits_warn_one_by_one() {
     let mut facts = healthy();
     sockets(&mut facts).iter_mut().for_each(|s| s.recv_buffer = Some(212_992));
     warns(&facts, "receive buffer of 104.0 KiB");
+    let limited = with("rcvbufSize=\"8m\"", "rcvbufSize=\"8m\" ratelimit.interval=\"5\" ratelimit.burst=\"100\"");
+    warns(&limited, "more than 100 messages in 5 s");
     let mut facts = healthy();
     sockets(&mut facts)[0].drops = Some(17);
     warns(&facts, "17 datagrams dropped");

@@ -249,7 +249,7 @@ fn drop_ins(host: &Host) -> Fact<Vec<DropIn>> {
 fn spools(host: &Host, effective: &Effective) -> Vec<Spool> {
     let own = effective.actions.iter().filter_map(|a| a.queue.spool.as_ref());
     let of_rulesets = effective.rulesets.iter().filter_map(|r| r.queue.as_ref()?.spool.as_ref());
-    let work_dir = effective.setting("workdirectory").map(|s| &s.value);
+    let work_dir = effective.work_directory();
     let paths: BTreeSet<String> = work_dir.into_iter().chain(own).chain(of_rulesets).map(|p| p.to_string()).collect();
     let absolute = paths.iter().filter(|p| p.starts_with('/')).take(MOST_SPOOLS);
     absolute.map(|p| config::spool(&host.root, Path::new(p))).collect()
