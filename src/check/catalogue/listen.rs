@@ -35,7 +35,7 @@ pub const CHECKS: &[Check] = &[
               a word.",
         looks_at: "every open socket on the port that another process, container or socket unit holds.",
         mend: "stop the other program or move it to another port, then restart the daemon; or let the collector listen \
-               elsewhere with `cefctl install --port`.",
+               elsewhere with `cefctl install --port 5514`.",
         needs: &["daemon.present"],
         judge: judge::owner,
     },
