@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 pub const BLOCK_ID: &str = "collector";
 
 use super::effective::{Effective, Listener, Transport};
-use super::render::{self, Block, DropIn, OwnInput};
+use super::render::{self, Block, DropIn, OwnInput, TcpModule};
 use crate::agent::{AgentKind, AgentTarget};
 use crate::syslog::{ConfigSource, Location, Text};
 
@@ -56,6 +56,8 @@ pub struct Found<'a> {
     pub version: (u32, u32, u32),
     /// The work directory to set where the configuration sets none.
     pub work_directory: PathBuf,
+    /// The daemon's module imptcp is installed.
+    pub imptcp: bool,
 }
 
 /// How the events of one transport come in.
@@ -131,20 +133,26 @@ pub fn decide(found: &Found<'_>, wish: &Wish) -> Result<Collector, Refusal> {
     }
     let copies = copy::decide(config, &reused, wish, &mut notes);
     let rulesets = place::rulesets(config, &reused);
+    let names_off = names_off(config);
+    let set_max_message_size = config.setting("maxMessageSize").is_none();
+    let tcp_module = tcp_module(found, names_off, set_max_message_size);
     let drop_in = DropIn {
         version: found.version,
         receipt: wish.receipt.clone(),
         agent_port: wish.agent.port,
         forward: wish.agent.kind != AgentKind::Ama,
-        inputs: own_inputs(config, wish, &intakes),
+        inputs: own_inputs(config, wish, &intakes, tcp_module),
+        tcp_module,
         block: if rulesets.default { if copies.reused { Block::Keep } else { Block::Stop } } else { Block::None },
         callable: !rulesets.named.is_empty(),
         keep_own: copies.own,
         rewrite_ids: wish.rewrite_ids,
         queue_disk: wish.queue_disk,
         work_directory: config.setting("workDirectory").is_none().then(|| found.work_directory.clone()),
-        set_max_message_size: config.setting("maxMessageSize").is_none(),
+        set_max_message_size,
         keep_tabs: config.setting("parser.escapeControlCharacterTab").is_none(),
+        names_off,
+        keep_repeats: is_switched(config, "RepeatedMsgReduction", true),
     };
     let mut insertions = place::calls(found, &rulesets)?;
     let bytes = render::render(&drop_in);
@@ -191,12 +199,27 @@ fn is_any(address: &Text) -> bool {
     matches!(&*address.to_str_lossy(), "" | "*" | "0.0.0.0" | "::" | "[::]")
 }
 
-fn own_inputs(config: &Effective, wish: &Wish, intakes: &[Intake]) -> Vec<OwnInput> {
+/// Name lookups go where nobody can miss them: on a box without network listeners.
+fn names_off(config: &Effective) -> bool {
+    let network = config.listeners.iter().any(|l| l.transport != Transport::Other);
+    !network && config.setting("net.enableDNS").is_none()
+}
+
+fn tcp_module(found: &Found<'_>, names_off: bool, large_messages: bool) -> TcpModule {
+    let names_off = names_off || is_switched(found.config, "net.enableDNS", false);
+    if found.imptcp { TcpModule::best(found.version, names_off, large_messages) } else { TcpModule::Imtcp }
+}
+
+fn is_switched(config: &Effective, setting: &str, on: bool) -> bool {
+    config.setting(setting).and_then(|s| s.value.switch()) == Some(on)
+}
+
+fn own_inputs(config: &Effective, wish: &Wish, intakes: &[Intake], tcp: TcpModule) -> Vec<OwnInput> {
     intakes
         .iter()
         .filter(|i| i.reused.is_none())
         .map(|i| {
-            let module = if i.transport == Transport::Udp { "imudp" } else { "imtcp" };
+            let module = if i.transport == Transport::Udp { "imudp" } else { tcp.name() };
             OwnInput {
                 transport: i.transport,
                 port: wish.port,
