@@ -1,6 +1,12 @@
 //! syslog-ng 3.5 to 4.x: [`lex`] splits files as the daemon does.
 
+pub mod effective;
+pub mod filter;
 pub mod lex;
 pub mod problem;
+pub mod reader;
+pub mod tree;
+pub mod version;
 
+pub use effective::Effective;
 pub use problem::{Problem, Severity, Topic};
