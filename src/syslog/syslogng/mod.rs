@@ -3,6 +3,7 @@
 pub mod effective;
 pub mod filter;
 pub mod lex;
+pub mod lint;
 pub mod problem;
 pub mod reader;
 pub mod tree;

@@ -488,9 +488,11 @@ impl<'a> Reader<'a> {
         if let Some(first) = self.versions.first() {
             let text = format!("@version stands already at {}; this one is ignored", first.at);
             self.report(Problem::warning(Topic::Version, &at, text));
-        } else if self.begun && !self.setting.program.is_some_and(|p| p < Version::new(3, 13, 0)) {
+        } else if self.begun {
             let text = "@version must be the first line of the main file";
-            self.report(Problem::error(Topic::Version, &at, text));
+            let lenient = self.setting.program.is_some_and(Version::may_lack_version);
+            let problem = if lenient { Problem::warning } else { Problem::error };
+            self.report(problem(Topic::Version, &at, text.to_owned()));
         }
         self.versions.push(VersionLine { text, version, at });
     }

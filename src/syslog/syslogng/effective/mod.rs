@@ -11,6 +11,8 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+pub use query::ListenerAt;
+
 use super::filter::Expr;
 use super::problem::Problem;
 pub use super::reader::{Define, FileRead, Include, Setting as ReadSetting, VersionLine};

@@ -143,6 +143,11 @@ impl Effective {
         found
     }
 
+    /// The folder beside the main file that distributions include.
+    pub fn drop_in_folder(&self) -> PathBuf {
+        self.main.parent().unwrap_or(Path::new("/")).join("conf.d")
+    }
+
     /// The `@include` that reads files of this name, a drop-in folder's `NAME.conf` for instance, whether it is there
     /// or not.
     pub fn includes_file(&self, path: &Path) -> Option<&Include> {
