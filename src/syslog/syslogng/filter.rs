@@ -20,9 +20,19 @@ pub enum Expr {
     /// Severity numbers as bits.
     Severity(u8),
     /// `filter(NAME)`
-    Call { name: Text, at: Location },
-    Match { field: Field, pattern: Pattern },
-    Compare { left: Text, op: Compare, right: Text },
+    Call {
+        name: Text,
+        at: Location,
+    },
+    Match {
+        field: Field,
+        pattern: Pattern,
+    },
+    Compare {
+        left: Text,
+        op: Compare,
+        right: Text,
+    },
     Netmask(Text),
     Tags(Vec<Text>),
     /// A function or form we cannot follow (in-list, throttle, plugins).
@@ -220,9 +230,7 @@ impl Filters<'_, '_> {
         let first = args.first().and_then(Node::name).cloned();
         match (normal(&name.text).as_slice(), first) {
             (b"facility", _) => Expr::Facility(self.bits(args, &FACILITIES, "facility")),
-            (b"level" | b"priority" | b"severity", _) => {
-                Expr::Severity(self.bits(args, &SEVERITIES, "severity") as u8)
-            }
+            (b"level" | b"priority" | b"severity", _) => Expr::Severity(self.bits(args, &SEVERITIES, "severity") as u8),
             (b"filter", Some(called)) => Expr::Call { name: called, at: self.reader.location(name.pos) },
             (b"program", Some(text)) => self.pattern(Field::Program, text, &args[1..]),
             (b"host", Some(text)) => self.pattern(Field::Host, text, &args[1..]),

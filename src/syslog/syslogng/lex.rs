@@ -111,8 +111,26 @@ fn scan(text: &[u8], at: usize, first: u8) -> (Kind, usize) {
 pub fn is_word(b: u8) -> bool {
     !matches!(
         b,
-        b' ' | b'\t' | b'\r' | b'\n' | b'#' | b'\'' | b'"' | b'(' | b')' | b'{' | b'}' | b'[' | b']' | b'\\' | b';'
-            | b',' | b'|' | b'.' | b'@' | b':' | 0
+        b' ' | b'\t'
+            | b'\r'
+            | b'\n'
+            | b'#'
+            | b'\''
+            | b'"'
+            | b'('
+            | b')'
+            | b'{'
+            | b'}'
+            | b'['
+            | b']'
+            | b'\\'
+            | b';'
+            | b','
+            | b'|'
+            | b'.'
+            | b'@'
+            | b':'
+            | 0
     )
 }
 
@@ -270,9 +288,10 @@ mod tests {
 
     #[test]
     fn words_and_dots() {
-        assert_eq!(words(b"level(crit..emerg) 127.0.0.1 a.b. <= s-1.b/x"), [
-            "level", "crit", "emerg", "127.0.0.1", "a.b", "<=", "s-1.b/x"
-        ]);
+        assert_eq!(
+            words(b"level(crit..emerg) 127.0.0.1 a.b. <= s-1.b/x"),
+            ["level", "crit", "emerg", "127.0.0.1", "a.b", "<=", "s-1.b/x"]
+        );
         assert_eq!(words(b"55`p`x `a b`"), ["55`p`x", "`a b`"]);
         assert_eq!(words(b"caf\xe9#x\ny"), ["caf\u{fffd}", "y"]);
     }
@@ -290,8 +309,13 @@ mod tests {
             let t = tokens(text)[0];
             (t.kind, String::from_utf8_lossy(&value(t.kind, &text[t.start..t.end])).into_owned())
         };
-        assert_eq!(value_of(br#""a\"b\|\n\x41\
-c""#), (Kind::Str, "a\"b|\nAc".into()));
+        assert_eq!(
+            value_of(
+                br#""a\"b\|\n\x41\
+c""#
+            ),
+            (Kind::Str, "a\"b|\nAc".into())
+        );
         assert_eq!(value_of(br"'a\|b'"), (Kind::RawStr, r"a\|b".into()));
         assert_eq!(value_of(b"\"a\nb\""), (Kind::Str, "a\nb".into()));
         assert_eq!(value_of(b"\"abc\\\"").0, Kind::Unterminated);

@@ -1,11 +1,15 @@
 //! syslog-ng 3.5 to 4.x: [`lex`] splits files as the daemon does.
 
 pub mod effective;
+pub mod event;
 pub mod filter;
 pub mod lex;
 pub mod lint;
+pub mod pattern;
 pub mod problem;
 pub mod reader;
+pub mod template;
+pub mod trace;
 pub mod tree;
 pub mod version;
 

@@ -14,6 +14,7 @@ use crate::syslog::{ConfigSource, Location, PathKind, SourceError, Text, glob};
 
 /// Includes inside includes, and blocks inside blocks, that we follow. The daemon's own limit is 256.
 const DEPTH: usize = 64;
+const MAX_PROBLEMS: usize = 500;
 
 /// What the reader must know beside the files.
 #[derive(Debug, Clone)]
@@ -174,8 +175,11 @@ impl<'a> Reader<'a> {
         self.source(pos.text).and_then(|s| s.bytes.get(pos.start..pos.end)).unwrap_or_default()
     }
 
+    /// Keeps a problem; of very many the first ones.
     pub fn report(&mut self, problem: Problem) {
-        self.problems.push(problem);
+        if self.problems.len() < MAX_PROBLEMS {
+            self.problems.push(problem);
+        }
     }
 
     fn source(&self, text: u32) -> Option<&Source> {

@@ -76,8 +76,18 @@ pub enum Statement {
 }
 
 /// Words that start a statement; one of them behind `}` means that a semicolon is missing.
-const STARTERS: [&str; 10] =
-    ["source", "destination", "filter", "parser", "rewrite", "template", "log", "options", "block", "template-function"];
+const STARTERS: [&str; 10] = [
+    "source",
+    "destination",
+    "filter",
+    "parser",
+    "rewrite",
+    "template",
+    "log",
+    "options",
+    "block",
+    "template-function",
+];
 
 impl Reader<'_> {
     /// The next statement; `None` at the end.

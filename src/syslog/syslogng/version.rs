@@ -123,7 +123,9 @@ impl Program {
         let named = first.split(['(', ')', ' ']).find_map(Version::parse);
         let version = field("Installer-Version").and_then(|v| Version::parse(&v)).or(named)?;
         let list = |name: &str, by: char| -> Vec<String> {
-            field(name).map(|v| v.split(by).map(|m| m.trim().to_owned()).filter(|m| !m.is_empty()).collect()).unwrap_or_default()
+            field(name)
+                .map(|v| v.split(by).map(|m| m.trim().to_owned()).filter(|m| !m.is_empty()).collect())
+                .unwrap_or_default()
         };
         Some(Program {
             version,

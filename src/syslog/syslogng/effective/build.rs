@@ -10,7 +10,13 @@ use crate::syslog::syslogng::tree::{BlockDef, Node, NodeKind, Statement};
 
 pub(super) fn build(main: &Path, files: &dyn ConfigSource, setting: Setting) -> Effective {
     let program = setting.program;
-    let mut builder = Builder { reader: Reader::new(main, files, setting), out: empty(main, program), blocks: Vec::new() };
+    let mut builder = Builder {
+        reader: Reader::new(main, files, setting),
+        out: empty(main, program),
+        blocks: Vec::new(),
+        nesting: 0,
+        uses: 0,
+    };
     while let Some(statement) = builder.reader.statement() {
         match statement {
             Statement::Nodes(nodes) => builder.statement(&nodes),
@@ -42,15 +48,27 @@ fn empty(main: &Path, program: Option<Version>) -> Effective {
     }
 }
 
+/// Blocks that use blocks, and uses of blocks in all, that we follow.
+const NESTING: usize = 20;
+const USES: usize = 20_000;
+
 pub(super) struct Builder<'a> {
     pub(super) reader: Reader<'a>,
     pub(super) out: Effective,
     blocks: Vec<BlockDef>,
+    /// Blocks around what is read now.
+    nesting: usize,
+    /// Uses of blocks so far.
+    uses: usize,
 }
 
 /// Something said inside a source or a destination.
 enum Item<'n> {
-    Driver { name: &'n Node, args: &'n [Node], at: Location },
+    Driver {
+        name: &'n Node,
+        args: &'n [Node],
+        at: Location,
+    },
     /// A channel with steps of its own.
     Channel(&'n [Node]),
 }
@@ -59,7 +77,8 @@ impl Builder<'_> {
     fn finish(self) -> Effective {
         let Reader { read, includes, defined, versions, modules, problems, .. } = self.reader;
         let mut out = self.out;
-        (out.files, out.includes, out.defines, out.versions, out.modules) = (read, includes, defined, versions, modules);
+        (out.files, out.includes, out.defines, out.versions, out.modules) =
+            (read, includes, defined, versions, modules);
         out.problems = problems;
         driver::resolve(&mut out);
         out
@@ -116,7 +135,10 @@ impl Builder<'_> {
                 self.rewrite(Some(name), body, at);
             }
             (b"include", None, Some(pattern)) if nodes.len() == 2 => self.old_include(pattern, at),
-            (b"log" | b"options" | b"template" | b"source" | b"destination" | b"filter" | b"parser" | b"rewrite", ..) => {
+            (
+                b"log" | b"options" | b"template" | b"source" | b"destination" | b"filter" | b"parser" | b"rewrite",
+                ..,
+            ) => {
                 self.error(nodes, format!("'{}' needs a name and content in braces, and nothing else", first.text));
             }
             _ => self.plugin(nodes),
@@ -140,6 +162,10 @@ impl Builder<'_> {
             && args.paren().is_some()
             && let Some(text) = self.instance("root", name, args)
         {
+            self.uses += 1;
+            if self.uses > USES {
+                return self.error(nodes, "blocks use blocks without end");
+            }
             self.reader.open_made(text, name.pos);
         }
     }
@@ -174,7 +200,7 @@ impl Builder<'_> {
                 Some(Item::Driver { name, args, at }) => {
                     if let Some(nodes) = self.expand_item("source", item) {
                         let block = block.unwrap_or(&name.text).clone();
-                        self.source_items(source, &nodes, Some(&block));
+                        self.inside_block(|b| b.source_items(source, &nodes, Some(&block)));
                         continue;
                     }
                     let args = self.args(args);
@@ -225,7 +251,7 @@ impl Builder<'_> {
                 Some(Item::Driver { name, args, at }) => {
                     if let Some(nodes) = self.expand_item("destination", item) {
                         let block = block.unwrap_or(&name.text).clone();
-                        self.dest_items(destination, &nodes, Some(&block));
+                        self.inside_block(|b| b.dest_items(destination, &nodes, Some(&block)));
                         continue;
                     }
                     let args = self.args(args);
@@ -335,11 +361,24 @@ impl Builder<'_> {
     pub(super) fn expand_item(&mut self, context: &str, item: &[Node]) -> Option<Vec<Node>> {
         let [name, args] = item else { return None };
         let text = self.instance(context, name, args)?;
+        self.uses += 1;
+        if self.nesting >= NESTING || self.uses > USES {
+            self.error(item, "blocks use blocks without end");
+            return Some(Vec::new());
+        }
         let floor = self.reader.depth();
         if !self.reader.open_made(text, name.pos) {
             return Some(Vec::new());
         }
         Some(self.reader.nodes_above(floor))
+    }
+
+    /// Reads what a block stands for.
+    pub(super) fn inside_block<R>(&mut self, read: impl FnOnce(&mut Self) -> R) -> R {
+        self.nesting += 1;
+        let result = read(self);
+        self.nesting -= 1;
+        result
     }
 
     /// Nodes with the blocks among them put in.

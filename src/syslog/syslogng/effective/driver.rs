@@ -89,7 +89,9 @@ pub(super) fn number(args: &[Arg]) -> Option<i64> {
 
 pub(super) fn switch(args: &[Arg]) -> Option<bool> {
     let text = word(args)?;
-    text.switch().or_else(|| text.is("persist-only").then_some(true)).or_else(|| text.is("persist_only").then_some(true))
+    text.switch()
+        .or_else(|| text.is("persist-only").then_some(true))
+        .or_else(|| text.is("persist_only").then_some(true))
 }
 
 fn flags_of(args: &[Arg]) -> Vec<String> {

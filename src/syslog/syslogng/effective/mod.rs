@@ -105,7 +105,10 @@ pub struct SourceDriver {
 pub enum SourceKind {
     Listener(Listener),
     /// A local socket.
-    Unix { path: Text, stream: bool },
+    Unix {
+        path: Text,
+        stream: bool,
+    },
     Internal,
     /// `system()`: the platform's local logs.
     System,
@@ -221,7 +224,10 @@ pub enum DestKind {
     Forward(Forward),
     /// A file; the name may hold macros.
     File(Text),
-    Unix { path: Text, stream: bool },
+    Unix {
+        path: Text,
+        stream: bool,
+    },
     Pipe(Text),
     Program(Text),
     /// Terminals of a user; `*` for all.
@@ -272,9 +278,19 @@ pub struct RewriteOp {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum RewriteKind {
-    Set { template: Text, value: Text },
-    Subst { pattern: super::filter::Pattern, replacement: Text, value: Text, global: bool },
-    Unset { value: Text },
+    Set {
+        template: Text,
+        value: Text,
+    },
+    Subst {
+        pattern: super::filter::Pattern,
+        replacement: Text,
+        value: Text,
+        global: bool,
+    },
+    Unset {
+        value: Text,
+    },
     /// Anything else, by name.
     Other(Text),
 }
@@ -340,7 +356,10 @@ pub enum StepKind {
     /// `junction { … }`, and log paths at the end of a log path: each branch gets the event; what got through at least
     /// one goes on.
     Junction(Vec<LogPath>),
-    If { branches: Vec<Branch>, otherwise: Option<LogPath> },
+    If {
+        branches: Vec<Branch>,
+        otherwise: Option<LogPath>,
+    },
     /// A block or plugin that stands for steps unknown to us.
     Other(Text),
 }

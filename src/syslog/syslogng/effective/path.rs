@@ -69,9 +69,11 @@ impl Builder<'_> {
     /// A block of steps, or something we do not know.
     fn other_step(&mut self, path: &mut LogPath, part: &[Node]) {
         if let Some(nodes) = self.expand_item("log", part) {
-            for part in nodes.split(|n| n.is_punct(b';')).filter(|p| !p.is_empty()) {
-                self.step(path, part);
-            }
+            self.inside_block(|b| {
+                for part in nodes.split(|n| n.is_punct(b';')).filter(|p| !p.is_empty()) {
+                    b.step(path, part);
+                }
+            });
             return;
         }
         let at = self.reader.span(part);

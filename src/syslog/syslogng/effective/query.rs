@@ -93,10 +93,10 @@ impl Effective {
         out
     }
 
-    /// Listeners that the daemon opens on this port, UDP or TCP.
-    pub fn listeners_on(&self, port: u16, stream: bool) -> Vec<ListenerAt<'_>> {
+    /// Listeners that the daemon opens on this port; TLS counts as TCP.
+    pub fn listeners_on(&self, port: u16, transport: Transport) -> Vec<ListenerAt<'_>> {
         let mut found = self.listeners();
-        let fits = |l: &Listener| l.port_number() == Some(port) && l.transport.is_stream() == stream;
+        let fits = |l: &Listener| l.port_number() == Some(port) && l.transport.is_stream() == transport.is_stream();
         found.retain(|l| l.used && fits(l.listener));
         found
     }
@@ -137,7 +137,7 @@ impl Effective {
     }
 
     /// Forwards to this port of the machine itself.
-    pub fn forwards_to_loopback(&self, port: u16) -> Vec<(&Destination, &DestDriver, &Forward)> {
+    pub fn forwards_to(&self, port: u16) -> Vec<(&Destination, &DestDriver, &Forward)> {
         let mut found = self.forwards();
         found.retain(|(_, _, f)| f.is_loopback() && f.port_number() == Some(port));
         found
@@ -150,7 +150,7 @@ impl Effective {
 
     /// The `@include` that reads files of this name, a drop-in folder's `NAME.conf` for instance, whether it is there
     /// or not.
-    pub fn includes_file(&self, path: &Path) -> Option<&Include> {
+    pub fn includes_path(&self, path: &Path) -> Option<&Include> {
         self.includes.iter().find(|i| {
             i.places.iter().any(|place| *place == *path || path.parent() == Some(place) || glob::matches(place, path))
         })
@@ -158,7 +158,7 @@ impl Effective {
 }
 
 impl LogPath {
-    fn collect<'a>(&'a self, out: &mut Vec<&'a Step>) {
+    pub(in crate::syslog::syslogng) fn collect<'a>(&'a self, out: &mut Vec<&'a Step>) {
         for step in &self.steps {
             out.push(step);
             match &step.kind {

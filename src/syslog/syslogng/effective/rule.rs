@@ -30,7 +30,9 @@ impl Builder<'_> {
     fn rewrite_op(&mut self, item: &[Node]) -> RewriteOp {
         let at = self.reader.span(item);
         let (word, args) = match item {
-            [word, args] if word.kind == NodeKind::Word && args.paren().is_some() => (word, args.paren().unwrap_or_default()),
+            [word, args] if word.kind == NodeKind::Word && args.paren().is_some() => {
+                (word, args.paren().unwrap_or_default())
+            }
             _ => {
                 let name = item.first().map(|n| n.text.clone()).unwrap_or_default();
                 return RewriteOp { kind: RewriteKind::Other(name), condition: None, at };
@@ -39,7 +41,8 @@ impl Builder<'_> {
         let condition = options(args).find(|(n, _)| n.is("condition")).map(|(_, c)| c.to_vec());
         let condition = condition.map(|c| self.filter_expr(&c));
         let text = |i: usize| args.get(i).and_then(Node::name).cloned();
-        let value = options(args).find(|(n, _)| n.is("value")).and_then(|(_, v)| v.first()).and_then(Node::name).cloned();
+        let value =
+            options(args).find(|(n, _)| n.is("value")).and_then(|(_, v)| v.first()).and_then(Node::name).cloned();
         let kind = match (normal(&word.text).as_slice(), value) {
             (b"set", Some(value)) => RewriteKind::Set { template: text(0).unwrap_or_default(), value },
             (b"unset", Some(value)) => RewriteKind::Unset { value },

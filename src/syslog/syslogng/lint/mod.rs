@@ -70,7 +70,7 @@ fn version(config: &Effective, found: &mut Vec<Problem>) {
 /// Files put into `conf.d` have no effect when nothing includes them.
 fn drop_in_folder(config: &Effective, found: &mut Vec<Problem>) {
     let folder = config.drop_in_folder();
-    if config.includes_file(&folder.join("any.conf")).is_none() {
+    if config.includes_path(&folder.join("any.conf")).is_none() {
         let text = format!("nothing includes {}/*.conf", folder.display());
         found.push(Problem::warning(Topic::DropInFolder, &top(config), text));
     }

@@ -13,7 +13,9 @@ pub(super) fn references(config: &Effective, found: &mut Vec<Problem>) {
     for step in config.steps() {
         let (what, name, known): (_, _, Vec<&Text>) = match &step.kind {
             StepKind::Source(Ref::Named(n)) => ("source", n, names(&config.sources, |o| o.name.as_ref())),
-            StepKind::Destination(Ref::Named(n)) => ("destination", n, names(&config.destinations, |o| o.name.as_ref())),
+            StepKind::Destination(Ref::Named(n)) => {
+                ("destination", n, names(&config.destinations, |o| o.name.as_ref()))
+            }
             StepKind::Filter(Ref::Named(n)) => ("filter", n, names(&config.filters, |o| o.name.as_ref())),
             StepKind::Parser(Ref::Named(n)) => ("parser", n, names(&config.parsers, |o| o.name.as_ref())),
             StepKind::Rewrite(Ref::Named(n)) => ("rewrite", n, names(&config.rewrites, |o| o.name.as_ref())),
@@ -110,9 +112,8 @@ pub(super) fn twice(config: &Effective, found: &mut Vec<Problem>) {
 
 /// `template(NAME)` of something that is no template: the daemon takes the name itself for the text to send.
 pub(super) fn templates(config: &Effective, found: &mut Vec<Problem>) {
-    let plain = |t: &Text| {
-        !t.is_empty() && t.as_bytes().iter().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-'))
-    };
+    let plain =
+        |t: &Text| !t.is_empty() && t.as_bytes().iter().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-'));
     for driver in config.destinations.iter().flat_map(|d| &d.drivers) {
         let DestDriver { template: Some(name), .. } = driver else { continue };
         if plain(name) && config.template(name).is_none() {

@@ -28,9 +28,11 @@ fn conflict(one: &ListenerAt<'_>, two: &ListenerAt<'_>) -> Option<Problem> {
     let equal = a.address == b.address && a.family == b.family;
     let (proto, port, first) = (if a.transport.is_stream() { "TCP" } else { "UDP" }, &b.port, &one.driver.at);
     if a.transport.is_stream() {
-        let overlap = equal || a.address.is_none() && covers(a.family, b.family, b.address.is_none())
+        let overlap = equal
+            || a.address.is_none() && covers(a.family, b.family, b.address.is_none())
             || b.address.is_none() && covers(b.family, a.family, a.address.is_none());
-        let text = format!("{proto} port {port} is taken already by the listener at {first}; the daemon does not start");
+        let text =
+            format!("{proto} port {port} is taken already by the listener at {first}; the daemon does not start");
         return overlap.then(|| Problem::error(Topic::ListenerTwice, &two.driver.at, text));
     }
     let named = |l: &ListenerAt<'_>| l.driver.persist_name.clone();

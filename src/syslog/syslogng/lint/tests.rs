@@ -30,7 +30,14 @@ fn undefined_names() {
     let found = fatal(&load(text));
     assert_eq!(found.len(), 1);
     assert_eq!(found[0].to_string(), format!("{MAIN}:4: source 's_src' is not defined; defined: s_sys"));
-    for step in ["destination(n)", "filter(n)", "parser(n)", "rewrite(n)", "if (filter(n)) { }", "junction { channel { filter(n); }; }"] {
+    for step in [
+        "destination(n)",
+        "filter(n)",
+        "parser(n)",
+        "rewrite(n)",
+        "if (filter(n)) { }",
+        "junction { channel { filter(n); }; }",
+    ] {
         let text = format!("source s {{ internal(); }};\nlog {{ source(s);\n{step}; }};");
         assert_eq!(errors(&text), [(Topic::ReferenceMissing, 4)], "{step}");
     }
@@ -42,7 +49,8 @@ fn filters_that_call_filters() {
     // An unused filter is never resolved.
     assert_eq!(errors(calls), []);
     assert_eq!(errors(&format!("{calls}log {{ source(s); filter(f); }};")), [(Topic::ReferenceMissing, 3)]);
-    let circle = "source s { internal(); };\nfilter a { filter(b); };\nfilter b { filter(a); };\nlog { source(s); filter(a); };";
+    let circle =
+        "source s { internal(); };\nfilter a { filter(b); };\nfilter b { filter(a); };\nlog { source(s); filter(a); };";
     assert_eq!(errors(circle), [(Topic::ReferenceMissing, 4)]);
 }
 
@@ -63,7 +71,13 @@ fn listeners_on_one_port() {
     assert_eq!(with("network(ip-protocol(6));\ntcp(ip(10.0.0.1));"), clash);
     assert_eq!(with("udp();\nnetwork(transport(\"udp\"));"), clash);
     assert_eq!(with("udp(persist-name(a));\nudp(persist-name(b));"), clash);
-    for fine in ["tcp();\nudp();", "udp();\nudp6();", "udp();\nudp(ip(127.0.0.1));", "tcp();\nsyslog();", "tcp(ip(10.0.0.1));\ntcp(ip(10.0.0.2));"] {
+    for fine in [
+        "tcp();\nudp();",
+        "udp();\nudp6();",
+        "udp();\nudp(ip(127.0.0.1));",
+        "tcp();\nsyslog();",
+        "tcp(ip(10.0.0.1));\ntcp(ip(10.0.0.2));",
+    ] {
         assert_eq!(with(fine), [], "{fine}");
     }
     // One source in two paths is opened once; a source in no path not at all.
@@ -84,7 +98,8 @@ fn state_kept_under_one_name() {
     assert_eq!(with("tcp(\"127.0.0.1\" port(1))", "tcp(\"localhost\" port(1))"), []);
     assert_eq!(with("tcp(\"127.0.0.1\" port(1))", "tcp(\"127.0.0.1\" port(1) persist-name(\"mine\"))"), []);
     assert_eq!(with("usertty(root)", "usertty(root)"), []);
-    let inputs = |d: &str| errors(&format!("source a {{ {d}; }};\nsource b {{ {d}; }};\nlog {{ source(a); source(b); }};"));
+    let inputs =
+        |d: &str| errors(&format!("source a {{ {d}; }};\nsource b {{ {d}; }};\nlog {{ source(a); source(b); }};"));
     for twice in ["internal()", "system()", "unix-dgram(\"/dev/log\")", "file(\"/x\")"] {
         assert_eq!(inputs(twice), [(Topic::StateTwice, 3)], "{twice}");
     }
@@ -118,7 +133,8 @@ fn folders_paths_and_templates() {
     assert_eq!(found.iter().map(|p| p.topic).collect::<Vec<_>>(), [Topic::DropInFolder]);
     let behind = "source s { internal(); };\nlog { source(s); flags(final); };\nlog { source(s); };";
     assert_eq!(warnings(behind), [Topic::Unreachable]);
-    let filtered = "source s { internal(); };\nlog { source(s); filter { level(err); }; flags(final); };\nlog { source(s); };";
+    let filtered =
+        "source s { internal(); };\nlog { source(s); filter { level(err); }; flags(final); };\nlog { source(s); };";
     assert_eq!(warnings(filtered), []);
     assert_eq!(warnings("destination d { file(\"/x\" template(t_mine)); };"), [Topic::TemplateMissing]);
     assert_eq!(warnings("template t_mine \"$MSG\\n\";\ndestination d { file(\"/x\" template(t_mine)); };"), []);

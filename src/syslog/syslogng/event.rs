@@ -1,0 +1,425 @@
+//! One event as syslog-ng sees it: the values its parsers make of the bytes. Differences between what a device sends
+//! and what a filter sees start here: `CEF:` becomes the program name, an RFC 5424 header behind a driver for RFC 3164
+//! becomes text, a sender's address takes the place of the device's name.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::effective::{Format, Listener};
+use crate::syslog::Text;
+
+/// Where an event comes from, and when.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Origin {
+    /// The sender's address as `$SOURCEIP` has it.
+    pub address: Text,
+    /// The sender's name, which is the address where no name server is asked.
+    pub name: Text,
+    /// Time of reception as `$R_ISODATE` has it.
+    pub received: Text,
+}
+
+impl Default for Origin {
+    /// A sender on this machine.
+    fn default() -> Self {
+        let address = Text::from("127.0.0.1");
+        Origin { name: address.clone(), address, received: "2026-01-01T00:00:00+00:00".into() }
+    }
+}
+
+/// An event with its values.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SampleEvent {
+    /// As the daemon takes it from the socket, line end gone.
+    pub raw: Text,
+    /// Facility × 8 + severity; above 191 where the sender said so.
+    pub pri: u16,
+    /// By the name of the macro (`HOST`, `PROGRAM`, `MESSAGE` …). `None`: there is one, but we cannot tell which.
+    pub values: BTreeMap<Text, Option<Text>>,
+    /// Tags put on it.
+    pub tags: Vec<Text>,
+    /// A step was passed that may have changed anything.
+    pub opaque: bool,
+}
+
+impl SampleEvent {
+    /// The event as this listener takes it in.
+    pub fn at(raw: &[u8], origin: &Origin, listener: &Listener) -> SampleEvent {
+        let size = usize::try_from(listener.message_size).unwrap_or(usize::MAX);
+        let raw = &raw[..raw.len().min(size)];
+        let mut event = SampleEvent::read(raw, origin, listener.format);
+        if !listener.keep_hostname {
+            event.set("HOST", &origin.name.0);
+        }
+        if listener.raw_message {
+            event.set("RAWMSG", strip_end(raw));
+        }
+        event
+    }
+
+    /// The event as a driver for this format reads it, the device's host name kept.
+    pub fn read(raw: &[u8], origin: &Origin, format: Format) -> SampleEvent {
+        let values = BTreeMap::new();
+        let mut event =
+            SampleEvent { raw: Text::from(strip_end(raw)), pri: 13, values, tags: Vec::new(), opaque: false };
+        event.set("SOURCEIP", &origin.address.0);
+        event.set("HOST_FROM", &origin.name.0);
+        event.set("HOST", &origin.name.0);
+        for stamp in ["S_ISODATE", "ISODATE", "R_ISODATE", "C_ISODATE"] {
+            event.set(stamp, &origin.received.0);
+        }
+        event.parse(raw, format);
+        event
+    }
+
+    /// Reads `text` as a syslog message and sets the values it has.
+    pub fn parse(&mut self, text: &[u8], format: Format) {
+        match format {
+            Format::Raw => self.set("MESSAGE", strip_end(text)),
+            Format::Rfc3164 => self.legacy(strip_end(text)),
+            Format::Rfc5424 => self.rfc5424(strip_end(text)),
+        }
+    }
+
+    pub fn set(&mut self, name: &str, value: &[u8]) {
+        self.values.insert(name.into(), Some(Text::from(value)));
+    }
+
+    /// A value by its macro name. Known and absent is empty; `None` where we cannot tell.
+    pub fn get(&self, name: &Text) -> Option<Text> {
+        let name = match name.as_bytes() {
+            b"MSG" | b"MSGONLY" => Text::from("MESSAGE"),
+            _ => name.clone(),
+        };
+        match (self.values.get(&name), name.as_bytes()) {
+            (Some(value), _) => value.clone(),
+            (None, b"PRI") => Some(Text::from(self.pri.to_string().as_str())),
+            (None, b"MSGHDR") => self.header(),
+            (None, _) if self.opaque || is_macro(&name) => None,
+            (None, _) => Some(Text::default()),
+        }
+    }
+
+    fn known(&self, name: &str) -> Option<Text> {
+        self.get(&name.into())
+    }
+
+    /// `$MSGHDR`: as the sender wrote it, else made from program and process id.
+    fn header(&self) -> Option<Text> {
+        let kept = self.known("LEGACY_MSGHDR")?;
+        if !kept.is_empty() {
+            return Some(kept);
+        }
+        let (program, pid) = (self.known("PROGRAM")?, self.known("PID")?);
+        let mut header = program.0;
+        if !header.is_empty() {
+            if !pid.is_empty() {
+                header.extend([b"[", pid.as_bytes(), b"]"].concat());
+            }
+            header.extend(b": ");
+        }
+        Some(Text(header))
+    }
+
+    // ---- RFC 3164, with its guesses ----
+
+    fn legacy(&mut self, text: &[u8]) {
+        let mut at = Cursor(text);
+        if !self.priority(&mut at) {
+            return self.unreadable(text);
+        }
+        let behind = at;
+        at.sequence_number();
+        at.skip(b" ");
+        if matches!(at.peek(), Some(b'*' | b'.')) {
+            at.0 = &at.0[1..];
+        }
+        if at.timestamp() {
+            at.skip(b" ");
+            if let Some(host) = at.host() {
+                self.set("HOST", host);
+            }
+            at.skip(b" ");
+        } else {
+            at = behind;
+        }
+        self.program(&mut at);
+        self.set("MESSAGE", at.0);
+    }
+
+    fn program(&mut self, at: &mut Cursor<'_>) {
+        let start = at.0;
+        let name = at.until(|b| matches!(b, b' ' | b'[' | b':'));
+        self.set("PROGRAM", name);
+        if at.peek() == Some(b'[') {
+            at.take(b'[');
+            let pid = at.until(|b| matches!(b, b' ' | b']' | b':'));
+            if !at.0.is_empty() {
+                self.set("PID", pid);
+            }
+            at.take(b']');
+        }
+        at.take(b':');
+        at.take(b' ');
+        self.set("LEGACY_MSGHDR", &start[..start.len() - at.0.len()]);
+    }
+
+    /// `false` where the text starts with `<` and is no PRI.
+    fn priority(&mut self, at: &mut Cursor<'_>) -> bool {
+        if at.peek() != Some(b'<') {
+            self.pri = 13;
+            return true;
+        }
+        let digits = at.0[1..].iter().take_while(|b| b.is_ascii_digit()).count();
+        let number = std::str::from_utf8(&at.0[1..1 + digits]).unwrap_or_default();
+        match at.0.get(1 + digits) {
+            Some(b'>') => {
+                self.pri = number.parse().unwrap_or(if number.is_empty() { 0 } else { u16::MAX });
+                at.0 = &at.0[digits + 2..];
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// What the daemon says instead of an event it cannot read.
+    fn unreadable(&mut self, text: &[u8]) {
+        self.pri = 43;
+        self.set("PROGRAM", b"syslog-ng");
+        self.set("MESSAGE", &[b"Error processing log message: ", text].concat());
+        self.values.remove(&Text::from("RAWMSG"));
+    }
+
+    // ---- RFC 5424 ----
+
+    fn rfc5424(&mut self, text: &[u8]) {
+        let mut at = Cursor(text);
+        if !self.priority(&mut at) || !at.0.starts_with(b"1 ") {
+            return self.legacy(text);
+        }
+        at.0 = &at.0[2..];
+        if self.rfc5424_fields(&mut at).is_none() {
+            self.unreadable(text);
+        }
+    }
+
+    fn rfc5424_fields(&mut self, at: &mut Cursor<'_>) -> Option<()> {
+        if at.peek() == Some(b'-') {
+            at.take(b'-');
+        } else if !at.iso() {
+            return None;
+        }
+        at.must(b' ')?;
+        if let Some(host) = at.host()
+            && host != b"-"
+        {
+            self.set("HOST", host);
+        }
+        at.must(b' ')?;
+        for name in ["PROGRAM", "PID", "MSGID"] {
+            let value = at.until(|b| b == b' ');
+            if value != b"-" {
+                self.set(name, value);
+            }
+            at.must(b' ')?;
+        }
+        at.structured_data()?;
+        if !at.0.is_empty() {
+            at.must(b' ')?;
+        }
+        self.set("MESSAGE", at.0.strip_prefix(b"\xef\xbb\xbf").unwrap_or(at.0));
+        Some(())
+    }
+}
+
+/// Without the line end, and the NULs, that the daemon takes off.
+fn strip_end(raw: &[u8]) -> &[u8] {
+    let end = raw.iter().rposition(|b| !matches!(b, b'\n' | b'\0')).map_or(0, |i| i + 1);
+    &raw[..end]
+}
+
+/// Names the daemon fills in itself, in ways we do not follow.
+fn is_macro(name: &Text) -> bool {
+    const NAMES: [&str; 20] = [
+        "DATE",
+        "FULLDATE",
+        "STAMP",
+        "UNIXTIME",
+        "YEAR",
+        "MONTH",
+        "DAY",
+        "HOUR",
+        "MIN",
+        "SEC",
+        "WEEK",
+        "TZ",
+        "SEQNUM",
+        "RCPTID",
+        "UNIQID",
+        "LOGHOST",
+        "SYSUPTIME",
+        "FULLHOST",
+        "SDATA",
+        "TAGS",
+    ];
+    let text = name.to_str_lossy();
+    let bare = ["S_", "R_", "C_", "P_"].iter().find_map(|p| text.strip_prefix(p)).unwrap_or(&text);
+    NAMES.contains(&bare)
+        || matches!(bare, "FACILITY" | "LEVEL" | "PRIORITY" | "SEVERITY" | "FACILITY_NUM" | "LEVEL_NUM")
+}
+
+/// What is left to read.
+#[derive(Clone, Copy)]
+struct Cursor<'a>(&'a [u8]);
+
+const MONTHS: [&[u8]; 12] =
+    [b"Jan", b"Feb", b"Mar", b"Apr", b"May", b"Jun", b"Jul", b"Aug", b"Sep", b"Oct", b"Nov", b"Dec"];
+
+impl<'a> Cursor<'a> {
+    fn peek(&self) -> Option<u8> {
+        self.0.first().copied()
+    }
+
+    fn take(&mut self, byte: u8) {
+        self.0 = self.0.strip_prefix(&[byte]).unwrap_or(self.0);
+    }
+
+    fn must(&mut self, byte: u8) -> Option<()> {
+        self.0 = self.0.strip_prefix(&[byte])?;
+        Some(())
+    }
+
+    fn skip(&mut self, bytes: &[u8]) {
+        let n = self.0.iter().take_while(|b| bytes.contains(b)).count();
+        self.0 = &self.0[n..];
+    }
+
+    fn until(&mut self, end: impl Fn(u8) -> bool) -> &'a [u8] {
+        let n = self.0.iter().take_while(|b| !end(**b)).count();
+        let (taken, rest) = self.0.split_at(n);
+        self.0 = rest;
+        taken
+    }
+
+    /// `123: ` in front of the time, as IOS writes it.
+    fn sequence_number(&mut self) {
+        let digits = self.0.iter().take_while(|b| b.is_ascii_digit()).count();
+        if self.0[digits..].starts_with(b": ") {
+            self.0 = &self.0[digits + 1..];
+        }
+    }
+
+    /// Does the text look like this? `d` a digit, `n` a digit or a blank, `M` a month's name, else the byte itself.
+    fn looks(&self, shape: &str) -> bool {
+        let shape = shape.as_bytes();
+        let mut at = 0;
+        for &s in shape {
+            let fits = match (s, self.0.get(at)) {
+                (b'M', _) => self.0.get(at..at + 3).is_some_and(|m| MONTHS.contains(&m)),
+                (b'd', Some(b)) => b.is_ascii_digit(),
+                (b'n', Some(b)) => b.is_ascii_digit() || *b == b' ',
+                (s, Some(b)) => s == *b,
+                (_, None) => false,
+            };
+            if !fits {
+                return false;
+            }
+            at += if s == b'M' { 3 } else { 1 };
+        }
+        true
+    }
+
+    fn advance(&mut self, n: usize) {
+        self.0 = self.0.get(n..).unwrap_or_default();
+    }
+
+    /// Any of the times that are known in front of a host name.
+    fn timestamp(&mut self) -> bool {
+        if self.looks("M nd dddd dd:dd:dd:") || self.looks("M nd dddd dd:dd:dd ") {
+            self.advance(20);
+            self.take(b':');
+        } else if self.looks("M nd dd:dd:dd dddd ") {
+            self.advance(20);
+        } else if self.looks("M nd dd:dd:dd") {
+            self.advance(15);
+            self.fraction();
+        } else if !self.iso() {
+            return false;
+        }
+        self.take(b':');
+        true
+    }
+
+    fn iso(&mut self) -> bool {
+        if !self.looks("dddd-dd-ddTdd:dd:dd") {
+            return false;
+        }
+        self.advance(19);
+        self.fraction();
+        if self.looks("Z") {
+            self.advance(1);
+        } else if self.looks("+dd:dd") || self.looks("-dd:dd") {
+            self.advance(6);
+        }
+        true
+    }
+
+    fn fraction(&mut self) {
+        if self.peek() == Some(b'.') {
+            let digits = self.0[1..].iter().take_while(|b| b.is_ascii_digit()).count();
+            self.advance(1 + digits);
+        }
+    }
+
+    /// A word with a blank behind it, without `[`; a colon only where it may be an IPv6 address.
+    fn host(&mut self) -> Option<&'a [u8]> {
+        let (mut colons, mut digits, mut v6) = (0, 0, true);
+        let mut end = 0;
+        for &b in self.0.iter().take(255) {
+            if matches!(b, b' ' | b'[') {
+                break;
+            }
+            match b {
+                b':' => (colons, digits) = (colons + 1, 0),
+                b => (digits, v6) = (digits + 1, v6 && b.is_ascii_hexdigit()),
+            }
+            v6 = v6 && colons < 8 && digits <= 4;
+            if b == b':' && !v6 {
+                break;
+            }
+            end += 1;
+        }
+        if self.0.get(end) != Some(&b' ') {
+            return None;
+        }
+        let host = &self.0[..end];
+        self.advance(end);
+        Some(host)
+    }
+
+    /// `-` or `[id name="value" …]…`
+    fn structured_data(&mut self) -> Option<()> {
+        if self.peek() == Some(b'-') {
+            self.advance(1);
+            return Some(());
+        }
+        let (mut quoted, mut open, mut at) = (false, false, 0);
+        while let Some(&b) = self.0.get(at) {
+            match b {
+                b'\\' if quoted => at += 1,
+                b'"' => quoted = !quoted,
+                b'[' if !quoted && !open => open = true,
+                b']' if !quoted => open = false,
+                _ if !open => break,
+                _ => {}
+            }
+            at += 1;
+        }
+        if open || at == 0 {
+            return None;
+        }
+        self.advance(at);
+        Some(())
+    }
+}
