@@ -14,6 +14,11 @@ pub enum Matcher {
     Glob(Vec<u8>),
 }
 
+/// The pattern takes too many steps on this text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the pattern takes too many steps on this text")]
+pub struct TooHard;
+
 /// What a pattern found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Found {
@@ -46,8 +51,8 @@ impl Matcher {
         }
     }
 
-    /// The first place from `from` on; an error where it cannot be decided.
-    pub fn find(&self, text: &[u8], from: usize) -> Result<Option<Found>, ()> {
+    /// The first place from `from` on.
+    pub fn find(&self, text: &[u8], from: usize) -> Result<Option<Found>, TooHard> {
         let whole = |end: usize| Found { start: 0, end, groups: vec![text[..end].to_vec()] };
         Ok(match self {
             Matcher::Regex(regex) => return regex_find(regex, text, from),
@@ -73,11 +78,11 @@ impl Matcher {
     }
 }
 
-fn regex_find(regex: &fancy_regex::Regex, text: &[u8], from: usize) -> Result<Option<Found>, ()> {
+fn regex_find(regex: &fancy_regex::Regex, text: &[u8], from: usize) -> Result<Option<Found>, TooHard> {
     let wide = widen(text);
     let at = |byte: usize| text.iter().take(byte).map(|b| if b.is_ascii() { 1 } else { 2 }).sum::<usize>();
     let byte = |wide_at: usize| wide.get(..wide_at).map_or(0, |s| s.chars().count());
-    let captures = regex.captures_from_pos(&wide, at(from)).map_err(|_| ())?;
+    let captures = regex.captures_from_pos(&wide, at(from)).map_err(|_| TooHard)?;
     let Some(captures) = captures else { return Ok(None) };
     let groups = (0..captures.len()).map(|i| captures.get(i).map(|m| narrow(m.as_str())).unwrap_or_default()).collect();
     Ok(captures.get(0).map(|m| Found { start: byte(m.start()), end: byte(m.end()), groups }))

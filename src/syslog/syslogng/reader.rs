@@ -114,7 +114,7 @@ struct Frame {
     is_include: bool,
 }
 
-/// The reader; [`Reader::next`] gives token after token.
+/// The reader; [`Reader::token`] gives token after token.
 pub struct Reader<'a> {
     files: &'a dyn ConfigSource,
     setting: Setting,
@@ -258,12 +258,12 @@ impl<'a> Reader<'a> {
     // ---- tokens ----
 
     /// The next token that is no blank, comment, comma or directive.
-    pub fn next(&mut self) -> Option<Tok> {
-        self.next_above(0)
+    pub fn token(&mut self) -> Option<Tok> {
+        self.token_above(0)
     }
 
-    /// As [`Reader::next`], but ends where the texts opened above `floor` end.
-    pub fn next_above(&mut self, floor: usize) -> Option<Tok> {
+    /// As [`Reader::token`], but ends where the texts opened above `floor` end.
+    pub fn token_above(&mut self, floor: usize) -> Option<Tok> {
         loop {
             let (text, token) = self.raw_token(floor)?;
             let pos = Pos { text, line: token.line, start: token.start, end: token.end };
@@ -360,7 +360,7 @@ impl<'a> Reader<'a> {
 
     /// Skips `{ … }` if it comes next: text in another language.
     pub fn skip_braces(&mut self) {
-        if let Some(tok) = self.next() {
+        if let Some(tok) = self.token() {
             match tok.kind {
                 TokKind::Punct(b'{') => drop(self.raw_braces(tok.pos, false)),
                 _ => self.put_back(&tok),
@@ -432,7 +432,7 @@ impl<'a> Reader<'a> {
                 Kind::Word => match self.word(pos) {
                     Some(tok) => words.push(tok),
                     None => {
-                        while let Some(tok) = self.next_above(floor + 1) {
+                        while let Some(tok) = self.token_above(floor + 1) {
                             words.push(tok);
                         }
                     }

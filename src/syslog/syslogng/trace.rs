@@ -10,6 +10,7 @@ use super::effective::*;
 use super::event::{Origin, SampleEvent};
 use super::filter::{Compare, Expr, Field, Order, Pattern};
 use super::pattern::{Found, Matcher};
+use super::reader::normal;
 use super::template::expand;
 use crate::syslog::{Location, Text};
 
@@ -203,7 +204,7 @@ impl Run<'_> {
             StepKind::Source(_) => next.push(flow),
             StepKind::Filter(r) => {
                 let expr = config.filter(r).map(|f| &f.expr);
-                let result = expr.map_or(None, |e| self.filter(e, &mut flow.event, 0));
+                let result = expr.and_then(|e| self.filter(e, &mut flow.event, 0));
                 pass(flow, result, next);
             }
             StepKind::Rewrite(r) => {
@@ -213,10 +214,13 @@ impl Run<'_> {
                 }
                 next.push(flow);
             }
-            StepKind::Parser(r) => {
-                self.parser(config.parser(r), &mut flow);
-                next.push(flow);
-            }
+            StepKind::Parser(r) => match config.parser(r) {
+                Some(parser) => next.extend(self.parser(parser, flow)),
+                None => {
+                    opaque(&mut flow);
+                    next.push(flow);
+                }
+            },
             StepKind::Destination(r) => {
                 self.visit(r, step, &flow);
                 next.push(flow);
@@ -298,18 +302,17 @@ impl Run<'_> {
         }
     }
 
-    /// Of parsers only the one for syslog headers is followed.
-    fn parser(&mut self, parser: Option<&Parser>, flow: &mut Flow) {
-        match parser.map(|p| p.kinds.as_slice()) {
-            Some([kind]) if kind.to_str_lossy().replace('_', "-") == "syslog-parser" => {
-                if let Some(text) = flow.event.get(&"MESSAGE".into()) {
-                    flow.event.parse(text.as_bytes(), Format::Rfc3164);
-                    return;
-                }
-                opaque(flow);
+    /// Channels inside a parser are followed; of parsers proper only the one for syslog headers is.
+    fn parser(&mut self, parser: &Parser, flow: Flow) -> Vec<Flow> {
+        let mut flows = vec![flow];
+        for step in &parser.steps {
+            match step {
+                ParserStep::Channel(path) => flows = self.steps(path, flows),
+                ParserStep::Parser(kind) if normal(kind) == b"syslog-parser" => flows.iter_mut().for_each(parse_again),
+                ParserStep::Parser(_) => flows.iter_mut().for_each(opaque),
             }
-            _ => opaque(flow),
         }
+        flows
     }
 
     // ---- rewrite rules ----
@@ -451,6 +454,14 @@ fn keep_groups(found: &Found, event: &mut SampleEvent) {
 
 fn known_pri(event: &SampleEvent, test: impl Fn(u16) -> bool) -> Maybe {
     (!event.opaque).then(|| test(event.pri))
+}
+
+/// What `syslog-parser()` does: reads the text of the event as a syslog message.
+fn parse_again(flow: &mut Flow) {
+    match flow.event.get(&"MESSAGE".into()) {
+        Some(text) => flow.event.parse(text.as_bytes(), Format::Rfc3164),
+        None => opaque(flow),
+    }
 }
 
 /// Something happened to the event that we cannot follow.

@@ -94,7 +94,7 @@ impl Reader<'_> {
     pub fn statement(&mut self) -> Option<Statement> {
         let mut nodes: Vec<Node> = Vec::new();
         loop {
-            let Some(tok) = self.next() else {
+            let Some(tok) = self.token() else {
                 return self.last_statement(nodes);
             };
             let starts = tok.kind == TokKind::Word && STARTERS.iter().any(|w| tok_is(&tok, w));
@@ -134,7 +134,7 @@ impl Reader<'_> {
     /// Nodes of the texts opened above `floor`, to their end.
     pub fn nodes_above(&mut self, floor: usize) -> Vec<Node> {
         let mut nodes = Vec::new();
-        while let Some(tok) = self.next_above(floor) {
+        while let Some(tok) = self.token_above(floor) {
             nodes.push(self.node(tok, floor, 0));
         }
         nodes
@@ -165,7 +165,7 @@ impl Reader<'_> {
 
     fn group(&mut self, open: &Tok, close: u8, floor: usize, depth: usize) -> (Vec<Node>, Option<Pos>) {
         let mut inner = Vec::new();
-        while let Some(tok) = self.next_above(floor) {
+        while let Some(tok) = self.token_above(floor) {
             match tok.kind {
                 TokKind::Punct(b) if b == close => return (inner, Some(tok.pos)),
                 TokKind::Punct(b @ (b')' | b'}' | b']')) => {
@@ -181,7 +181,7 @@ impl Reader<'_> {
                 TokKind::Punct(b'(' | b'{' | b'[') if depth >= DEPTH => {
                     let at = self.location(tok.pos);
                     self.report(Problem::error(Topic::Syntax, &at, "brackets lie too deep in one another"));
-                    while self.next_above(floor).is_some() {}
+                    while self.token_above(floor).is_some() {}
                     return (inner, None);
                 }
                 _ => {
@@ -199,7 +199,7 @@ impl Reader<'_> {
     /// `block CONTEXT NAME(ARG(DEFAULT) … [...]) { CONTENT };` from behind the first word on.
     fn block_definition(&mut self, start: Pos) -> Option<BlockDef> {
         let mut head = Vec::new();
-        while let Some(tok) = self.next() {
+        while let Some(tok) = self.token() {
             if tok.kind == TokKind::Punct(b'{') {
                 return self.block_from(head, tok.pos, start);
             }

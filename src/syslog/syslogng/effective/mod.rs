@@ -298,9 +298,16 @@ pub enum RewriteKind {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Parser {
     pub name: Option<Text>,
-    /// The parsers it is made of: `syslog-parser`, `csv-parser` …
-    pub kinds: Vec<Text>,
+    pub steps: Vec<ParserStep>,
     pub at: Location,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ParserStep {
+    /// `syslog-parser`, `csv-parser` …
+    Parser(Text),
+    Channel(LogPath),
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -119,10 +119,23 @@ impl Effective {
         used(&self.destinations, refs, |d| d.name.as_ref())
     }
 
-    /// All steps of all log paths, branches included.
+    /// All steps of all log paths, those of branches and of channels inside the parsers they use included.
     pub fn steps(&self) -> Vec<&Step> {
         let mut out = Vec::new();
         self.logs.iter().for_each(|l| l.collect(&mut out));
+        let mut done: Vec<*const Parser> = Vec::new();
+        let mut at = 0;
+        while let Some(step) = out.get(at) {
+            at += 1;
+            let StepKind::Parser(r) = &step.kind else { continue };
+            let Some(parser) = self.parser(r).filter(|p| !done.contains(&std::ptr::from_ref(*p))) else { continue };
+            done.push(parser);
+            for step in &parser.steps {
+                if let ParserStep::Channel(path) = step {
+                    path.collect(&mut out);
+                }
+            }
+        }
         out
     }
 

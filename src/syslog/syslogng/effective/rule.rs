@@ -10,9 +10,18 @@ impl Builder<'_> {
     /// Adds a parser and gives its index.
     pub(super) fn parser(&mut self, name: Option<Text>, body: &[Node], at: Location) -> usize {
         let body = self.expand("parser", body);
-        let items = body.split(|n| n.is_punct(b';')).filter(|i| !i.is_empty());
-        let kinds = items.filter_map(|i| i.first()).map(|n| n.text.clone()).collect();
-        self.out.parsers.push(Parser { name, kinds, at });
+        let mut steps = Vec::new();
+        for item in body.split(|n| n.is_punct(b';')).filter(|i| !i.is_empty()) {
+            let channel = item.last().and_then(Node::brace).filter(|_| item[0].is("channel") || item[0].is("log"));
+            steps.push(match channel {
+                Some(content) => {
+                    let at = self.reader.span(item);
+                    ParserStep::Channel(self.log_path(None, content, at))
+                }
+                None => ParserStep::Parser(item[0].text.clone()),
+            });
+        }
+        self.out.parsers.push(Parser { name, steps, at });
         self.out.parsers.len() - 1
     }
 

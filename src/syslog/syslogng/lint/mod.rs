@@ -24,7 +24,7 @@ pub fn lint(config: &Effective) -> Vec<Problem> {
     drop_in_folder(config, &mut found);
     unused(config, &mut found);
     unreachable(config, &mut found);
-    found.sort_by(|a, b| b.severity.cmp(&a.severity));
+    found.sort_by_key(|p| std::cmp::Reverse(p.severity));
     found
 }
 
