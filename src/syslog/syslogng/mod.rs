@@ -8,6 +8,7 @@ pub mod lint;
 pub mod pattern;
 pub mod problem;
 pub mod reader;
+pub mod render;
 pub mod template;
 pub mod trace;
 pub mod tree;
