@@ -288,8 +288,7 @@ fn local(plan: &Plan<'_>, out: &mut String) {
     let stem = &plan.stem;
     let names =
         |list: &[Text]| list.iter().map(|n| format!("destination({});", quoted(n))).collect::<Vec<_>>().join(" ");
-    let parse =
-        format!("parser {{ syslog-parser(); }}; rewrite {{ subst('^::ffff:' '' value(\"HOST\") type(pcre)); }};");
+    let parse = r#"parser { syslog-parser(); }; rewrite { subst('^::ffff:' '' value("HOST") type(pcre)); };"#;
     if !plan.wanted.copies.is_empty() {
         let names = names(&plan.wanted.copies);
         push(out, &format!("log {{ source(s_{stem}); filter(f_{stem}_event); {parse} {names} flags(final); }};"));
