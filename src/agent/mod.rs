@@ -1,1 +1,6 @@
 //! The agents: where they live, what state they are in, what they accept. Never touches the syslog daemon.
+
+pub mod accept;
+pub mod detect;
+
+pub use detect::{AgentFacts, AgentKind, AgentTarget, OMS_PORT};

@@ -6,6 +6,10 @@ use std::time::{Duration, Instant};
 pub trait Clock: Send + Sync {
     /// Wall-clock time.
     fn now(&self) -> jiff::Timestamp;
+    /// The zone of local time, for syslog headers.
+    fn zone(&self) -> jiff::tz::TimeZone {
+        jiff::tz::TimeZone::UTC
+    }
     /// Time since an arbitrary fixed point; never goes back.
     fn monotonic(&self) -> Duration;
     fn sleep(&self, time: Duration);
@@ -25,6 +29,9 @@ impl Default for SystemClock {
 impl Clock for SystemClock {
     fn now(&self) -> jiff::Timestamp {
         jiff::Timestamp::now()
+    }
+    fn zone(&self) -> jiff::tz::TimeZone {
+        jiff::tz::TimeZone::system()
     }
     fn monotonic(&self) -> Duration {
         self.start.elapsed()

@@ -3,16 +3,45 @@
 #![allow(clippy::disallowed_methods)] // this module is what the bans protect
 
 pub mod clock;
+pub mod facts;
+#[cfg(any(test, feature = "failpoints"))]
+pub mod fake;
+#[cfg(any(test, feature = "failpoints"))]
+pub mod fake_systemd;
+pub mod fault;
+pub mod inbox;
+pub mod input;
+pub mod interrupt;
+pub mod names;
 pub mod net;
+pub mod packet;
+pub mod proc_diag;
+pub mod proc_mount;
+pub mod proc_net;
+pub mod proc_process;
 pub mod root;
+pub mod root_glob;
+pub mod root_lock;
 pub mod runner;
+mod runner_pipes;
+pub mod secret;
+pub mod sockdiag;
+pub mod writer;
+pub mod writer_attrs;
 
 use std::sync::Arc;
 
 pub use clock::{Clock, SystemClock};
+pub use interrupt::Interrupt;
 pub use net::{Net, SystemNet};
+pub use packet::{Packet, PacketSource};
 pub use root::{FileKind, FsSpace, Meta, Root};
-pub use runner::{Cmd, Exit, Output, Run, RunError, SystemRunner};
+pub use root_lock::{LockAttempt, LockFile};
+pub use runner::{Cmd, Exit, Output, Run, RunError, SystemRunner, Traced, TracingRunner};
+pub use secret::{Secret, Stars};
+pub use sockdiag::TcpSocket;
+pub use writer::Written;
+pub use writer_attrs::{Attrs, Mtime, Xattr};
 
 /// Handles on one machine: the real one, or a fake root with scripted replies.
 #[derive(Clone)]
@@ -26,11 +55,9 @@ pub struct Host {
 impl Host {
     /// The machine this process runs on, with `root` in place of `/` for files.
     pub fn system(root: Root) -> Self {
-        Host {
-            root,
-            runner: Arc::new(SystemRunner::default()),
-            clock: Arc::new(SystemClock::default()),
-            net: Arc::new(SystemNet),
-        }
+        let runner: Arc<dyn Run> = Arc::new(SystemRunner::default());
+        #[cfg(feature = "failpoints")]
+        let runner: Arc<dyn Run> = Arc::new(fault::FaultyRunner(runner));
+        Host { root, runner, clock: Arc::new(SystemClock::default()), net: Arc::new(SystemNet) }
     }
 }

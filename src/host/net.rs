@@ -5,13 +5,27 @@ use std::io::{self, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::time::Duration;
 
+use super::packet::{PacketSocket, PacketSource};
+use super::sockdiag::{self, TcpSocket};
+
 pub trait Net: Send + Sync {
     /// Sends one datagram from an unbound socket of the target's family.
     fn send_udp(&self, to: SocketAddr, payload: &[u8]) -> io::Result<()>;
     /// Connects, writes everything, closes in an orderly way.
     fn send_tcp(&self, to: SocketAddr, payload: &[u8], limit: Duration) -> io::Result<()>;
+    /// A datagram socket of the target's family, connected to it: refusals come back as errors.
+    fn udp(&self, to: SocketAddr) -> io::Result<UdpSocket>;
     fn connect(&self, to: SocketAddr, limit: Duration) -> io::Result<TcpStream>;
     fn listen(&self, on: SocketAddr) -> io::Result<TcpListener>;
+    /// Packets of one interface, or of all. Needs root or CAP_NET_RAW.
+    fn capture(&self, interface: Option<&str>) -> io::Result<Box<dyn PacketSource>> {
+        let _ = interface;
+        Err(io::ErrorKind::Unsupported.into())
+    }
+    /// The machine's TCP connections with what each has moved.
+    fn tcp_sockets(&self) -> io::Result<Vec<TcpSocket>> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
 }
 
 /// The machine's own network.
@@ -19,8 +33,12 @@ pub struct SystemNet;
 
 impl Net for SystemNet {
     fn send_udp(&self, to: SocketAddr, payload: &[u8]) -> io::Result<()> {
-        let any: SocketAddr = if to.is_ipv4() { ([0, 0, 0, 0], 0).into() } else { ([0u16; 8], 0).into() };
-        UdpSocket::bind(any)?.send_to(payload, to).map(drop)
+        UdpSocket::bind(any_of_family(to))?.send_to(payload, to).map(drop)
+    }
+    fn udp(&self, to: SocketAddr) -> io::Result<UdpSocket> {
+        let socket = UdpSocket::bind(any_of_family(to))?;
+        socket.connect(to)?;
+        Ok(socket)
     }
     fn send_tcp(&self, to: SocketAddr, payload: &[u8], limit: Duration) -> io::Result<()> {
         let mut stream = self.connect(to, limit)?;
@@ -34,4 +52,14 @@ impl Net for SystemNet {
     fn listen(&self, on: SocketAddr) -> io::Result<TcpListener> {
         TcpListener::bind(on)
     }
+    fn capture(&self, interface: Option<&str>) -> io::Result<Box<dyn PacketSource>> {
+        Ok(Box::new(PacketSocket::open(interface)?))
+    }
+    fn tcp_sockets(&self) -> io::Result<Vec<TcpSocket>> {
+        sockdiag::tcp_sockets()
+    }
+}
+
+fn any_of_family(to: SocketAddr) -> SocketAddr {
+    if to.is_ipv4() { ([0, 0, 0, 0], 0).into() } else { ([0u16; 8], 0).into() }
 }

@@ -2,8 +2,9 @@
 //! the machine itself would name them; the root's own place never shows.
 
 use std::ffi::OsString;
-use std::io;
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Component, Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -47,6 +48,10 @@ pub struct FsSpace {
     pub inodes_available: u64,
     pub read_only: bool,
 }
+
+/// Largest file that [`Root::read`] takes, in bytes. No configuration is larger; a log or a core that got in its place
+/// may be, and must not fill the memory.
+pub const READ_CAP: u64 = 64 << 20;
 
 /// Handle on the files of one machine.
 #[derive(Debug, Clone)]
@@ -114,9 +119,21 @@ impl Root {
         Ok(done)
     }
 
-    /// Whole content; follows links.
+    /// Whole content of a regular file of at most [`READ_CAP`] bytes; follows links.
     pub fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
-        std::fs::read(self.real(&self.resolve(path)?))
+        self.read_capped(path, READ_CAP)
+    }
+
+    /// Whole content of a regular file; follows links. Never blocks: a pipe, socket or device is an error
+    /// (`InvalidInput`), so is a file of more than `cap` bytes (`FileTooLarge`).
+    pub fn read_capped(&self, path: &Path, cap: u64) -> io::Result<Vec<u8>> {
+        let file = open_regular(&self.real(&self.resolve(path)?))?;
+        let mut bytes = Vec::new();
+        file.take(cap.saturating_add(1)).read_to_end(&mut bytes)?;
+        if bytes.len() as u64 > cap {
+            return Err(io::Error::new(io::ErrorKind::FileTooLarge, format!("larger than {cap} bytes")));
+        }
+        Ok(bytes)
     }
 
     /// As [`Root::read`], `None` where there is no such file.
@@ -130,10 +147,7 @@ impl Root {
 
     /// Kind, owner and mode without following a link at the end; `None` where nothing is there.
     pub fn stat(&self, path: &Path) -> io::Result<Option<Meta>> {
-        let real = match (path.parent(), path.file_name()) {
-            (Some(parent), Some(name)) => self.real(&self.resolve(parent)?.join(name)),
-            _ => self.real(path),
-        };
+        let real = self.real(&self.entry(path)?);
         let m = match std::fs::symlink_metadata(&real) {
             Ok(m) => m,
             Err(e) if matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => return Ok(None),
@@ -160,6 +174,14 @@ impl Root {
         }))
     }
 
+    /// The path of the directory entry itself: links are followed up to the last part, which is kept.
+    pub fn entry(&self, path: &Path) -> io::Result<PathBuf> {
+        match (path.parent(), path.file_name()) {
+            (Some(parent), Some(name)) => Ok(self.resolve(parent)?.join(name)),
+            _ => self.resolve(path),
+        }
+    }
+
     /// Names in a folder, in byte order (the order of rsyslog's and syslog-ng's wildcard includes).
     pub fn list(&self, dir: &Path) -> io::Result<Vec<OsString>> {
         let mut names = std::fs::read_dir(self.real(&self.resolve(dir)?))?
@@ -182,6 +204,15 @@ impl Root {
     }
 }
 
+/// Opens for reading without waiting for the other end of a pipe or for a device.
+pub(super) fn open_regular(real: &Path) -> io::Result<File> {
+    let file = OpenOptions::new().read(true).custom_flags(nix::libc::O_NONBLOCK | nix::libc::O_NOCTTY).open(real)?;
+    if !file.metadata()?.is_file() {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"));
+    }
+    Ok(file)
+}
+
 /// The parts of a path, last first.
 fn parts(path: &Path) -> Vec<OsString> {
     path.components()
@@ -192,4 +223,41 @@ fn parts(path: &Path) -> Vec<OsString> {
             _ => None,
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::symlink;
+
+    fn root() -> (tempfile::TempDir, Root) {
+        let dir = tempfile::tempdir().unwrap();
+        let root = Root::at(dir.path());
+        (dir, root)
+    }
+
+    #[test]
+    fn links_stay_inside_the_root() {
+        let (dir, root) = root();
+        std::fs::create_dir(dir.path().join("etc")).unwrap();
+        std::fs::write(dir.path().join("etc/real"), b"x").unwrap();
+        symlink("/etc/real", dir.path().join("etc/abs")).unwrap();
+        symlink("../../../../etc/real", dir.path().join("etc/up")).unwrap();
+        symlink("loop", dir.path().join("etc/loop")).unwrap();
+        assert_eq!(root.read(Path::new("/etc/abs")).unwrap(), b"x");
+        assert_eq!(root.resolve(Path::new("/etc/up")).unwrap(), Path::new("/etc/real"));
+        assert!(root.read(Path::new("/etc/loop")).is_err());
+        assert_eq!(root.entry(Path::new("/etc/abs")).unwrap(), Path::new("/etc/abs"));
+    }
+
+    #[test]
+    fn a_pipe_or_a_huge_file_is_an_error_and_no_wait() {
+        let (dir, root) = root();
+        nix::unistd::mkfifo(&dir.path().join("fifo"), nix::sys::stat::Mode::S_IRWXU).unwrap();
+        let error = root.read(Path::new("/fifo")).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::InvalidInput);
+        File::create(dir.path().join("huge")).unwrap().set_len(5 << 30).unwrap();
+        assert_eq!(root.read_capped(Path::new("/huge"), 1 << 20).unwrap_err().kind(), io::ErrorKind::FileTooLarge);
+        assert!(root.read(Path::new("/")).is_err());
+    }
 }

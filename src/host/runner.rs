@@ -1,28 +1,50 @@
-//! Commands of the machine: argument vectors only (never a shell), a fixed environment, no input, a time limit that
-//! ends the whole process group, and a cap on what is kept of the output.
+//! Commands of the machine: argument vectors only (never a shell), a fixed environment, no input unless given, a time
+//! limit that ends the whole process group, and a cap on what is kept of the output.
 
 use std::ffi::{OsStr, OsString};
-use std::io::Read;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Command, Stdio};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
+
+use super::runner_pipes::Pipes;
+use super::secret::{Secret, Stars};
 
 /// One command to run.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Cmd {
     pub argv: Vec<OsString>,
     pub limit: Duration,
+    /// What the command reads; nothing where `None`. A secret, because that is what goes this way.
+    pub stdin: Option<Secret>,
+    /// Set besides the fixed `PATH` and `LC_ALL=C`.
+    pub env: Vec<(OsString, OsString)>,
 }
 
 impl Cmd {
     /// A command with the usual limit of 10 s.
     pub fn new<S: AsRef<OsStr>>(argv: impl IntoIterator<Item = S>) -> Self {
-        Cmd { argv: argv.into_iter().map(|a| a.as_ref().to_owned()).collect(), limit: Duration::from_secs(10) }
+        Cmd {
+            argv: argv.into_iter().map(|a| a.as_ref().to_owned()).collect(),
+            limit: Duration::from_secs(10),
+            stdin: None,
+            env: Vec::new(),
+        }
     }
     pub fn limit(mut self, limit: Duration) -> Self {
         self.limit = limit;
+        self
+    }
+    /// Gives the command `bytes` to read.
+    pub fn stdin(mut self, bytes: impl Into<Vec<u8>>) -> Self {
+        self.stdin = Some(Secret::new(bytes));
+        self
+    }
+    /// One more variable in the command's environment. Not for secrets: `/proc` shows it to the same user.
+    pub fn env(mut self, name: impl Into<OsString>, value: impl Into<OsString>) -> Self {
+        self.env.push((name.into(), value.into()));
         self
     }
     /// As a person would type it.
@@ -50,6 +72,14 @@ pub struct Output {
 impl Output {
     pub fn ok(&self) -> bool {
         self.exit == Exit::Code(0)
+    }
+
+    /// The end of what the command complained about (else of what it said), in at most `lines` lines.
+    pub fn last_words(&self, lines: usize) -> String {
+        let said = if self.stderr.iter().all(u8::is_ascii_whitespace) { &self.stdout } else { &self.stderr };
+        let text = String::from_utf8_lossy(said);
+        let all: Vec<&str> = text.lines().map(str::trim_end).filter(|l| !l.is_empty()).collect();
+        all.get(all.len().saturating_sub(lines)..).unwrap_or_default().join("\n")
     }
 }
 
@@ -80,6 +110,13 @@ impl Default for SystemRunner {
     }
 }
 
+/// How long output may still come after the command has ended. Whoever holds the pipes longer is a daemon that the
+/// command has started (`service x start`), not the command.
+const LINGER: Duration = Duration::from_millis(150);
+
+/// How long to wait for a killed process to be gone. Longer takes only one that hangs inside the kernel.
+const REAP: Duration = Duration::from_secs(2);
+
 impl Run for SystemRunner {
     fn run(&self, cmd: &Cmd) -> Result<Output, RunError> {
         let name = cmd.display();
@@ -87,48 +124,95 @@ impl Run for SystemRunner {
             std::io::ErrorKind::NotFound => RunError::NotFound(name.clone()),
             _ => RunError::Failed(name.clone(), e.to_string()),
         };
-        let Some(program) = cmd.argv.first() else { return Err(RunError::NotFound(name)) };
+        let Some((program, args)) = cmd.argv.split_first() else { return Err(RunError::NotFound(name)) };
         let mut child = Command::new(program)
-            .args(&cmd.argv[1..])
+            .args(args)
             .env_clear()
             .env("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")
             .env("LC_ALL", "C")
-            .stdin(Stdio::null())
+            .envs(cmd.env.iter().map(|(k, v)| (k, v)))
+            .stdin(if cmd.stdin.is_some() { Stdio::piped() } else { Stdio::null() })
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .process_group(0)
             .spawn()
             .map_err(failed)?;
-        let cap = self.cap;
-        let collect = |pipe: Option<Box<dyn Read + Send>>| {
-            std::thread::spawn(move || {
-                let mut kept = Vec::new();
-                if let Some(mut pipe) = pipe {
-                    let _ = pipe.by_ref().take(cap).read_to_end(&mut kept);
-                    let _ = std::io::copy(&mut pipe, &mut std::io::sink());
-                }
-                kept
-            })
-        };
-        let out = collect(child.stdout.take().map(|p| Box::new(p) as _));
-        let err = collect(child.stderr.take().map(|p| Box::new(p) as _));
+        let input = cmd.stdin.as_ref().map(Secret::expose).unwrap_or_default();
         let end = Instant::now() + cmd.limit;
-        let status = loop {
-            match child.try_wait().map_err(failed)? {
-                Some(status) => break status,
-                None if Instant::now() >= end => {
-                    let group = nix::unistd::Pid::from_raw(-(child.id() as i32));
-                    let _ = nix::sys::signal::kill(group, nix::sys::signal::Signal::SIGKILL);
-                    let _ = child.wait();
-                    return Err(RunError::Timeout(name, cmd.limit));
+        let outcome = Pipes::of(&mut child, input, self.cap).and_then(|mut pipes| {
+            let status = loop {
+                if let Some(status) = child.try_wait()? {
+                    break status;
                 }
-                None => std::thread::sleep(Duration::from_millis(3)),
+                if Instant::now() >= end {
+                    return Ok(None);
+                }
+                pipes.pump(end.saturating_duration_since(Instant::now()).min(Duration::from_millis(5)))?;
+            };
+            pipes.drain(LINGER)?;
+            Ok(Some((status, pipes)))
+        });
+        match outcome {
+            Ok(Some((status, pipes))) => Ok(Output {
+                exit: status.code().map(Exit::Code).unwrap_or_else(|| Exit::Signal(status.signal().unwrap_or(0))),
+                stdout: pipes.out,
+                stderr: pipes.err,
+            }),
+            Ok(None) => {
+                kill_group(&mut child);
+                Err(RunError::Timeout(name, cmd.limit))
             }
-        };
-        Ok(Output {
-            exit: status.code().map(Exit::Code).unwrap_or_else(|| Exit::Signal(status.signal().unwrap_or(0))),
-            stdout: out.join().unwrap_or_default(),
-            stderr: err.join().unwrap_or_default(),
-        })
+            Err(e) => {
+                kill_group(&mut child);
+                Err(failed(e))
+            }
+        }
     }
 }
+
+/// Ends the command and everything it started that is still in its process group.
+fn kill_group(child: &mut std::process::Child) {
+    if let Ok(pid) = i32::try_from(child.id()) {
+        let _ = nix::sys::signal::killpg(nix::unistd::Pid::from_raw(pid), nix::sys::signal::Signal::SIGKILL);
+    }
+    let end = Instant::now() + REAP;
+    while Instant::now() < end && matches!(child.try_wait(), Ok(None)) {
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+/// One command as a trace shows it: secrets starred, input and output left out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Traced {
+    pub command: String,
+    /// `exit 0`, `signal 9` or why there was no result.
+    pub result: String,
+    pub took: Duration,
+}
+
+/// A runner that tells somebody about every command after it ran (`-v`).
+pub struct TracingRunner<F: Fn(Traced) + Send + Sync> {
+    pub inner: Arc<dyn Run>,
+    pub stars: Stars,
+    pub tell: F,
+}
+
+impl<F: Fn(Traced) + Send + Sync> Run for TracingRunner<F> {
+    fn run(&self, cmd: &Cmd) -> Result<Output, RunError> {
+        let start = Instant::now();
+        let outcome = self.inner.run(cmd);
+        let result = match &outcome {
+            Ok(Output { exit: Exit::Code(code), .. }) => format!("exit {code}"),
+            Ok(Output { exit: Exit::Signal(signal), .. }) => format!("signal {signal}"),
+            Err(RunError::NotFound(_)) => "no such program".to_owned(),
+            Err(RunError::Timeout(..)) => "timed out".to_owned(),
+            Err(RunError::Failed(_, why)) => self.stars.hide(why),
+        };
+        (self.tell)(Traced { command: self.stars.hide(&cmd.display()), result, took: start.elapsed() });
+        outcome
+    }
+}
+
+#[cfg(test)]
+#[path = "runner_tests.rs"]
+mod tests;

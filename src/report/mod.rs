@@ -1,1 +1,14 @@
-//! The report model and its pure renderers. Gathers nothing.
+//! The result of a diagnosis as one model, and its renderers. Pure: what the machine looked like is gathered elsewhere,
+//! and where the text goes is `ui`'s business.
+
+pub mod clean;
+pub mod json;
+pub mod model;
+pub mod text;
+
+#[cfg(test)]
+mod tests;
+
+pub use clean::{clean, clean_bytes, shell_quote};
+pub use model::{CheckResult, Counts, Evidence, HostInfo, Remedy, Report, Status, TargetInfo, Tool, Verdict};
+pub use text::TextOptions;

@@ -151,7 +151,12 @@ impl ConfigSource for Overlay<'_> {
         match self.changes.get(path) {
             Some(Some(_)) => PathKind::File,
             Some(None) => PathKind::Missing,
-            None => self.base.kind(path),
+            None => match self.base.kind(path) {
+                PathKind::Missing if self.changes.iter().any(|(p, c)| c.is_some() && p.starts_with(path)) => {
+                    PathKind::Dir
+                }
+                kind => kind,
+            },
         }
     }
 

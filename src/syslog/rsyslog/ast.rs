@@ -14,8 +14,8 @@ pub enum Item {
     Ruleset(RulesetObject),
     /// `$RuleSet name`: what follows belongs to that ruleset.
     LegacyRuleset(Directive),
-    /// A statement of the current ruleset.
-    Stmt(Stmt),
+    /// A statement of the current ruleset, or a chain joined by `&`.
+    Stmts(Vec<Stmt>),
     /// `!prog`, `+host`: refused by daemons since version 7.
     Bsd {
         text: Text,

@@ -146,7 +146,7 @@ const FACILITY_NAMES: [(&str, usize); 26] = [
 ];
 
 /// Facility by name; a number counts in steps of eight, as the daemon has it (`8.*` is `user.*`).
-fn facility_code(name: &[u8]) -> Option<usize> {
+pub fn facility_code(name: &[u8]) -> Option<usize> {
     let known = FACILITY_NAMES.iter().find(|(n, _)| name.eq_ignore_ascii_case(n.as_bytes()));
     known.map(|(_, c)| *c).or_else(|| digit_code(name).map(|n| n >> 3))
 }
@@ -190,7 +190,7 @@ pub enum PropOp {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PropFilter {
     pub text: Text,
-    /// Without the dollar sign, in lower case.
+    /// In lower case; `$now` and its like keep their dollar sign.
     pub property: Text,
     pub negated: bool,
     pub op: PropOp,
@@ -217,7 +217,7 @@ impl PropFilter {
         let Some((_, op)) = ops.iter().find(|(n, _)| name.eq_ignore_ascii_case(n.as_bytes())) else {
             return Err(format!("invalid compare operation '{}'", String::from_utf8_lossy(op)));
         };
-        let property = Text::from(property.strip_prefix(b"$").unwrap_or(property)).to_lower();
+        let property = Text::from(property).to_lower();
         Ok(PropFilter { text: text.clone(), property, negated, op: *op, value: quoted_value(rest) })
     }
 }

@@ -5,7 +5,7 @@
 
 use std::ops::Range;
 
-use super::lines::Lines;
+use super::lines::{LINE_MARK, Lines};
 
 /// Which kind of text the scanner is in. It outlives a file: an include inside a block starts in the block's mode.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -260,7 +260,10 @@ fn statement(text: &[u8], at: usize, state: &mut State) -> (Kind, usize) {
         // The byte behind the slash may be anything but a star, a line end included.
         b'/' if at + 1 < text.len() => (Kind::LegacyAction, run(text, at + 2, |b| b != b'\n')),
         b':' => colon_action(text, at, line_end),
-        b'$' if text.get(at + 1).is_some_and(u8::is_ascii_alphabetic) => dollar(text, at, line_end, state),
+        // Without a line end behind it (a text that is cut off) it is no directive.
+        b'$' if line_end < text.len() && text.get(at + 1).is_some_and(u8::is_ascii_alphabetic) => {
+            dollar(text, at, line_end, state)
+        }
         b'!' => bsd_tag(text, at, line_end).unwrap_or((Kind::Bad, at + 1)),
         b'+' | b'-' => bsd_host(text, at).unwrap_or_else(|| rest_of_line_action(text, at, line_end)),
         b'|' | b'.' | b'@' | b'^' | b'?' | b'~' | b'>' => rest_of_line_action(text, at, line_end),
@@ -324,11 +327,14 @@ fn expr(text: &[u8], at: usize, state: &mut State) -> (Kind, usize) {
 fn call(text: &[u8], at: usize, state: &mut State) -> (Kind, usize) {
     match text[at] {
         b' ' | b'\t' | b'\n' => (Kind::Space, run(text, at, is_blank)),
-        b if b.is_ascii_alphabetic() => {
-            state.mode = Mode::Statement;
-            (Kind::Name, run(text, at, |b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.')))
-        }
-        _ => (Kind::Bad, at + 1),
+        // A name of one letter is refused: the rule for stray bytes stands before the one for names.
+        b => match run(text, at, |b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.')) {
+            end if b.is_ascii_alphabetic() && end > at + 1 => {
+                state.mode = Mode::Statement;
+                (Kind::Name, end)
+            }
+            _ => (Kind::Bad, at + 1),
+        },
     }
 }
 
@@ -428,6 +434,9 @@ fn word(text: &[u8], at: usize, state: &mut State) -> Option<(Kind, usize)> {
     if !(first.is_ascii_alphanumeric() || first == b'_') {
         return None;
     }
+    if text.get(at..at + LINE_MARK.len()).is_some_and(|t| t.eq_ignore_ascii_case(LINE_MARK.as_bytes())) {
+        return Some((Kind::Dropped, (run(text, at, |b| b != b')') + 1).min(text.len())));
+    }
     let end = word_end(text, at);
     for (name, kind) in OBJECTS {
         let name_end = at + name.len();
@@ -497,7 +506,7 @@ fn dollar(text: &[u8], at: usize, line_end: usize, state: &mut State) -> (Kind, 
 fn bsd_tag(text: &[u8], at: usize, line_end: usize) -> Option<(Kind, usize)> {
     let name = run(text, at + 1, |b| !is_blank(b));
     let end = run(text, name, |b| matches!(b, b' ' | b'\t'));
-    (name > at + 1 && end == line_end).then_some((Kind::BsdTag, end))
+    (name > at + 1 && end == line_end && end < text.len()).then_some((Kind::BsdTag, end))
 }
 
 /// `+*` or `-*`, alone on its line but for a comment that may even follow on a later line.

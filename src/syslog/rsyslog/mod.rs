@@ -2,13 +2,24 @@
 //! treated as the daemon treats them), [`effective`] says what the whole configuration amounts to, with file and line.
 
 pub mod ast;
+pub mod collector;
 pub mod effective;
+pub mod eval;
+pub mod event;
 pub mod filter;
 pub mod lex;
 pub mod lines;
+pub mod names;
 pub mod parse;
+pub mod posix;
 pub mod problem;
+pub mod query;
+pub mod render;
+pub mod stage;
 mod stream;
+pub mod template;
+pub mod trace;
 
 pub use effective::Effective;
+pub use event::SampleEvent;
 pub use problem::{Problem, Severity, Topic};

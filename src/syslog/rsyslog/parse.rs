@@ -92,7 +92,13 @@ impl Parser<'_> {
         let result = self.statement(&mut stmts);
         // What was complete before a syntax error counts.
         if result.is_ok() {
-            self.items.extend(stmts.into_iter().map(Item::Stmt));
+            // `$RuleSet` with a tab behind it is a plain directive: it takes effect when it is read, and it is read
+            // before the statement in front of it is complete.
+            let ahead = std::mem::take(&mut self.stream.directives);
+            let (early, late): (Vec<_>, Vec<_>) = ahead.into_iter().partition(|t| directive(t).name.is("ruleset"));
+            self.items.extend(early.iter().map(|t| Item::Stmts(vec![directive_stmt(t)])));
+            self.items.push(Item::Stmts(stmts));
+            self.stream.directives = late;
         }
         result
     }
@@ -100,7 +106,7 @@ impl Parser<'_> {
     /// `$…` lines that were read on the way to the next token.
     fn take_directives(&mut self) {
         let found = std::mem::take(&mut self.stream.directives);
-        self.items.extend(found.iter().map(|t| Item::Stmt(directive_stmt(t))));
+        self.items.extend(found.iter().map(|t| Item::Stmts(vec![directive_stmt(t)])));
     }
 
     fn template(&mut self) -> Parsed<()> {
@@ -421,7 +427,10 @@ impl Parser<'_> {
             }
             Kind::Punct if self.punct(b'-') => {
                 self.bump()?;
-                Ok(Expr::Negate(Box::new(self.deeper(Self::operand)?)))
+                Ok(match self.deeper(Self::operand)? {
+                    Expr::Number(n) => Expr::Number(n.wrapping_neg()),
+                    inner => Expr::Negate(Box::new(inner)),
+                })
             }
             Kind::Punct if self.punct(b'(') => {
                 self.bump()?;

@@ -54,6 +54,8 @@ pub enum Topic {
     ListenerTwice,
     /// Statements no event reaches.
     Unreachable,
+    /// A function that does not exist or is called wrongly.
+    Function,
     /// Old forms that still work.
     Obsolete,
     /// A filter or an action that is not understood; the daemon leaves it out.

@@ -19,6 +19,8 @@ use crate::syslog::{ConfigSource, Location, PathKind, SourceError, Text};
 const MAX_DEPTH: usize = 50;
 /// Files read in all.
 const MAX_FILES: usize = 5_000;
+/// Start of what the daemon writes behind joined lines.
+const MARK_WORD: &[u8] = b"PreprocFileLineNumber";
 /// Problems kept in all.
 const MAX_PROBLEMS: usize = 500;
 
@@ -188,6 +190,11 @@ impl<'s> Stream<'s> {
             return;
         }
         let (at, why) = match token {
+            Some(tok) if tok.text.as_bytes().starts_with(MARK_WORD) => {
+                let why = "syntax error: a line joined to the one before it by a backslash must end its expression or \
+                           object (the daemon writes a line mark behind it)";
+                (tok.at, why.to_owned())
+            }
             Some(tok) => (tok.at, format!("syntax error on '{}'", short(&tok.text))),
             None => (self.end(), "syntax error: the configuration ends in the middle of a statement".to_owned()),
         };

@@ -1,9 +1,14 @@
 //! Actions in both forms: `action(type="omfwd" …)` and `@@host:port;TEMPLATE`.
 
+use std::collections::BTreeMap;
+
 use super::legacy::Waiting;
 use super::{ActionKind, Forward, Queue, QueueType, Transport, size};
 use crate::syslog::Text;
 use crate::syslog::rsyslog::ast::{Object, Param};
+
+/// Files of `$outchannel` by name.
+pub(super) type Channels = BTreeMap<Text, Text>;
 
 /// What an action in the old form says.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,11 +19,11 @@ pub(super) struct Legacy {
 }
 
 /// `None` for a discard (`~`); an error where no module takes the line.
-pub(super) fn decode_legacy(line: &Text, waiting: &Waiting) -> Result<Option<Legacy>, String> {
+pub(super) fn decode_legacy(line: &Text, waiting: &Waiting, channels: &Channels) -> Result<Option<Legacy>, String> {
     let text = line.as_bytes();
     let plain = |module, kind, rest: &[u8]| Ok(Some(Legacy { module, kind, template: template_name(rest)? }));
     if let Some(rest) = text.strip_prefix(b":omfile:") {
-        return decode_file(rest);
+        return decode_file(rest, channels);
     }
     if let Some(rest) = text.strip_prefix(b":omusrmsg:") {
         return decode_users(rest);
@@ -33,7 +38,7 @@ pub(super) fn decode_legacy(line: &Text, waiting: &Waiting) -> Result<Option<Leg
     match text.first() {
         Some(b'~') => Ok(None),
         Some(b'@') => decode_forward(text, waiting),
-        Some(b'/' | b'.' | b'-' | b'?' | b'$') => decode_file(text),
+        Some(b'/' | b'.' | b'-' | b'?' | b'$') => decode_file(text, channels),
         Some(b'|') => {
             let (name, rest) = file_name(&text[1..]);
             plain("ompipe", ActionKind::Pipe(name), rest)
@@ -42,7 +47,8 @@ pub(super) fn decode_legacy(line: &Text, waiting: &Waiting) -> Result<Option<Leg
             let (name, rest) = file_name(&text[1..]);
             plain("omshell", ActionKind::Program(name), rest)
         }
-        _ => decode_users(text),
+        Some(b) if b.is_ascii_alphanumeric() || matches!(b, b'_' | b'*') => decode_users(text),
+        _ => Err(format!("no module takes the action '{line}'")),
     }
 }
 
@@ -88,14 +94,21 @@ fn template_name(rest: &[u8]) -> Result<Option<Text>, String> {
     Ok((end > 0).then(|| Text::from(&name[..end])))
 }
 
-fn decode_file(text: &[u8]) -> Result<Option<Legacy>, String> {
+fn decode_file(text: &[u8], channels: &Channels) -> Result<Option<Legacy>, String> {
     let text = text.strip_prefix(b"-").unwrap_or(text);
     let (kind, rest) = match text.first() {
         Some(b'?') => {
             let (name, rest) = file_name(&text[1..]);
             (ActionKind::DynaFile(name), rest)
         }
-        Some(b'/' | b'.' | b'$') => {
+        Some(b'$') => {
+            let end =
+                text[1..].iter().position(|b| *b == b';' || b.is_ascii_whitespace()).map_or(text.len(), |i| i + 1);
+            let name = Text::from(&text[1..end]);
+            let file = channels.get(&name).ok_or_else(|| format!("there is no $outchannel '{name}'"))?;
+            (ActionKind::File(file.clone()), &text[end..])
+        }
+        Some(b'/' | b'.') => {
             let (name, rest) = file_name(text);
             (ActionKind::File(name), rest)
         }
@@ -157,8 +170,28 @@ fn decode_forward(text: &[u8], waiting: &Waiting) -> Result<Option<Legacy>, Stri
     Ok(Some(Legacy { module: "omfwd", kind: ActionKind::Forward(forward), template }))
 }
 
+/// Parameters that must be one word; with a blank in one of them the daemon refuses the action.
+const WORDS: [&str; 12] = [
+    "name",
+    "target",
+    "address",
+    "device",
+    "port",
+    "protocol",
+    "template",
+    "tcp_framing",
+    "compression.mode",
+    "streamdriver",
+    "queue.filename",
+    "queue.spooldirectory",
+];
+
 /// The kind of an `action(…)`.
 pub(super) fn kind_of(module: &str, object: &Object) -> Result<ActionKind, String> {
+    let blank = |name: &&&str| object.get(name).is_some_and(|v| v.as_bytes().iter().any(u8::is_ascii_whitespace));
+    if let Some(name) = WORDS.iter().find(blank) {
+        return Err(format!("parameter '{name}' must not contain blanks"));
+    }
     let text = |name: &str| object.get(name).cloned();
     Ok(match module {
         "omfwd" => ActionKind::Forward(forward_of(object)?),

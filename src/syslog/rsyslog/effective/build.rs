@@ -1,11 +1,13 @@
 //! Walks the statements in the daemon's order and puts together what they amount to.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::action;
 use super::legacy::{self, Waiting};
 use super::*;
 use crate::syslog::rsyslog::ast::*;
+use crate::syslog::rsyslog::names;
 use crate::syslog::rsyslog::parse::Program;
 use crate::syslog::rsyslog::problem::Topic;
 
@@ -54,6 +56,8 @@ pub(super) fn build(main: &Path, program: Program) -> Effective {
         waiting: Waiting::default(),
         listening: Waiting::default(),
         current: 0,
+        chains: BTreeMap::new(),
+        channels: BTreeMap::new(),
     };
     for item in program.items {
         builder.item(item);
@@ -75,6 +79,10 @@ struct Builder {
     listening: Waiting,
     /// Index of the ruleset that statements go to.
     current: usize,
+    /// Per ruleset: how many of its steps stay when another statement follows.
+    chains: BTreeMap<usize, usize>,
+    /// Files of `$outchannel` by name.
+    channels: BTreeMap<Text, Text>,
 }
 
 impl Builder {
@@ -89,12 +97,7 @@ impl Builder {
             Item::Template(template) => self.template(template),
             Item::Ruleset(ruleset) => self.ruleset(ruleset),
             Item::LegacyRuleset(directive) => self.current = self.legacy_ruleset(&directive),
-            Item::Stmt(stmt) => {
-                let ruleset = self.out.rulesets[self.current].name.clone();
-                let mut steps = Vec::new();
-                self.step(stmt, &ruleset, &mut steps);
-                self.out.rulesets[self.current].steps.extend(steps);
-            }
+            Item::Stmts(stmts) => self.top_statements(stmts),
             Item::Bsd { .. } => {}
         }
     }
@@ -299,6 +302,40 @@ impl Builder {
 
     // ---- statements ----
 
+    /// Statements outside any block go to the current ruleset. Of a chain without a filter (`action(…) & stop`) the
+    /// daemon forgets all but the first as soon as another statement follows.
+    fn top_statements(&mut self, stmts: Vec<Stmt>) {
+        let ruleset = self.out.rulesets[self.current].name.clone();
+        let mut first_ends = None;
+        let mut steps = Vec::new();
+        for stmt in stmts {
+            let is_statement = !matches!(stmt.kind, StmtKind::Directive(_));
+            self.step(stmt, &ruleset, &mut steps);
+            if is_statement {
+                first_ends.get_or_insert(steps.len());
+            }
+        }
+        let Some(first_ends) = first_ends else { return };
+        if let Some(keep) = self.chains.get(&self.current) {
+            let lost = self.out.rulesets[self.current].steps.split_off(*keep);
+            self.lost(&lost);
+        }
+        let all = &mut self.out.rulesets[self.current].steps;
+        self.chains.insert(self.current, all.len() + first_ends);
+        all.extend(steps);
+    }
+
+    fn lost(&mut self, steps: &[Step]) {
+        let Some(first) = steps.first() else { return };
+        let text = "the daemon forgets what '&' joins to an action without a filter when another statement follows";
+        self.problem(Problem::error(Topic::Statement, &first.at, text));
+        for step in steps {
+            if let StepKind::Action(id) = step.kind {
+                self.out.actions[id].enabled = false;
+            }
+        }
+    }
+
     fn steps(&mut self, stmts: Vec<Stmt>, ruleset: &Text) -> Vec<Step> {
         let mut steps = Vec::new();
         for stmt in stmts {
@@ -322,14 +359,21 @@ impl Builder {
             StmtKind::Stop => StepKind::Stop,
             StmtKind::Continue | StmtKind::ReloadLookupTable => return,
             StmtKind::Call(name) => StepKind::Call(name),
-            StmtKind::CallIndirect(name) => StepKind::CallIndirect(name),
-            StmtKind::If { branches, otherwise } => StepKind::If {
-                branches: branches.into_iter().map(|b| (b.cond, self.steps(b.body, ruleset))).collect(),
-                otherwise: self.steps(otherwise, ruleset),
-            },
+            StmtKind::CallIndirect(name) => {
+                self.check_expr(&name, &at);
+                StepKind::CallIndirect(name)
+            }
+            StmtKind::If { branches, otherwise } => {
+                branches.iter().for_each(|b| self.check_expr(&b.cond, &b.at));
+                StepKind::If {
+                    branches: branches.into_iter().map(|b| (b.cond, self.steps(b.body, ruleset))).collect(),
+                    otherwise: self.steps(otherwise, ruleset),
+                }
+            }
             StmtKind::Foreach { var, list, body } => StepKind::Foreach { var, list, body: self.steps(body, ruleset) },
             StmtKind::Set { var, value } => {
-                if !matches!(var.as_bytes().first(), Some(b'!' | b'.' | b'/')) {
+                self.check_expr(&value, &at);
+                if !names::is_variable(var.as_bytes()) {
                     let text = format!("'${var}' cannot be set; the statement has no effect");
                     return self.problem(Problem::error(Topic::Statement, &at, text));
                 }
@@ -346,7 +390,12 @@ impl Builder {
             }
             StmtKind::Prop { filter, body } => {
                 let body = self.steps(body, ruleset);
-                match PropFilter::parse(&filter) {
+                let decoded =
+                    PropFilter::parse(&filter).and_then(|f| match names::is_property(f.property.as_bytes()) {
+                        true => Ok(f),
+                        false => Err(format!("unknown property '{}'", f.property)),
+                    });
+                match decoded {
                     Ok(filter) => StepKind::Prop { filter, body },
                     Err(why) => {
                         let text = format!("filter '{filter}': {why}; the statement has no effect");
@@ -356,6 +405,36 @@ impl Builder {
             }
         };
         into.push(Step { at, kind });
+    }
+
+    /// Names in an expression that the daemon does not know.
+    fn check_expr(&mut self, expr: &Expr, at: &Location) {
+        match expr {
+            Expr::Var(name) if !names::is_variable(name.as_bytes()) && !names::is_property(name.as_bytes()) => {
+                let text = format!("'${name}' is no property; it has no useful value");
+                self.problem(Problem::error(Topic::Statement, at, text));
+            }
+            Expr::Call { name, args } => {
+                args.iter().for_each(|a| self.check_expr(a, at));
+                match names::function(name.as_bytes()) {
+                    None => {
+                        let text = format!("there is no function '{name}'; many versions of the daemon crash on that");
+                        self.problem(Problem::error(Topic::Function, at, text));
+                    }
+                    Some(f) if !f.params.contains(&args.len()) => {
+                        let text = format!("function '{name}' does not take {} parameters", args.len());
+                        self.problem(Problem::error(Topic::Function, at, text));
+                    }
+                    Some(_) => {}
+                }
+            }
+            Expr::Not(inner) | Expr::Negate(inner) => self.check_expr(inner, at),
+            Expr::Chain { first, rest } => {
+                self.check_expr(first, at);
+                rest.iter().for_each(|(_, e)| self.check_expr(e, at));
+            }
+            _ => {}
+        }
     }
 
     fn action(&mut self, object: Object, ruleset: &Text) -> Option<ActionId> {
@@ -397,7 +476,7 @@ impl Builder {
     }
 
     fn legacy_action(&mut self, line: &Text, at: &Location, ruleset: &Text) -> Option<StepKind> {
-        let decoded = match action::decode_legacy(line, &self.waiting) {
+        let decoded = match action::decode_legacy(line, &self.waiting, &self.channels) {
             Ok(Some(decoded)) => decoded,
             Ok(None) => {
                 let text = "'~' still works but is obsolete; 'stop' does the same";
@@ -501,6 +580,7 @@ impl Builder {
             Effect::ForNextAction => self.waiting.set(directive, true),
             Effect::ForActions => self.waiting.set(directive, false),
             Effect::Template => self.legacy_template(directive),
+            Effect::Ruleset => self.current = self.legacy_ruleset(directive),
             Effect::DefaultRuleset => self.legacy_default_ruleset(directive),
             Effect::MainQueue => {
                 let param = Param {
@@ -516,7 +596,7 @@ impl Builder {
                 self.waiting.reset();
                 self.listening.reset();
             }
-            Effect::OutChannel => {}
+            Effect::OutChannel => self.out_channel(directive),
             Effect::Setting => self.setting(Setting {
                 name: legacy::canonical(directive.name.as_bytes()),
                 value: directive.value(),
@@ -592,6 +672,14 @@ impl Builder {
         };
         let at = directive.at.clone();
         self.add_template(Template { name, kind: Text::from(kind), format, parts: Vec::new(), legacy: true, at });
+    }
+
+    /// `$outchannel name,file,max-size,command`
+    fn out_channel(&mut self, directive: &Directive) {
+        let mut parts = directive.rest.as_bytes().split(|b| *b == b',').map(|p| Text::from(p.trim_ascii()));
+        if let (Some(name), Some(file)) = (parts.next(), parts.next()) {
+            self.channels.insert(name, file);
+        }
     }
 
     fn legacy_default_ruleset(&mut self, directive: &Directive) {

@@ -45,6 +45,7 @@ pub(super) enum Effect {
     ForActions,
     Template,
     OutChannel,
+    Ruleset,
     DefaultRuleset,
     MainQueue,
     /// Belongs to the current ruleset.
@@ -67,6 +68,7 @@ pub(super) fn effect(name: &Text) -> Effect {
         "udpserveraddress" | "udpserverbinddevice" | "inputudpserverbindruleset" => Effect::ForListeners("imudp"),
         "template" => Effect::Template,
         "outchannel" => Effect::OutChannel,
+        "ruleset" => Effect::Ruleset,
         "defaultruleset" => Effect::DefaultRuleset,
         "rulesetcreatemainqueue" | "rulesetparser" => Effect::OfRuleset,
         "resetconfigvariables" => Effect::Reset,

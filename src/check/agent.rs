@@ -1,0 +1,145 @@
+//! Judgement on the agent's end of the loopback connection.
+
+use std::net::{IpAddr, Ipv4Addr};
+
+use super::case::Case;
+use super::listen::owners;
+use super::outcome::{Judged, Outcome};
+use super::ports;
+use crate::agent::AgentKind;
+use crate::host::proc_net::{Socket, Transport};
+use crate::host::proc_process::Process;
+
+pub fn listening(case: &Case<'_>) -> Judged {
+    let net = ports::net(case)?;
+    let port = case.target.agent_port;
+    let open: Vec<&Socket> = net.open(Transport::Tcp, port).collect();
+    let local = IpAddr::from(Ipv4Addr::LOCALHOST);
+    let Some(socket) = open.iter().find(|s| s.takes(local)) else { return Ok(nobody(case, &open)) };
+    let holders: Vec<&Process> = socket.owners.iter().filter_map(|pid| case.facts.process(*pid)).collect();
+    let who = owners(case, socket);
+    if case.daemon_pid().is_some_and(|pid| socket.owners.contains(&pid)) {
+        return Ok(Outcome::fail(format!(
+            "the daemon itself listens on the agent's port {port}: events go round in a circle"
+        ))
+        .seen(socket.display(), who)
+        .advise("take that listener out of the daemon's configuration"));
+    }
+    if let Some(halted) = holders.iter().find(|p| p.is_stopped()) {
+        return Ok(Outcome::fail(format!("{} holds port {port}, but is halted by a signal", halted.comm))
+            .seen(socket.display(), &who)
+            .seen(format!("process {}", halted.pid), format!("state {}", halted.state))
+            .advise("let it go on")
+            .command(format!("sudo kill -CONT {}", halted.pid)));
+    }
+    if case.target.agent != AgentKind::None {
+        if holders.is_empty() && !net.owners_complete {
+            return Err(format!("port {port} is open, but whose it is can only be seen as root").into());
+        }
+        if !holders.iter().any(|p| is_agent(case.target.agent, p)) {
+            return Ok(Outcome::fail(format!("port {port} belongs to {who}, not to the agent"))
+                .seen(socket.display(), who)
+                .advise("stop that program, then restart the agent")
+                .command(restart(case)));
+        }
+    }
+    Ok(Outcome::pass(format!("port {port} is open")).seen(socket.display(), who))
+}
+
+fn nobody(case: &Case<'_>, elsewhere: &[&Socket]) -> Outcome {
+    let t = case.target;
+    let out = Outcome::fail(format!("nobody listens on 127.0.0.1:{} for the events", t.agent_port))
+        .seen("agent's port", format!("{}, by {}", t.agent_port, t.agent_port_from))
+        .seen_all(elsewhere.iter().map(|s| (s.display(), owners(case, s))));
+    match t.agent {
+        AgentKind::None => out
+            .advise("install and start the agent; for a test, `cefctl listen` takes its place")
+            .command(format!("cefctl listen --port {}", t.agent_port)),
+        AgentKind::Oms | AgentKind::Ama => out.advise("start the agent").command(restart(case)),
+    }
+}
+
+fn restart(case: &Case<'_>) -> String {
+    match case.target.agent {
+        AgentKind::Oms => {
+            let workspaces = case.facts.agents.oms.as_ref().map(|o| o.workspaces.as_slice()).unwrap_or_default();
+            let workspace = workspaces.first().map(String::as_str).unwrap_or_default();
+            format!("sudo /opt/microsoft/omsagent/bin/service_control restart {workspace}").trim_end().to_owned()
+        }
+        AgentKind::Ama => "sudo systemctl restart azuremonitoragent".into(),
+        AgentKind::None => format!("cefctl listen --port {}", case.target.agent_port),
+    }
+}
+
+/// The omsagent is a ruby of its own (facts 1.8), AMA's intake is mdsd.
+fn is_agent(agent: AgentKind, process: &Process) -> bool {
+    match agent {
+        AgentKind::Oms => {
+            let unit = process.unit.as_deref().unwrap_or_default();
+            process.exe.starts_with("/opt/microsoft/omsagent/") || unit.starts_with("omsagent")
+        }
+        AgentKind::Ama => process.comm == "mdsd" || process.exe.ends_with("/mdsd"),
+        AgentKind::None => true,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::agent::detect::OmsFacts;
+    use crate::check::facts::Facts;
+    use crate::check::fixture::*;
+    use crate::check::target::Target;
+    use crate::report::Status;
+
+    fn with_agent(agent: AgentKind) -> Target {
+        Target { agent, ..Target::default() }
+    }
+
+    #[test]
+    fn nobody_on_the_port() {
+        let mut facts = healthy();
+        assert_eq!(judge(listening, &facts).status, Status::Pass);
+        close(&mut facts, Transport::Tcp, |a| a.port() == 25226);
+        let o = judge(listening, &facts);
+        assert_eq!((o.status, o.advice.unwrap().commands), (Status::Fail, vec!["cefctl listen --port 25226".into()]));
+        facts.agents.oms = Some(OmsFacts { workspaces: vec!["ws".into()], ..OmsFacts::default() });
+        let o = judge_for(listening, &facts, &with_agent(AgentKind::Oms));
+        assert_eq!(o.advice.unwrap().commands, ["sudo /opt/microsoft/omsagent/bin/service_control restart ws"]);
+        // On the other family only: the forward goes to 127.0.0.1.
+        add_socket(&mut facts, Transport::Tcp, "[::1]:25226", AGENT);
+        let o = judge(listening, &facts);
+        assert_eq!(o.status, Status::Fail);
+        assert!(o.evidence.iter().any(|e| e.source == "tcp [::1]:25226"));
+    }
+
+    #[test]
+    fn the_port_must_be_the_agents_own() {
+        let mut facts = healthy();
+        assert_eq!(judge_for(listening, &facts, &with_agent(AgentKind::Oms)).status, Status::Fail);
+        assert_eq!(judge_for(listening, &facts, &with_agent(AgentKind::Ama)).status, Status::Fail);
+        facts.processes.get_mut(&AGENT).unwrap().exe = "/opt/microsoft/omsagent/ruby/bin/ruby".into();
+        assert_eq!(judge_for(listening, &facts, &with_agent(AgentKind::Oms)).status, Status::Pass);
+        facts.processes.get_mut(&AGENT).unwrap().comm = "mdsd".into();
+        assert_eq!(judge_for(listening, &facts, &with_agent(AgentKind::Ama)).status, Status::Pass);
+        let hide = |facts: &mut Facts| {
+            sockets(facts).iter_mut().for_each(|s| s.owners.clear());
+            facts.net.as_mut().unwrap().owners_complete = false;
+        };
+        hide(&mut facts);
+        assert_eq!(judge_for(listening, &facts, &with_agent(AgentKind::Ama)).status, Status::Unknown);
+        assert_eq!(judge_for(listening, &facts, &with_agent(AgentKind::None)).status, Status::Pass);
+    }
+
+    #[test]
+    fn a_halted_agent_or_the_daemon_itself_is_no_agent() {
+        let mut facts = healthy();
+        facts.processes.get_mut(&AGENT).unwrap().state = "T".into();
+        let o = judge(listening, &facts);
+        assert_eq!((o.status, o.advice.unwrap().commands), (Status::Fail, vec!["sudo kill -CONT 60".into()]));
+        let mut facts = healthy();
+        close(&mut facts, Transport::Tcp, |a| a.port() == 25226);
+        add_socket(&mut facts, Transport::Tcp, "0.0.0.0:25226", DAEMON);
+        assert!(judge(listening, &facts).summary.contains("circle"));
+    }
+}

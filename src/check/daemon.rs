@@ -1,0 +1,221 @@
+//! Judgements on the syslog daemon: there, alone, running, coming back after a reboot. Its configuration is judged in
+//! `config`.
+
+use super::case::Case;
+use super::facts::UnitFacts;
+use super::outcome::{Judged, NotJudged, Outcome};
+use super::target::Daemon;
+use super::words;
+use crate::host::proc_process::Process;
+use crate::platform::service::Active;
+
+pub fn present(case: &Case<'_>) -> Judged {
+    let r = &case.facts.rsyslog;
+    let process = case.facts.daemon_process();
+    let version = r.version.as_deref().map(|v| format!(" {v}")).unwrap_or_default();
+    match (case.target.daemon, &r.program, process, &case.facts.syslog_ng) {
+        (Daemon::Rsyslog, Some(program), ..) => Ok(Outcome::pass(format!("rsyslog{version}")).seen("program", program)),
+        (Daemon::Rsyslog, None, Some(process), _) => {
+            Ok(Outcome::pass(format!("rsyslog{version} runs from {}", process.exe)))
+        }
+        (Daemon::SyslogNg, .., Some(program)) => Ok(Outcome::pass("syslog-ng").seen("program", program)),
+        (wanted, ..) => Ok(absent(case, wanted)),
+    }
+}
+
+fn absent(case: &Case<'_>, wanted: Daemon) -> Outcome {
+    let (summary, package) = match wanted {
+        Daemon::None => {
+            ("no syslog daemon is installed: systemd-journald alone takes nothing from the network", "rsyslog")
+        }
+        Daemon::Rsyslog => ("rsyslog is not installed", "rsyslog"),
+        Daemon::SyslogNg => ("syslog-ng is not installed", "syslog-ng"),
+    };
+    let out = Outcome::fail(summary)
+        .seen("looked for", "rsyslogd and syslog-ng in /usr/sbin, /sbin, /usr/local/sbin, /usr/bin")
+        .advise("install the distribution's package, then run `cefctl install`");
+    match case.facts.host.os.as_ref().ok().and_then(|os| os.install_command(package)) {
+        Some(command) => out.command(format!("sudo {command}")),
+        None => out,
+    }
+}
+
+pub fn single(case: &Case<'_>) -> Judged {
+    let facts = case.facts;
+    let up = |unit: &str| facts.unit(unit).is_some_and(|u| u.state.is_active());
+    // A daemon in a container, or in another network, is somebody else's.
+    let near = |p: &&Process| p.container.is_none() && p.same_net != Some(false) && !p.is_zombie();
+    let runs = |comm: &str| facts.processes.values().filter(near).find(|p| p.comm == comm);
+    let rsyslog = up("rsyslog.service") || runs("rsyslogd").is_some();
+    let other = up("syslog-ng.service") || runs("syslog-ng").is_some();
+    if !(rsyslog && other) {
+        let both = facts.rsyslog.program.is_some() && facts.syslog_ng.is_some();
+        let text = if both { "both daemons are installed, one runs" } else { "one syslog daemon" };
+        return Ok(Outcome::pass(text));
+    }
+    let (keep, stop) = match case.target.daemon {
+        Daemon::SyslogNg => ("syslog-ng", "rsyslog"),
+        Daemon::Rsyslog | Daemon::None => ("rsyslog", "syslog-ng"),
+    };
+    let both = ["rsyslogd", "syslog-ng"].into_iter().filter_map(runs).map(|p| ("process", p.display()));
+    Ok(Outcome::warn("rsyslog and syslog-ng both run on this box")
+        .seen_all(both)
+        .seen_all(port_owners(case))
+        .advise(format!("keep one of them; the checks below judge {keep}"))
+        .command(format!("sudo systemctl disable --now {stop}")))
+}
+
+/// Who holds the port devices send to.
+fn port_owners(case: &Case<'_>) -> Vec<(String, String)> {
+    let Ok(net) = &case.facts.net else { return Vec::new() };
+    let on_port = net.sockets.iter().filter(|s| s.is_open() && s.local.port() == case.target.port);
+    let name = |pid: &u32| case.facts.process(*pid).map(Process::display);
+    on_port.flat_map(|s| s.owners.iter().filter_map(name).map(|who| (s.display(), who))).collect()
+}
+
+pub fn running(case: &Case<'_>) -> Judged {
+    let unit = case.facts.unit(&format!("{}.service", case.unit_name()));
+    match unit.filter(|u| u.state.exists()) {
+        Some(unit) => running_unit(case, unit),
+        None => running_process(case),
+    }
+}
+
+fn running_unit(case: &Case<'_>, unit: &UnitFacts) -> Judged {
+    let name = case.unit_name();
+    let state = format!("{} ({})", word(unit.state.active), unit.state.sub);
+    let process = unit.state.main_pid.and_then(|pid| case.facts.process(pid));
+    if !unit.state.is_active() {
+        return not_active(case, unit, &state);
+    }
+    let frozen = unit.freezer == "frozen" || unit.freezer == "freezing";
+    if frozen || process.is_some_and(Process::is_stopped) {
+        let (why, command) = match process {
+            Some(p) if !frozen => ("its process was stopped by a signal", format!("sudo kill -CONT {}", p.pid)),
+            _ => ("its control group is frozen", format!("sudo systemctl thaw {name}.service")),
+        };
+        return Ok(Outcome::fail(format!("{name} is there but halted: {why}"))
+            .seen(format!("{name}.service"), format!("{state}, freezer {}", unit.freezer))
+            .seen_all(process.map(|p| (format!("process {}", p.pid), format!("state {}", p.state))))
+            .advise("let it go on")
+            .command(command));
+    }
+    if process.is_some_and(Process::is_zombie) {
+        return Ok(Outcome::fail(format!("the main process of {name} has ended"))
+            .seen(format!("{name}.service"), state)
+            .advise("restart it")
+            .command(format!("sudo systemctl restart {name}")));
+    }
+    let up = unit.since.map(|s| case.facts.taken - s);
+    let restarts = unit.state.restarts.unwrap_or_default();
+    // Restarted by hand or by an installer does not count; only the manager's own restarts do.
+    if restarts > 0 && up.is_some_and(|s| s < 600) {
+        return Ok(Outcome::warn(format!(
+            "{name} was restarted by systemd {}",
+            words::count(restarts as usize, "time")
+        ))
+        .seen(format!("{name}.service"), format!("{state}, {restarts} restarts, up {} s", up.unwrap_or_default()))
+        .seen_all(case.last_lines(5))
+        .advise("look at why it ends")
+        .command(format!("journalctl -u {name} -n 50")));
+    }
+    let pid = unit.state.main_pid.map(|p| format!(", pid {p}")).unwrap_or_default();
+    Ok(Outcome::pass(format!("{name} is {state}{pid}")))
+}
+
+fn not_active(case: &Case<'_>, unit: &UnitFacts, state: &str) -> Judged {
+    let name = case.unit_name();
+    if let Some(process) = case.facts.daemon_process().filter(|p| !p.is_zombie() && !p.is_stopped()) {
+        return Ok(Outcome::warn(format!("{name} runs, but not as its unit: nobody restarts it"))
+            .seen(format!("{name}.service"), state)
+            .seen("process", process.display())
+            .advise(format!("end that process, then start the unit: `kill {}`", process.pid))
+            .command(format!("sudo systemctl start {name}")));
+    }
+    let s = &unit.state;
+    let how = match (s.result.as_str(), unit.exec_status) {
+        ("success" | "", _) => String::new(),
+        (result, Some(code)) if code != 0 => format!(", result {result}, exit status {code}"),
+        (result, _) => format!(", result {result}"),
+    };
+    let out = Outcome::fail(format!("{name} does not run: it is {state}{how}"))
+        .seen(format!("{name}.service"), format!("{state}{how}"))
+        .seen_all(case.last_lines(5));
+    let start = format!("sudo systemctl start {name}");
+    Ok(match () {
+        _ if s.is_masked() => out
+            .advise("the unit is masked: somebody forbade it to start")
+            .command(format!("sudo systemctl unmask {name}"))
+            .command(start),
+        // Until the counter is reset systemd refuses every start.
+        _ if s.result == "start-limit-hit" => out
+            .advise("it was started too often in a short time; mend what the lines name, reset the counter, start it")
+            .command(format!("sudo systemctl reset-failed {name}"))
+            .command(start),
+        _ => out.advise("start it").command(start),
+    })
+}
+
+/// Without a unit (container, other init) the process is all there is.
+fn running_process(case: &Case<'_>) -> Judged {
+    let name = case.unit_name();
+    let comm = if case.target.daemon == Daemon::SyslogNg { "syslog-ng" } else { "rsyslogd" };
+    let found = case.facts.processes.values().find(|p| p.comm == comm && p.same_net != Some(false) && !p.is_zombie());
+    match found {
+        Some(p) if p.is_stopped() => Ok(Outcome::fail(format!("{comm} is there but halted by a signal"))
+            .seen("process", p.display())
+            .advise("let it go on")
+            .command(format!("sudo kill -CONT {}", p.pid))),
+        Some(p) => Ok(Outcome::pass(format!("{} runs", p.display()))),
+        None if !case.facts.host.live => {
+            Err(NotJudged::Skip("these are the files of an image that does not run".into()))
+        }
+        None if case.facts.net.is_err() => Err("processes could not be looked at".to_owned().into()),
+        None => Ok(Outcome::fail(format!("{comm} does not run"))
+            .seen("processes", format!("no process called {comm} in this machine"))
+            .advise("start it")
+            .command(format!("sudo service {name} start"))),
+    }
+}
+
+pub fn enabled(case: &Case<'_>) -> Judged {
+    let name = case.unit_name();
+    let units = match &case.facts.units {
+        Ok(units) => units,
+        Err(why) => return Err(NotJudged::Skip(format!("{why}: what starts at boot is not known here"))),
+    };
+    let state = match units.get(&format!("{name}.service")) {
+        Some(unit) if unit.state.exists() => &unit.state,
+        _ => return Ok(Outcome::warn(format!("{name} has no unit, so nothing starts it at boot"))),
+    };
+    let bad = |text: String| {
+        Outcome::warn(text)
+            .seen(format!("{name}.service"), format!("unit file state: {}", state.unit_file))
+            .advise("let it start at boot")
+            .command(format!("sudo systemctl enable {name}"))
+    };
+    Ok(match state.unit_file.as_str() {
+        "disabled" => bad(format!("{name} does not start at boot")),
+        "enabled-runtime" => bad(format!("{name} is enabled until the next boot only")),
+        _ if state.is_masked() => bad(format!("{name} is masked: it starts neither at boot nor by hand"))
+            .command(format!("sudo systemctl unmask {name}")),
+        "" => return Err("systemd does not tell the state of the unit file".to_owned().into()),
+        other => Outcome::pass(format!("{name} starts at boot ({other})")),
+    })
+}
+
+fn word(active: Active) -> &'static str {
+    match active {
+        Active::Active => "active",
+        Active::Reloading => "reloading",
+        Active::Inactive => "inactive",
+        Active::Failed => "failed",
+        Active::Activating => "activating",
+        Active::Deactivating => "deactivating",
+        Active::Unknown => "in an unknown state",
+    }
+}
+
+#[cfg(test)]
+#[path = "daemon_tests.rs"]
+mod tests;

@@ -1,0 +1,400 @@
+//! Everything a judgement may rest on, gathered once, as plain data: a check is a function of these facts and of what
+//! was asked for, so it can be tested on a fixture, and a support bundle of another box is such a fixture.
+//!
+//! A fact that could not be had is an `Err` with the reason in words. Checks pass that on as `unknown`, never as good.
+
+use std::collections::BTreeMap;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::agent::AgentFacts;
+use crate::host::proc_mount::Mount;
+use crate::host::proc_net::{Socket, SocketState, Transport};
+use crate::host::proc_process::{DeletedFile, Process};
+use crate::host::{Exit, FileKind, FsSpace};
+use crate::platform::access::Step;
+use crate::platform::os_release::OsRelease;
+use crate::platform::service::UnitState;
+
+/// A fact, or why it is not known.
+pub type Fact<T> = Result<T, String>;
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Facts {
+    /// Seconds since the epoch.
+    pub taken: i64,
+    pub host: HostFacts,
+    pub disks: Vec<DiskFacts>,
+    pub logs: LogFacts,
+    /// By unit name (`rsyslog.service`).
+    pub units: Fact<BTreeMap<String, UnitFacts>>,
+    pub net: Fact<NetFacts>,
+    /// Processes that hold one of the sockets, and every syslog daemon and agent, by pid.
+    pub processes: BTreeMap<u32, Process>,
+    pub rsyslog: RsyslogFacts,
+    /// Program file of an installed syslog-ng.
+    pub syslog_ng: Option<String>,
+    pub agents: AgentFacts,
+    /// What `install` wrote down; `None` where it never ran.
+    pub receipt: Fact<Option<ReceiptFacts>>,
+    /// Left by the probe, where it ran.
+    pub probe: BTreeMap<Transport, ProbeFacts>,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct HostFacts {
+    pub hostname: String,
+    pub kernel: String,
+    pub arch: String,
+    pub os: Fact<OsRelease>,
+    /// `glibc 2.36` or `musl`.
+    pub libc: Option<String>,
+    /// As `openssl version` says it.
+    pub openssl: Option<String>,
+    pub euid: u32,
+    /// Effective capabilities of this process, one bit each.
+    pub capabilities: u64,
+    /// What the box runs in: `docker`, `systemd-nspawn` …; `None` on a machine of its own.
+    pub container: Option<String>,
+    pub systemd: bool,
+    /// The kernel has IPv6 and it is not switched off on every interface.
+    pub ipv6: bool,
+    /// The facts are of the running machine, not of an offline image.
+    pub live: bool,
+}
+
+/// One file system and the folders of interest on it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct DiskFacts {
+    pub folders: Vec<String>,
+    pub space: FsSpace,
+}
+
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct LogFacts {
+    /// Largest files under `/var/log`, largest first.
+    pub largest: Vec<SizedFile>,
+    /// Deleted files that a process keeps open, at least 1 MiB each.
+    pub deleted: Vec<DeletedFile>,
+    /// What the log files written now grow by, in bytes an hour, judged by their last rotation.
+    pub growth: Option<u64>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SizedFile {
+    pub path: String,
+    /// Bytes.
+    pub size: u64,
+}
+
+/// A unit as systemd tells of it. Empty text: this systemd does not say.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UnitFacts {
+    #[serde(flatten)]
+    pub state: UnitState,
+    /// Since when it is active, in seconds since the epoch.
+    pub since: Option<i64>,
+    /// Id of this run, by which the journal finds its lines.
+    pub invocation: String,
+    /// `running`, or `frozen` while somebody holds the whole control group still.
+    pub freezer: String,
+    pub exec_status: Option<i32>,
+    /// User of the unit file; empty means root.
+    pub user: String,
+    /// Command line of the main process as the unit file has it.
+    pub exec_start: String,
+}
+
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct NetFacts {
+    /// Open sockets, connections over loopback, and the TCP sessions of the port devices send to.
+    pub sockets: Vec<Socket>,
+    /// Every process could be looked into, so a socket without an owner really has none that is visible.
+    pub owners_complete: bool,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct RsyslogFacts {
+    /// Program file; `None`: not installed.
+    pub program: Option<String>,
+    pub version: Option<String>,
+    /// Main configuration file the daemon reads.
+    pub main_file: String,
+    /// Process that is the daemon of this machine.
+    pub pid: Option<u32>,
+    /// Every file the configuration consists of, and what else reading it asked for.
+    pub config: ConfigFiles,
+    /// What lies in the drop-in folder.
+    pub drop_in_folder: Fact<Vec<DropIn>>,
+    /// `rsyslogd -N1` on the whole configuration.
+    pub validation: Fact<Validation>,
+    /// The daemon's own lines since it was started, oldest first.
+    pub own_lines: Fact<Vec<OwnLine>>,
+    /// Folders that queues may spill into: the work directory, and queues' own ones.
+    pub spools: Vec<Spool>,
+    /// Mounts as the daemon sees them.
+    pub mounts: Fact<Vec<Mount>>,
+}
+
+/// What `rsyslogd -N1` said.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Validation {
+    pub exit: Exit,
+    pub stderr: Bytes,
+}
+
+/// An entry of the drop-in folder.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DropIn {
+    /// See [`encode_path`].
+    pub path: String,
+    /// After following links.
+    pub real: String,
+    /// Of what the path leads to; `None`: a link that leads nowhere.
+    pub kind: Option<FileKind>,
+}
+
+/// A line the daemon wrote about itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OwnLine {
+    /// Where it was found: `journal` or a file.
+    pub source: String,
+    pub text: String,
+}
+
+/// The answers of the file system to the questions that reading the configuration asked, so that the same reading can
+/// be done again without the machine.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct ConfigFiles {
+    /// By path as the configuration names it, see [`encode_path`].
+    pub files: BTreeMap<String, ConfigFile>,
+    /// Pattern → paths.
+    pub globs: BTreeMap<String, Vec<String>>,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ConfigFile {
+    pub content: Fact<Bytes>,
+    /// What is there after following links; `None`: nothing, or a link that leads nowhere.
+    pub kind: Option<FileKind>,
+    /// Last written, in seconds since the epoch.
+    pub mtime: Option<i64>,
+    pub walk: Vec<Step>,
+}
+
+/// A path as text, and back, without loss: bytes that are no UTF-8 become `\\xNN`, a backslash is doubled.
+pub fn encode_path(path: &Path) -> String {
+    let mut out = String::new();
+    for chunk in path.as_os_str().as_bytes().utf8_chunks() {
+        out.push_str(&chunk.valid().replace('\\', "\\\\"));
+        chunk.invalid().iter().for_each(|b| out.push_str(&format!("\\x{b:02x}")));
+    }
+    out
+}
+
+/// See [`encode_path`].
+pub fn decode_path(text: &str) -> PathBuf {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((first, after)) = rest.split_first() {
+        let hex = |at: usize| after.get(at).and_then(|b| char::from(*b).to_digit(16));
+        rest = match (first, after.first(), hex(1).zip(hex(2))) {
+            (b'\\', Some(b'x'), Some((high, low))) => {
+                bytes.push((high * 16 + low) as u8);
+                after.get(3..).unwrap_or_default()
+            }
+            (b'\\', Some(b'\\'), _) => {
+                bytes.push(b'\\');
+                after.get(1..).unwrap_or_default()
+            }
+            _ => {
+                bytes.push(*first);
+                after
+            }
+        };
+    }
+    PathBuf::from(std::ffi::OsString::from_vec(bytes))
+}
+
+/// Content of a file. Kept byte for byte; in JSON it is text where it is UTF-8, else a list of numbers.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Bytes(pub Vec<u8>);
+
+#[derive(Serialize, Deserialize)]
+#[serde(untagged)]
+enum BytesForm {
+    Text(String),
+    Raw(Vec<u8>),
+}
+
+impl Serialize for Bytes {
+    fn serialize<S: serde::Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+        match std::str::from_utf8(&self.0) {
+            Ok(text) => s.serialize_str(text),
+            Err(_) => s.collect_seq(&self.0),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Bytes {
+    fn deserialize<D: serde::Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        Ok(Bytes(match BytesForm::deserialize(d)? {
+            BytesForm::Text(text) => text.into_bytes(),
+            BytesForm::Raw(bytes) => bytes,
+        }))
+    }
+}
+
+/// A folder queues spill into.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Spool {
+    /// As the configuration names it.
+    pub path: String,
+    /// After following links.
+    pub real: String,
+    /// From `/` down, as far as it exists.
+    pub walk: Vec<Step>,
+    /// Files in it; `Err` where it may not be read or is no folder.
+    pub files: Fact<Vec<SizedFile>>,
+    pub space: Option<FsSpace>,
+}
+
+/// What `install` promised.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReceiptFacts {
+    pub path: String,
+    pub protocols: Vec<Transport>,
+    pub port: Option<u16>,
+    pub agent: Option<String>,
+    pub agent_port: Option<u16>,
+    pub daemon: Option<String>,
+    /// `keep`, `drop` or `auto`.
+    pub local_copy: Option<String>,
+    pub files: Vec<ReceiptFile>,
+}
+
+/// A file that `install` wrote.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReceiptFile {
+    pub path: String,
+    /// Of the content as written, lower-case hexadecimal digits.
+    pub sha256: String,
+    pub state: FileState,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum FileState {
+    AsWritten,
+    Changed,
+    Missing,
+}
+
+/// What became of one marked event.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProbeFacts {
+    /// The line as sent, without framing.
+    pub sent: Bytes,
+    /// Where to.
+    pub to: String,
+    /// Sending went wrong.
+    pub send_error: Option<String>,
+    /// Why its arrival could not be watched.
+    pub blind: Option<String>,
+    /// It was seen on its way into the listener's port; `None` where that could not be watched.
+    pub seen_at_listener: Option<bool>,
+    /// The line with the marker as it went to the agent's port.
+    pub arrived: Option<Bytes>,
+    /// From sending to arrival, or how long was waited.
+    pub took_ms: u64,
+}
+
+/// Reason of everything nobody looked for.
+const NOT_LOOKED: &str = "it was not looked at";
+
+fn not_looked<T>() -> Fact<T> {
+    Err(NOT_LOOKED.into())
+}
+
+impl Default for RsyslogFacts {
+    fn default() -> Self {
+        RsyslogFacts {
+            program: None,
+            version: None,
+            main_file: "/etc/rsyslog.conf".into(),
+            pid: None,
+            config: ConfigFiles::default(),
+            drop_in_folder: not_looked(),
+            validation: not_looked(),
+            own_lines: not_looked(),
+            spools: Vec::new(),
+            mounts: not_looked(),
+        }
+    }
+}
+
+/// Facts of a box nobody has looked at yet: everything unknown.
+impl Default for Facts {
+    fn default() -> Self {
+        Facts {
+            taken: 0,
+            host: HostFacts {
+                hostname: String::new(),
+                kernel: String::new(),
+                arch: String::new(),
+                os: not_looked(),
+                libc: None,
+                openssl: None,
+                euid: 0,
+                capabilities: 0,
+                container: None,
+                systemd: false,
+                ipv6: false,
+                live: false,
+            },
+            disks: Vec::new(),
+            logs: LogFacts::default(),
+            units: not_looked(),
+            net: not_looked(),
+            processes: BTreeMap::new(),
+            rsyslog: RsyslogFacts::default(),
+            syslog_ng: None,
+            agents: AgentFacts::default(),
+            receipt: not_looked(),
+            probe: BTreeMap::new(),
+        }
+    }
+}
+
+impl Facts {
+    pub fn process(&self, pid: u32) -> Option<&Process> {
+        self.processes.get(&pid)
+    }
+
+    /// The daemon's own process.
+    pub fn daemon_process(&self) -> Option<&Process> {
+        self.rsyslog.pid.and_then(|pid| self.process(pid))
+    }
+
+    pub fn unit(&self, name: &str) -> Option<&UnitFacts> {
+        self.units.as_ref().ok()?.get(name)
+    }
+
+    pub fn is_root(&self) -> bool {
+        self.host.euid == 0
+    }
+}
+
+impl NetFacts {
+    /// Open sockets of one kind on a port.
+    pub fn open(&self, transport: Transport, port: u16) -> impl Iterator<Item = &Socket> {
+        self.sockets.iter().filter(move |s| s.transport == transport && s.local.port() == port && s.is_open())
+    }
+
+    /// Established TCP connections to a port.
+    pub fn connections_to(&self, port: u16) -> impl Iterator<Item = &Socket> {
+        self.sockets.iter().filter(move |s| s.state == SocketState::Established && s.remote.port() == port)
+    }
+}

@@ -1,0 +1,200 @@
+//! Judgements on the rule that passes security events on to the agent: there, complete, to the right place, once, and
+//! not into the local files as well.
+
+use super::case::Case;
+use super::facts::FileState;
+use super::flow::{self, Flow};
+use super::generations::{self, Generation};
+use super::listen::missing_files;
+use super::outcome::{Judged, NotJudged, Outcome};
+use super::samples::{Fate, Sample};
+use super::words;
+use crate::report::shell_quote;
+use crate::syslog::rsyslog::effective::{Action, Forward, Transport};
+use crate::syslog::rsyslog::{Severity, Topic};
+
+pub fn rule(case: &Case<'_>) -> Judged {
+    let flow = Flow::look(case)?;
+    if flow.to_agent().next().is_none() {
+        return Ok(no_rule(case, &flow));
+    }
+    let carriers = flow.carriers();
+    let places = || carriers.iter().map(|(a, f)| (a.at.to_string(), describe(f)));
+    let lost = flow.unmatched(Fate::Forwarded);
+    if let Some((place, old)) = old_rule(case, &carriers) {
+        return Ok(old_generation(case, &place, old, &lost).seen_all(places()));
+    }
+    if !lost.is_empty() {
+        let out = Outcome::fail(format!("the rule does not forward {}", names(&lost)))
+            .seen_all(places())
+            .seen_all(lost.iter().map(|s| (s.name, s.line)))
+            .seen_all(changed_files(case));
+        return Ok(reinstall(case, out, "write the current rule"));
+    }
+    let unsure = flow.unsure(Fate::Forwarded);
+    if !unsure.is_empty() {
+        let why = format!("whether the rule forwards {} hangs on something only the running daemon knows", names(&unsure));
+        return Ok(Outcome::unknown(why).seen_all(places()));
+    }
+    let some = flow.unmatched(Fate::Usual);
+    if !some.is_empty() {
+        let out = Outcome::warn(format!("the rule does not forward {}", names(&some)))
+            .seen_all(places())
+            .seen_all(some.iter().map(|s| (s.name, s.line)));
+        return Ok(reinstall(case, out, "write a rule that looks at the event, not at its facility"));
+    }
+    let more = flow.matched(Fate::Kept);
+    if !more.is_empty() && !flow::takes_everything(case.target) {
+        let out = Outcome::warn(format!("the rule also forwards what is no security event ({})", names(&more)))
+            .seen_all(places())
+            .seen_all(more.iter().map(|s| (s.name, s.line)));
+        return Ok(reinstall(case, out, "write a rule that forwards security events only"));
+    }
+    let at: Vec<String> = carriers.iter().map(|(a, _)| a.at.to_string()).collect();
+    Ok(Outcome::pass(format!("CEF, ASA and FTD are forwarded by {}", words::list(&at))).seen_all(places()))
+}
+
+fn no_rule(case: &Case<'_>, flow: &Flow<'_>) -> Outcome {
+    let off = flow.config.forwards().filter(|(a, f)| !a.enabled && f.is_loopback());
+    let plain = flow.config.forwards().filter(|(a, f)| a.enabled && flow::is_plain_syslog(f));
+    let remote = flow.config.forwards().filter(|(a, f)| a.enabled && !f.is_loopback());
+    let out = Outcome::fail("nothing in the configuration forwards events to an agent on this box")
+        .seen("configuration", format!("{} read", words::count(flow.config.files.len(), "file")))
+        .seen_all(missing_files(case))
+        .seen_all(off.map(|(a, f)| (a.at.to_string(), format!("{}, left out by the daemon", describe(f)))))
+        .seen_all(plain.map(|(a, f)| (a.at.to_string(), format!("{}, the agent's plain syslog only", describe(f)))))
+        .seen_all(remote.map(|(a, f)| (a.at.to_string(), format!("{}, another machine", describe(f)))));
+    reinstall(case, out, "write the rule")
+}
+
+fn old_generation(case: &Case<'_>, place: &str, old: Generation, lost: &[&Sample]) -> Outcome {
+    let misses = if lost.is_empty() { String::new() } else { format!("; it does not forward {}", names(lost)) };
+    let file = place.rsplit_once(':').map_or(place, |(file, _)| file);
+    let out = Outcome::fail(format!("{place} is {}{misses}", old.name))
+        .seen(place, old.fault)
+        .seen_all(lost.iter().map(|s| (s.name, s.line)));
+    reinstall(case, out, &format!("take {file} away and write the current rule"))
+        .command(format!("# after a look into it: sudo rm {}", shell_quote(file)))
+}
+
+/// An old rule among those that carry the events, if nothing newer carries them.
+fn old_rule(case: &Case<'_>, carriers: &[(&Action, &Forward)]) -> Option<(String, Generation)> {
+    let old = |action: &Action| {
+        let path = super::facts::encode_path(&action.at.file);
+        let file = case.facts.rsyslog.config.files.get(&path)?.content.as_ref().ok()?;
+        let (line, generation) = generations::of_file(&file.0)?;
+        Some((format!("{path}:{line}"), generation))
+    };
+    let all: Option<Vec<_>> = carriers.iter().map(|(a, _)| old(a)).collect();
+    all?.into_iter().next()
+}
+
+/// Files of `install` that somebody changed since.
+fn changed_files(case: &Case<'_>) -> Vec<(String, &'static str)> {
+    let receipt = case.facts.receipt.as_ref().ok().and_then(Option::as_ref);
+    let files = receipt.map(|r| r.files.as_slice()).unwrap_or_default();
+    let changed = files.iter().filter(|f| f.state == FileState::Changed);
+    changed.map(|f| (f.path.clone(), "was changed since `cefctl install` wrote it")).collect()
+}
+
+fn reinstall(case: &Case<'_>, out: Outcome, what: &str) -> Outcome {
+    out.advise(what).command(case.install_command()).fixable()
+}
+
+fn names(samples: &[&Sample]) -> String {
+    words::list(&samples.iter().map(|s| s.name).collect::<Vec<_>>())
+}
+
+/// `forwards to 127.0.0.1:25226 over tcp`
+pub fn describe(forward: &Forward) -> String {
+    let over = match forward.transport {
+        Transport::Udp => "udp",
+        Transport::Tcp => "tcp",
+        Transport::Relp | Transport::Other => "another protocol",
+    };
+    let more = [(forward.tls, " with TLS"), (forward.compressed, ", compressed"), (forward.octet_counted, ", octet-counted")];
+    let more: String = more.iter().filter(|(on, _)| *on).map(|(_, word)| *word).collect();
+    format!("forwards to {}:{} over {over}{more}", forward.target, forward.port)
+}
+
+pub fn target(case: &Case<'_>) -> Judged {
+    let flow = Flow::look(case)?;
+    let t = case.target;
+    let carriers = flow.carriers();
+    if carriers.is_empty() {
+        return Err(NotJudged::Blocked("forward.rule", "no rule forwards security events".into()));
+    }
+    let wanted = format!("127.0.0.1:{} over tcp", t.agent_port);
+    if let Some((action, _)) = carriers.iter().find(|(_, f)| flow::is_right(t, f)) {
+        return Ok(Outcome::pass(format!("{} forwards to {wanted}, where the agent is", action.at))
+            .seen("agent's port", format!("{}, by {}", t.agent_port, t.agent_port_from)));
+    }
+    let places = carriers.iter().map(|(a, f)| (a.at.to_string(), describe(f)));
+    let out = match carriers.first() {
+        Some((a, f)) => Outcome::fail(format!("{} {}, but the agent takes events on {wanted}", a.at, describe(f))),
+        None => Outcome::fail("no rule forwards to the agent"),
+    };
+    let out = out
+        .seen_all(places)
+        .seen("agent's port", format!("{}, by {}", t.agent_port, t.agent_port_from))
+        .seen_all(changed_files(case));
+    Ok(reinstall(case, out, "let the rule forward to the agent's port; if the agent is to be on another one, name it with --agent-port"))
+}
+
+pub fn duplicate(case: &Case<'_>) -> Judged {
+    let flow = Flow::look(case)?;
+    let mut twice = Vec::new();
+    for way in flow.entries.iter().flat_map(|e| &e.ways).filter(|w| w.sample.fate == Fate::Forwarded) {
+        let sure = way.trace.visits.iter().filter(|v| !v.maybe);
+        let here: Vec<(&Action, &Forward)> = sure
+            .filter_map(|v| flow.config.forwards().find(|(a, _)| a.id == v.action))
+            .filter(|(a, f)| flow.agent_forward(a.id).is_some() || flow::is_plain_syslog(f))
+            .collect();
+        if here.len() > 1 && here.len() > twice.len() {
+            twice = here;
+        }
+    }
+    if twice.is_empty() {
+        return Ok(Outcome::pass("each event goes to the agent once"));
+    }
+    let plain = twice.iter().any(|(_, f)| flow::is_plain_syslog(f));
+    let text = match plain {
+        true => "security events also go to the agent's plain syslog: they are stored twice".to_owned(),
+        false => format!("security events are forwarded by {} to the agent", words::count(twice.len(), "rule")),
+    };
+    let out = Outcome::warn(text).seen_all(twice.iter().map(|(a, f)| (a.at.to_string(), describe(f))));
+    Ok(reinstall(case, out, "keep one of the rules, or let the first one stop"))
+}
+
+pub fn local_copy(case: &Case<'_>) -> Judged {
+    let flow = Flow::look(case)?;
+    let mut written: Vec<(String, String)> = Vec::new();
+    for way in flow.entries.iter().flat_map(|e| &e.ways).filter(|w| w.sample.fate == Fate::Forwarded) {
+        for (action, file) in flow::files(flow.config, &way.trace) {
+            let place = (action.at.to_string(), format!("writes to {file}"));
+            if !written.contains(&place) {
+                written.push(place);
+            }
+        }
+    }
+    let Some((_, first)) = written.first() else {
+        return Ok(Outcome::pass("security events are in no local file"));
+    };
+    let kept = case.facts.receipt.as_ref().ok().and_then(|r| r.as_ref()?.local_copy.clone());
+    if kept.as_deref() == Some("keep") {
+        return Ok(Outcome::pass("security events are also in local files, as asked for at installation").seen_all(written));
+    }
+    let growth = case.facts.logs.growth.map(|g| ("logs grow by".to_owned(), format!("{} an hour", words::bytes(g))));
+    let out = Outcome::warn(format!("every security event is also written to local files: a rule {first}"))
+        .seen_all(written)
+        .seen_all(growth);
+    Ok(out.advise("let the rule stop after forwarding").command(format!("{} --local-copy drop", case.install_command())).fixable())
+}
+
+/// Is the configuration free of everything that makes a rule's presence say nothing?
+pub fn left_out(case: &Case<'_>) -> Vec<(String, String)> {
+    let Ok(config) = case.rsyslog() else { return Vec::new() };
+    let about = |t: Topic| matches!(t, Topic::TemplateMissing | Topic::ModuleMissing | Topic::Statement);
+    let bad = config.problems.iter().filter(|p| p.severity == Severity::Error && about(p.topic));
+    bad.map(|p| (p.at.as_ref().map_or_else(String::new, |a| a.to_string()), p.text.clone())).collect()
+}

@@ -1,0 +1,211 @@
+//! Judgements on the sockets: is the port open for both families, by the daemon, and by nobody else?
+
+use super::case::Case;
+use super::facts::FileState;
+use super::outcome::{Judged, NotJudged, Outcome};
+use super::ports::{self, Family, Port};
+use super::words;
+use crate::host::proc_net::{Socket, Transport};
+use crate::host::proc_process::Process;
+
+pub fn udp(case: &Case<'_>) -> Judged {
+    transport(case, Transport::Udp)
+}
+
+pub fn tcp(case: &Case<'_>) -> Judged {
+    transport(case, Transport::Tcp)
+}
+
+fn transport(case: &Case<'_>, transport: Transport) -> Judged {
+    let port = Port::look(case, transport)?;
+    if port.listeners.is_empty() {
+        return if port.own.is_empty() { not_configured(case, &port) } else { Ok(no_longer_configured(case, &port)) };
+    }
+    if port.is_loopback_only() {
+        return Ok(loopback_only(case, &port));
+    }
+    let families = port.families();
+    if families.iter().any(|f| port.is_taken(*f)) {
+        return Err(NotJudged::Blocked("listen.owner", format!("another program has {}", port.display())));
+    }
+    let closed: Vec<Family> = families.iter().copied().filter(|f| !port.is_open(*f)).collect();
+    if !closed.is_empty() || families.is_empty() {
+        return Ok(not_open(case, &port, &closed));
+    }
+    let words: Vec<&str> = families.iter().map(|f| f.word()).collect();
+    let limited = if families.len() == 1 && case.facts.host.ipv6 { ", as configured" } else { "" };
+    Ok(Outcome::pass(format!("{} is open over {}{limited}", port.display(), words::list(&words)))
+        .seen_all(port.listeners.iter().map(|l| (l.at.to_string(), "listener")))
+        .seen_all(port.own.iter().map(|s| (s.display(), owners(case, s)))))
+}
+
+fn not_configured(case: &Case<'_>, port: &Port<'_>) -> Judged {
+    let t = case.target;
+    let text = format!("nothing in the configuration listens on {}", port.display());
+    let add = |out: Outcome| out.advise("let the daemon listen").command(case.install_command()).fixable();
+    let missing = missing_files(case);
+    if t.is_promised(port.transport) {
+        let out = Outcome::fail(format!("{text}, but {} asks for it", t.promised_by)).seen_all(missing);
+        return Ok(add(
+            out.seen("configuration", format!("no {} listener on port {}", port.transport.word(), port.number))
+        ));
+    }
+    if !t.promised.is_empty() {
+        return Err(NotJudged::Skip(format!("{} asks for other transports only", t.promised_by)));
+    }
+    let other = if port.transport == Transport::Udp { Transport::Tcp } else { Transport::Udp };
+    let out = if Port::look(case, other)?.is_good() {
+        Outcome::warn(format!("{text}; devices that send {} are not heard", port.transport.word().to_uppercase()))
+    } else {
+        Outcome::fail(text)
+    };
+    Ok(add(out
+        .seen_all(missing)
+        .seen("configuration", format!("{} files read", case.facts.rsyslog.config.files.len()))))
+}
+
+/// The daemon goes on with what it read at its start; the next restart closes the port.
+fn no_longer_configured(case: &Case<'_>, port: &Port<'_>) -> Outcome {
+    let missing = missing_files(case);
+    let gone = match missing.first() {
+        Some((path, _)) => format!(": {path} is gone"),
+        None => String::new(),
+    };
+    Outcome::fail(format!("{} is open, but its listener is no longer configured{gone}", port.display()))
+        .seen_all(port.own.iter().map(|s| (s.display(), owners(case, s))))
+        .seen_all(missing)
+        .advise("put the listener back before the daemon is restarted, which would close the port")
+        .command(case.install_command())
+        .fixable()
+}
+
+/// Files that `install` wrote and that are not there any more.
+pub fn missing_files(case: &Case<'_>) -> Vec<(String, String)> {
+    let receipt = case.facts.receipt.as_ref().ok().and_then(Option::as_ref);
+    let files = receipt.map(|r| r.files.as_slice()).unwrap_or_default();
+    let gone = files.iter().filter(|f| f.state == FileState::Missing);
+    gone.map(|f| (f.path.clone(), "written by `cefctl install`, not there any more".to_owned())).collect()
+}
+
+fn loopback_only(case: &Case<'_>, port: &Port<'_>) -> Outcome {
+    Outcome::fail(format!("{} listens on loopback only: no device can reach it", port.display()))
+        .seen_all(port.listeners.iter().map(|l| (l.at.to_string(), format!("address {}", address(l)))))
+        .advise("take the address out of the listener, then restart the daemon")
+        .command(format!("sudo systemctl restart {}", case.unit_name()))
+}
+
+fn address(listener: &crate::syslog::rsyslog::effective::Listener) -> String {
+    listener.address.as_ref().map_or_else(|| "any".to_owned(), |a| a.to_string())
+}
+
+fn not_open(case: &Case<'_>, port: &Port<'_>, closed: &[Family]) -> Outcome {
+    let words: Vec<&str> = closed.iter().map(|f| f.word()).collect();
+    let over =
+        if words.is_empty() || words.len() > 1 { String::new() } else { format!(" over {}", words::list(&words)) };
+    let out = Outcome::fail(format!("{} is configured but not open{over}", port.display()))
+        .seen_all(port.listeners.iter().map(|l| (l.at.to_string(), format!("listener, address {}", address(l)))))
+        .seen_all(port.own.iter().map(|s| (s.display(), owners(case, s))))
+        .seen_all(binding_errors(case));
+    let restart = format!("sudo systemctl restart {}", case.unit_name());
+    let younger = port.listeners.iter().find(|l| case.is_younger_than_daemon(&l.at.file));
+    match younger {
+        Some(l) => out
+            .seen(l.at.file.to_string_lossy(), "was written after the daemon was started")
+            .advise("restart the daemon: it has not read that file yet")
+            .command(restart),
+        None => {
+            let drop_ins = case.facts.unit(&format!("{}.service", case.unit_name())).map(|u| u.state.drop_ins.clone());
+            out.seen_all(drop_ins.unwrap_or_default().iter().map(|d| (d.to_string_lossy().into_owned(), "changes the unit")))
+                .advise("restart the daemon and look for its own error; a hardened unit or an address that is not local can forbid the socket")
+                .command(restart)
+                .command(format!("journalctl -u {} -n 20", case.unit_name()))
+        }
+    }
+}
+
+/// What the daemon said about sockets it could not open.
+fn binding_errors<'a>(case: &'a Case<'_>) -> impl Iterator<Item = (&'a str, &'a str)> {
+    let lines = case.facts.rsyslog.own_lines.as_deref().unwrap_or_default();
+    let about = |text: &str| ["socket", "bind", "listener", "/e/2077"].iter().any(|w| text.contains(w));
+    let failed = |text: &str| ["rror", "ould not", "annot", "ailed", "denied"].iter().any(|w| text.contains(w));
+    lines
+        .iter()
+        .filter(move |l| about(&l.text) && failed(&l.text))
+        .take(4)
+        .map(|l| (l.source.as_str(), l.text.as_str()))
+}
+
+/// Who holds a socket.
+pub fn owners(case: &Case<'_>, socket: &Socket) -> String {
+    let names: Vec<String> = socket
+        .owners
+        .iter()
+        .map(|pid| case.facts.process(*pid).map_or_else(|| format!("pid {pid}"), Process::display))
+        .collect();
+    if names.is_empty() { "no process that is visible from here".into() } else { names.join(", ") }
+}
+
+pub fn owner(case: &Case<'_>) -> Judged {
+    let net = ports::net(case)?;
+    let mut taken = Vec::new();
+    for transport in [Transport::Udp, Transport::Tcp] {
+        if !matters(case, transport) {
+            continue;
+        }
+        let (_, foreign) = ports::split(case, net, transport, case.target.port)?;
+        taken.extend(foreign);
+    }
+    // What is bound to loopback alone takes no device's events.
+    let (outside, inside): (Vec<&Socket>, Vec<&Socket>) =
+        taken.into_iter().partition(|s| ports::outside(s, Family::V4) || ports::outside(s, Family::V6));
+    let Some(first) = outside.first().or(inside.first()) else {
+        return Ok(Outcome::pass(format!("port {} is used by nobody but the daemon", case.target.port)));
+    };
+    let text = format!("{} belongs to {}", first.display(), owners(case, first));
+    let out = if outside.is_empty() { Outcome::warn(format!("{text} (loopback only)")) } else { Outcome::fail(text) };
+    let all = outside.iter().chain(&inside).map(|s| (s.display(), owners(case, s)));
+    Ok(stop_it(case, out.seen_all(all), first))
+}
+
+/// A transport that neither the configuration nor a promise speaks of is nobody's concern: 514/tcp is also `rsh`.
+fn matters(case: &Case<'_>, transport: Transport) -> bool {
+    let configured = |t| case.rsyslog().is_ok_and(|config| !ports::listeners(config, t, case.target.port).is_empty());
+    let any = configured(Transport::Udp) || configured(Transport::Tcp);
+    match case.target.promised.is_empty() {
+        true => !any || configured(transport),
+        false => configured(transport) || case.target.is_promised(transport),
+    }
+}
+
+fn stop_it(case: &Case<'_>, out: Outcome, socket: &Socket) -> Outcome {
+    let holder = socket.owners.iter().find_map(|pid| case.facts.process(*pid));
+    let restart = format!("sudo systemctl restart {}", case.unit_name());
+    let port = case.target.port;
+    match holder {
+        Some(p) if p.container.is_some() => out
+            .advise("a container has the port: publish another one for it, then restart the daemon")
+            .command(restart),
+        Some(p) if p.pid == 1 => out
+            .advise("a socket unit has the port: disable the one that is listed, then restart the daemon")
+            .command(format!("systemctl list-sockets | grep -w {port}"))
+            .command(restart),
+        Some(p) => match p.unit.as_deref().filter(|u| u.ends_with(".service") && !u.starts_with("user@")) {
+            Some(unit) => out
+                .advise(format!("stop {} or move it to another port, then restart the daemon", p.comm))
+                .command(format!("sudo systemctl disable --now {unit}"))
+                .command(restart),
+            None => out
+                .advise(format!("end {} or move it to another port, then restart the daemon", p.comm))
+                .command(format!("sudo kill {}", p.pid))
+                .command(restart),
+        },
+        None => out
+            .advise("find the program (another container or PID namespace?) and move it to another port, then restart the daemon")
+            .command(format!("sudo ss -lntup 'sport = :{port}'"))
+            .command(restart),
+    }
+}
+
+#[cfg(test)]
+#[path = "listen_tests.rs"]
+mod tests;

@@ -1,0 +1,245 @@
+use super::*;
+use crate::check::facts::{Facts, ReceiptFacts, ReceiptFile};
+use crate::check::fixture::*;
+use crate::check::target::Target;
+use crate::report::Status;
+
+fn status(check: fn(&Case<'_>) -> Judged, facts: &Facts) -> (Status, Option<&'static str>) {
+    let o = judge(check, facts);
+    (o.status, o.blocked_by)
+}
+
+const PASS: (Status, Option<&str>) = (Status::Pass, None);
+const FAIL: (Status, Option<&str>) = (Status::Fail, None);
+const WARN: (Status, Option<&str>) = (Status::Warn, None);
+const TAKEN: (Status, Option<&str>) = (Status::Skip, Some("listen.owner"));
+
+/// Another program beside the daemon.
+fn other(facts: &mut Facts) -> u32 {
+    let nc = Process { pid: 99, comm: "nc".into(), unit: Some("session-1.scope".into()), ..Process::default() };
+    facts.processes.insert(99, nc);
+    99
+}
+
+#[test]
+fn a_healthy_box_passes_over_both_families() {
+    let facts = healthy();
+    let o = judge(udp, &facts);
+    assert_eq!((o.status, o.summary.as_str()), (Status::Pass, "udp/514 is open over IPv4 and IPv6"));
+    assert_eq!(status(tcp, &facts), PASS);
+    assert_eq!(status(owner, &facts), PASS);
+}
+
+#[test]
+fn a_family_that_is_not_open_fails_and_is_named() {
+    let mut facts = healthy();
+    close(&mut facts, Transport::Udp, |a| a.is_ipv4());
+    let o = judge(udp, &facts);
+    assert_eq!(o.status, Status::Fail);
+    assert!(o.summary.contains("not open over IPv4"), "{}", o.summary);
+    assert_eq!(status(tcp, &facts), PASS);
+    let mut facts = healthy();
+    close(&mut facts, Transport::Tcp, |a| a.is_ipv6());
+    assert!(judge(tcp, &facts).summary.contains("not open over IPv6"));
+    facts.host.ipv6 = false;
+    assert_eq!(status(tcp, &facts), PASS);
+}
+
+#[test]
+fn a_dual_stack_socket_serves_both() {
+    let mut facts = healthy();
+    close(&mut facts, Transport::Tcp, |a| a.port() == 514);
+    let mut dual = socket(Transport::Tcp, "[::]:514", DAEMON);
+    dual.v6only = Some(false);
+    sockets(&mut facts).push(dual);
+    assert_eq!(status(tcp, &facts), PASS);
+}
+
+#[test]
+fn an_address_of_one_family_is_the_users_choice() {
+    let facts_of = |address: &str| {
+        let text = DROP_IN.replace("input(type=\"imudp\"", &format!("input(type=\"imudp\" address=\"{address}\""));
+        let mut facts = with_drop_in(&text);
+        close(&mut facts, Transport::Udp, |_| true);
+        facts
+    };
+    let mut facts = facts_of("0.0.0.0");
+    add_socket(&mut facts, Transport::Udp, "0.0.0.0:514", DAEMON);
+    let o = judge(udp, &facts);
+    assert_eq!((o.status, o.summary.as_str()), (Status::Pass, "udp/514 is open over IPv4, as configured"));
+    let mut facts = facts_of("192.0.2.7");
+    add_socket(&mut facts, Transport::Udp, "192.0.2.7:514", DAEMON);
+    assert_eq!(status(udp, &facts), PASS);
+    let mut facts = facts_of("127.0.0.1");
+    add_socket(&mut facts, Transport::Udp, "127.0.0.1:514", DAEMON);
+    let o = judge(udp, &facts);
+    assert_eq!(o.status, Status::Fail);
+    assert!(o.summary.contains("loopback only"), "{}", o.summary);
+}
+
+#[test]
+fn nothing_configured_fails_one_of_two_warns() {
+    let none = "module(load=\"imudp\")\n";
+    let mut facts = with_drop_in(none);
+    close(&mut facts, Transport::Udp, |_| true);
+    close(&mut facts, Transport::Tcp, |a| a.port() == 514);
+    assert_eq!((status(udp, &facts), status(tcp, &facts)), (FAIL, FAIL));
+    let tcp_only = DROP_IN.replace("input(type=\"imudp\"", "#");
+    let mut facts = with_drop_in(&tcp_only);
+    close(&mut facts, Transport::Udp, |_| true);
+    assert_eq!((status(udp, &facts), status(tcp, &facts)), (WARN, PASS));
+    // Somebody counts on UDP.
+    let promise = |protocols: &[Transport]| Target {
+        promised: protocols.to_vec(),
+        promised_by: "--protocol".into(),
+        ..Target::default()
+    };
+    assert_eq!(judge_for(udp, &facts, &promise(&[Transport::Udp, Transport::Tcp])).status, Status::Fail);
+    assert_eq!(judge_for(udp, &facts, &promise(&[Transport::Tcp])).status, Status::Skip);
+}
+
+#[test]
+fn open_but_no_longer_configured_fails_and_names_the_missing_file() {
+    let mut facts = healthy();
+    set_config(&mut facts, &[("/etc/rsyslog.conf", MAIN)]);
+    let missing = ReceiptFile { path: DROP_IN_PATH.into(), sha256: String::new(), state: FileState::Missing };
+    facts.receipt = Ok(Some(ReceiptFacts {
+        path: "/var/lib/cefctl/receipt.json".into(),
+        protocols: vec![Transport::Udp, Transport::Tcp],
+        files: vec![missing],
+        ..ReceiptFacts::default()
+    }));
+    for check in [udp, tcp] {
+        let o = judge(check, &facts);
+        assert_eq!(o.status, Status::Fail);
+        assert!(o.summary.contains(&format!("{DROP_IN_PATH} is gone")), "{}", o.summary);
+        let advice = o.advice.unwrap();
+        assert_eq!(advice.commands, ["sudo cefctl install --agent none --yes --protocol udp,tcp"]);
+        assert!(advice.fixable);
+    }
+}
+
+#[test]
+fn a_file_younger_than_the_daemon_explains_a_closed_port() {
+    let mut facts = healthy();
+    close(&mut facts, Transport::Udp, |_| true);
+    facts.rsyslog.config.files.get_mut(DROP_IN_PATH).unwrap().mtime = Some(1_500_000);
+    let o = judge(udp, &facts);
+    assert!(o.evidence.iter().any(|e| e.text.contains("after the daemon was started")), "{o:?}");
+    assert_eq!(o.advice.unwrap().commands, ["sudo systemctl restart rsyslog"]);
+}
+
+#[test]
+fn the_daemons_own_error_is_evidence() {
+    let mut facts = healthy();
+    close(&mut facts, Transport::Tcp, |a| a.port() == 514);
+    let line = "create TCP socket bound to device failed: Operation not permitted";
+    let own = crate::check::facts::OwnLine { source: "journal".into(), text: line.into() };
+    facts.rsyslog.own_lines = Ok(vec![own]);
+    assert!(judge(tcp, &facts).evidence.iter().any(|e| e.text == line));
+}
+
+#[test]
+fn another_program_on_one_transport_is_the_cause() {
+    let mut facts = healthy();
+    close(&mut facts, Transport::Udp, |a| a.is_ipv4());
+    let pid = other(&mut facts);
+    add_socket(&mut facts, Transport::Udp, "0.0.0.0:514", pid);
+    assert_eq!(status(udp, &facts), TAKEN);
+    assert_eq!(status(tcp, &facts), PASS);
+    let o = judge(owner, &facts);
+    assert_eq!(
+        (o.status, o.summary.as_str()),
+        (Status::Fail, "udp 0.0.0.0:514 belongs to nc pid 99 of session-1.scope")
+    );
+    assert_eq!(o.advice.unwrap().commands, ["sudo kill 99", "sudo systemctl restart rsyslog"]);
+}
+
+#[test]
+fn a_socket_shared_with_another_program_is_no_good_either() {
+    let mut facts = healthy();
+    let pid = other(&mut facts);
+    add_socket(&mut facts, Transport::Udp, "0.0.0.0:514", pid);
+    assert_eq!((status(udp, &facts), status(owner, &facts)), (TAKEN, FAIL));
+}
+
+#[test]
+fn another_program_on_loopback_only_warns() {
+    let mut facts = healthy();
+    let pid = other(&mut facts);
+    add_socket(&mut facts, Transport::Udp, "127.0.0.1:514", pid);
+    assert_eq!((status(udp, &facts), status(owner, &facts)), (PASS, WARN));
+}
+
+#[test]
+fn a_dual_stack_socket_of_another_program_takes_ipv4_too() {
+    let mut facts = healthy();
+    close(&mut facts, Transport::Tcp, |a| a.port() == 514);
+    let pid = other(&mut facts);
+    let mut dual = socket(Transport::Tcp, "[::]:514", pid);
+    dual.v6only = Some(false);
+    sockets(&mut facts).push(dual);
+    assert_eq!((status(tcp, &facts), status(owner, &facts)), (TAKEN, FAIL));
+}
+
+#[test]
+fn a_transport_nobody_asked_for_may_be_somebody_elses() {
+    let mut facts = with_drop_in(&DROP_IN.replace("input(type=\"imtcp\"", "#"));
+    close(&mut facts, Transport::Tcp, |a| a.port() == 514);
+    let pid = other(&mut facts);
+    add_socket(&mut facts, Transport::Tcp, "0.0.0.0:514", pid);
+    assert_eq!(status(owner, &facts), PASS);
+    let target = Target { promised: vec![Transport::Tcp], ..Target::default() };
+    assert_eq!(judge_for(owner, &facts, &target).status, Status::Fail);
+}
+
+#[test]
+fn the_holder_decides_what_to_do() {
+    let commands = |p: Process| {
+        let mut facts = healthy();
+        facts.processes.insert(p.pid, p.clone());
+        add_socket(&mut facts, Transport::Udp, "0.0.0.0:514", p.pid);
+        judge(owner, &facts).advice.unwrap().commands
+    };
+    let p = |pid, unit: Option<&str>, container: Option<&str>| Process {
+        pid,
+        comm: "x".into(),
+        unit: unit.map(str::to_owned),
+        container: container.map(str::to_owned),
+        ..Process::default()
+    };
+    let restart = "sudo systemctl restart rsyslog";
+    assert_eq!(
+        commands(p(9, Some("fluent-bit.service"), None)),
+        ["sudo systemctl disable --now fluent-bit.service", restart]
+    );
+    assert_eq!(commands(p(9, Some("docker.service"), Some("4c01"))), [restart]);
+    assert_eq!(commands(p(1, None, None)), ["systemctl list-sockets | grep -w 514", restart]);
+    assert_eq!(commands(p(9, Some("user@1000.service"), None)), ["sudo kill 9", restart]);
+}
+
+#[test]
+fn an_owner_nobody_can_see_is_unknown_or_somebody_else() {
+    let mut facts = healthy();
+    sockets(&mut facts).iter_mut().for_each(|s| s.owners.clear());
+    facts.net.as_mut().unwrap().owners_complete = false;
+    assert_eq!(status(udp, &facts), (Status::Unknown, None));
+    assert_eq!(status(owner, &facts), (Status::Unknown, None));
+    facts.net.as_mut().unwrap().owners_complete = true;
+    assert_eq!(status(owner, &facts), FAIL);
+    facts.net = Err("no /proc".into());
+    assert_eq!(status(udp, &facts), (Status::Unknown, None));
+    facts.host.live = false;
+    assert_eq!(status(udp, &facts), (Status::Skip, None));
+}
+
+#[test]
+fn what_cannot_be_read_is_not_judged() {
+    let mut facts = healthy();
+    facts.rsyslog.config.files.get_mut(DROP_IN_PATH).unwrap().content = Err("permission denied".into());
+    assert_eq!(status(udp, &facts), (Status::Unknown, None));
+    let facts = with_files(&[("/etc/rsyslog.d/10-bad.conf", "if $msg contains the /var/log/x\n")]);
+    assert_eq!(status(udp, &facts), (Status::Skip, Some("daemon.config")));
+    let target = Target { daemon: super::super::target::Daemon::SyslogNg, ..Target::default() };
+    assert_eq!(judge_for(udp, &healthy(), &target).status, Status::Unknown);
+}

@@ -1,0 +1,110 @@
+//! What a judgement says, before the catalogue's words and the runner's bookkeeping are added.
+
+use crate::report::{Evidence, Status, clean, clean_bytes};
+
+/// The result of one judgement.
+pub type Judged = Result<Outcome, NotJudged>;
+
+/// Why a check was not judged: neither good nor bad. A fact that is missing (`Err` with its reason) becomes `Unknown`
+/// by `?`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NotJudged {
+    Unknown(String),
+    /// Does not apply.
+    Skip(String),
+    /// Another check's fault stands in the way.
+    Blocked(&'static str, String),
+}
+
+impl From<String> for NotJudged {
+    fn from(reason: String) -> Self {
+        NotJudged::Unknown(reason)
+    }
+}
+
+impl From<&String> for NotJudged {
+    fn from(reason: &String) -> Self {
+        NotJudged::Unknown(reason.clone())
+    }
+}
+
+impl From<NotJudged> for Outcome {
+    fn from(why: NotJudged) -> Self {
+        match why {
+            NotJudged::Unknown(reason) => Outcome::unknown(reason),
+            NotJudged::Skip(reason) => Outcome::skip(reason),
+            NotJudged::Blocked(by, reason) => Outcome::blocked(by, reason),
+        }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Outcome {
+    pub status: Status,
+    pub summary: String,
+    pub evidence: Vec<Evidence>,
+    pub advice: Option<Advice>,
+    /// The check whose fault stands in the way.
+    pub blocked_by: Option<&'static str>,
+}
+
+/// What to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Advice {
+    pub summary: String,
+    pub commands: Vec<String>,
+    pub fixable: bool,
+}
+
+impl Outcome {
+    fn new(status: Status, summary: impl Into<String>) -> Self {
+        Outcome { status, summary: summary.into(), evidence: Vec::new(), advice: None, blocked_by: None }
+    }
+    pub fn pass(summary: impl Into<String>) -> Self {
+        Outcome::new(Status::Pass, summary)
+    }
+    pub fn warn(summary: impl Into<String>) -> Self {
+        Outcome::new(Status::Warn, summary)
+    }
+    pub fn fail(summary: impl Into<String>) -> Self {
+        Outcome::new(Status::Fail, summary)
+    }
+    pub fn unknown(summary: impl Into<String>) -> Self {
+        Outcome::new(Status::Unknown, summary)
+    }
+    /// Does not apply; `summary` says why.
+    pub fn skip(summary: impl Into<String>) -> Self {
+        Outcome::new(Status::Skip, summary)
+    }
+    /// Cannot be judged because of what another check found.
+    pub fn blocked(by: &'static str, summary: impl Into<String>) -> Self {
+        Outcome { blocked_by: Some(by), ..Outcome::new(Status::Skip, summary) }
+    }
+
+    pub fn seen(mut self, source: impl AsRef<str>, text: impl AsRef<[u8]>) -> Self {
+        self.evidence.push(Evidence { source: clean(source.as_ref()), text: clean_bytes(text.as_ref()) });
+        self
+    }
+    pub fn seen_all<S: AsRef<str>, T: AsRef<[u8]>>(self, items: impl IntoIterator<Item = (S, T)>) -> Self {
+        items.into_iter().fold(self, |out, (source, text)| out.seen(source, text))
+    }
+
+    /// What to do, in words; commands follow with [`Outcome::command`].
+    pub fn advise(mut self, summary: impl Into<String>) -> Self {
+        self.advice = Some(Advice { summary: summary.into(), commands: Vec::new(), fixable: false });
+        self
+    }
+    pub fn command(mut self, command: impl Into<String>) -> Self {
+        if let Some(advice) = &mut self.advice {
+            advice.commands.push(command.into());
+        }
+        self
+    }
+    /// `cefctl install` mends it.
+    pub fn fixable(mut self) -> Self {
+        if let Some(advice) = &mut self.advice {
+            advice.fixable = true;
+        }
+        self
+    }
+}

@@ -1,0 +1,195 @@
+//! The port devices send to, from both sides: what the configuration asks for, and which sockets are open and whose
+//! they are. IPv4 and IPv6 are always told apart, since each of a listener's two sockets can fail alone (facts 5.4).
+
+use std::net::IpAddr;
+
+use super::case::Case;
+use super::facts::NetFacts;
+use super::outcome::NotJudged;
+use crate::host::proc_net::{Socket, Transport};
+use crate::syslog::rsyslog::Effective;
+use crate::syslog::rsyslog::effective::{self, Listener};
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Family {
+    V4,
+    V6,
+}
+
+impl Family {
+    pub fn word(self) -> &'static str {
+        match self {
+            Family::V4 => "IPv4",
+            Family::V6 => "IPv6",
+        }
+    }
+
+    /// An address of somebody else, standing for all of them (documentation ranges).
+    fn sample(self) -> IpAddr {
+        match self {
+            Family::V4 => IpAddr::from([192, 0, 2, 1]),
+            Family::V6 => IpAddr::from([0x2001, 0xdb8, 0, 0, 0, 0, 0, 1]),
+        }
+    }
+
+    fn of(ip: IpAddr) -> Family {
+        if ip.is_ipv4() { Family::V4 } else { Family::V6 }
+    }
+}
+
+/// Addresses a listener asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Asked {
+    Any,
+    Ip(IpAddr),
+    /// A name, or something that is no address: the daemon resolves it, we do not.
+    Name,
+}
+
+impl Asked {
+    pub fn of(listener: &Listener) -> Asked {
+        let Some(address) = listener.address.as_ref().map(|a| a.to_str_lossy().into_owned()) else { return Asked::Any };
+        match address.trim_matches(['[', ']']) {
+            "" | "*" => Asked::Any,
+            text => text.parse().map_or(Asked::Name, Asked::Ip),
+        }
+    }
+
+    pub fn covers(self, family: Family) -> bool {
+        match self {
+            Asked::Any => true,
+            Asked::Ip(ip) => Family::of(ip) == family && !ip.is_loopback(),
+            Asked::Name => false,
+        }
+    }
+
+    fn is_loopback(self) -> bool {
+        matches!(self, Asked::Ip(ip) if ip.is_loopback())
+    }
+}
+
+pub fn same(transport: Transport, of_config: effective::Transport) -> bool {
+    matches!(
+        (transport, of_config),
+        (Transport::Udp, effective::Transport::Udp) | (Transport::Tcp, effective::Transport::Tcp)
+    )
+}
+
+/// Plain listeners of one kind on a port, in the order of the configuration.
+pub fn listeners(config: &Effective, transport: Transport, port: u16) -> Vec<&Listener> {
+    let fits = |l: &&Listener| same(transport, l.transport) && l.port_number() == Some(port) && l.tls.is_none();
+    config.listeners.iter().filter(fits).collect()
+}
+
+/// One transport of the port, as it is.
+pub struct Port<'a> {
+    pub transport: Transport,
+    pub number: u16,
+    pub listeners: Vec<&'a Listener>,
+    /// Open sockets that are the daemon's.
+    pub own: Vec<&'a Socket>,
+    /// Open sockets that are somebody else's.
+    pub foreign: Vec<&'a Socket>,
+    has_ipv6: bool,
+}
+
+impl<'a> Port<'a> {
+    /// # Errors
+    /// When sockets or their owners cannot be seen, or the configuration cannot be judged.
+    pub fn look(case: &'a Case<'_>, transport: Transport) -> Result<Self, NotJudged> {
+        let config = case.rsyslog()?;
+        let net = net(case)?;
+        let number = case.target.port;
+        let (own, foreign) = split(case, net, transport, number)?;
+        let listeners = listeners(config, transport, number);
+        Ok(Port { transport, number, listeners, own, foreign, has_ipv6: case.facts.host.ipv6 })
+    }
+
+    /// Families that matter here: what a listener asks for and the host has.
+    pub fn families(&self) -> Vec<Family> {
+        let asked = |f: &Family| self.listeners.iter().any(|l| Asked::of(l).covers(*f));
+        [Family::V4, Family::V6].into_iter().filter(|f| self.has(*f)).filter(asked).collect()
+    }
+
+    fn has(&self, family: Family) -> bool {
+        family == Family::V4 || self.has_ipv6
+    }
+
+    /// Open for senders from outside.
+    pub fn is_open(&self, family: Family) -> bool {
+        self.own.iter().any(|s| outside(s, family))
+    }
+
+    pub fn is_open_at_all(&self) -> bool {
+        self.is_open(Family::V4) || self.is_open(Family::V6)
+    }
+
+    pub fn is_taken(&self, family: Family) -> bool {
+        self.foreign.iter().any(|s| outside(s, family))
+    }
+
+    /// Does somebody outside reach a listener of the configuration as it stands?
+    pub fn is_good(&self) -> bool {
+        let families = self.families();
+        !families.is_empty() && families.iter().all(|f| self.is_open(*f) && !self.is_taken(*f))
+    }
+
+    /// All listeners ask for loopback only.
+    pub fn is_loopback_only(&self) -> bool {
+        !self.listeners.is_empty() && self.listeners.iter().all(|l| Asked::of(l).is_loopback())
+    }
+
+    /// `udp/514`
+    pub fn display(&self) -> String {
+        format!("{}/{}", self.transport.word(), self.number)
+    }
+}
+
+/// Does the socket take what comes from outside over this family?
+pub fn outside(socket: &Socket, family: Family) -> bool {
+    let ip = socket.local.ip();
+    let specific = !ip.is_unspecified();
+    if specific {
+        Family::of(ip.to_canonical()) == family && !ip.to_canonical().is_loopback()
+    } else {
+        socket.takes(family.sample())
+    }
+}
+
+pub fn net<'a>(case: &'a Case<'_>) -> Result<&'a NetFacts, NotJudged> {
+    if !case.facts.host.live {
+        return Err(NotJudged::Skip("these are the files of an image that does not run".into()));
+    }
+    Ok(case.facts.net.as_ref()?)
+}
+
+type Split<'a> = (Vec<&'a Socket>, Vec<&'a Socket>);
+
+/// The daemon's sockets and the others'.
+///
+/// # Errors
+/// When a socket's owner cannot be seen by us.
+pub fn split<'a>(case: &Case<'_>, net: &'a NetFacts, transport: Transport, port: u16) -> Result<Split<'a>, NotJudged> {
+    let (mut own, mut foreign) = (Vec::new(), Vec::new());
+    for socket in net.open(transport, port) {
+        if socket.owners.is_empty() && !net.owners_complete {
+            let why = format!("{} is open, but whose it is can only be seen as root", socket.display());
+            return Err(NotJudged::Unknown(why));
+        }
+        let ours = case.daemon_pid().is_some_and(|pid| socket.owners.contains(&pid));
+        if ours { own.push(socket) } else { foreign.push(socket) }
+    }
+    Ok((own, foreign))
+}
+
+/// The listener that gets what is sent to any of the host's own addresses: of several UDP sockets the one bound last,
+/// of several TCP sockets the first (facts 5.6).
+pub fn winner<'a>(listeners: &[&'a Listener], transport: Transport) -> Option<&'a Listener> {
+    let mut wide = listeners.iter().filter(|l| Asked::of(l).covers(Family::V4) || Asked::of(l).covers(Family::V6));
+    match transport {
+        Transport::Udp => wide.next_back(),
+        Transport::Tcp => wide.next(),
+    }
+    .or(listeners.first())
+    .copied()
+}

@@ -1,0 +1,166 @@
+//! Judgement on the marked events: did they arrive at the agent's port as they were sent?
+
+use super::case::Case;
+use super::facts::ProbeFacts;
+use super::flow::Flow;
+use super::outcome::{Judged, NotJudged, Outcome};
+use super::ports;
+use super::spool;
+use super::words;
+use crate::agent::AgentKind;
+use crate::agent::accept::{self, Verdict};
+use crate::host::proc_net::Transport;
+
+pub fn udp(case: &Case<'_>) -> Judged {
+    judge(case, Transport::Udp)
+}
+
+pub fn tcp(case: &Case<'_>) -> Judged {
+    judge(case, Transport::Tcp)
+}
+
+fn judge(case: &Case<'_>, transport: Transport) -> Judged {
+    let config = case.rsyslog()?;
+    let word = transport.word();
+    if ports::listeners(config, transport, case.target.port).is_empty() {
+        return Err(NotJudged::Skip(format!("nothing is configured to take {word}")));
+    }
+    let Some(probe) = case.facts.probe.get(&transport) else {
+        return Err(NotJudged::Skip("no test event was sent".into()));
+    };
+    let sent = |out: Outcome| out.seen(format!("sent over {word} to {}", probe.to), &probe.sent.0);
+    if let Some(error) = &probe.send_error {
+        let out = Outcome::fail(format!("the test event could not be sent to {}: {error}", probe.to));
+        return Ok(advise(case, sent(out)));
+    }
+    if let Some(why) = &probe.blind {
+        return Ok(sent(Outcome::unknown(format!("a test event was sent, but its arrival could not be watched: {why}"))));
+    }
+    let Some(arrived) = &probe.arrived else { return Ok(lost(case, probe, sent)) };
+    let out = match change(case, &probe.sent.0, &arrived.0) {
+        None => Outcome::pass(format!("the test event arrived at port {} after {} ms", case.target.agent_port, probe.took_ms)),
+        Some(what) => Outcome::fail(format!("the test event arrived, but {what}"))
+            .advise("look for a template that changes the event, or write the current rule")
+            .command(case.install_command())
+            .fixable(),
+    };
+    Ok(sent(out).seen(format!("arrived at port {}", case.target.agent_port), &arrived.0))
+}
+
+fn lost(case: &Case<'_>, probe: &ProbeFacts, sent: impl Fn(Outcome) -> Outcome) -> Outcome {
+    let waited = format!("within {} ms", probe.took_ms);
+    let waiting = Flow::look(case).map(|flow| spool::waiting_on_disk(case, &flow)).unwrap_or_default();
+    if waiting > 0 {
+        let out = Outcome::warn(format!("the test event did not arrive {waited}: {} of events wait before it", words::bytes(waiting)));
+        return sent(out).advise("wait until the queue has drained, then run the check again");
+    }
+    let hop = match probe.seen_at_listener {
+        Some(true) => "it reached the daemon's port, and the daemon did not pass it on",
+        Some(false) => "it was not even seen on its way to the daemon's port",
+        None => "where it was lost could not be seen",
+    };
+    advise(case, sent(Outcome::fail(format!("the test event did not arrive {waited}: {hop}"))))
+        .seen_all(case.last_lines(3))
+}
+
+fn advise(case: &Case<'_>, out: Outcome) -> Outcome {
+    out.advise("look at what the daemon says, and restart it")
+        .command(format!("journalctl -u {} -n 20", case.unit_name()))
+        .command(format!("sudo systemctl restart {}", case.unit_name()))
+}
+
+/// What became of the event on its way, if not everything is as it was.
+fn change(case: &Case<'_>, sent: &[u8], arrived: &[u8]) -> Option<String> {
+    let event = |line: &[u8]| accept::event::find(line).and_then(|e| line.get(e.start..)).map(<[u8]>::to_vec);
+    if event(sent) != event(arrived) {
+        return Some("its text was changed on the way".into());
+    }
+    if case.target.agent == AgentKind::Ama {
+        return None;
+    }
+    match accept::judge(arrived) {
+        Verdict::Accepted(_) => None,
+        Verdict::Dropped(refusal) => Some(format!("the agent would drop it: {}", refusal.reason.text())),
+        Verdict::Damaged(_, damage) => {
+            let texts: Vec<&str> = damage.iter().map(|d| d.text()).collect();
+            Some(format!("the agent would damage it: {}", words::list(&texts)))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::check::facts::{Bytes, Facts, SizedFile};
+    use crate::check::fixture;
+    use crate::report::Status;
+
+    const LINE: &[u8] = b"<164>Aug  1 10:00:00 c1 CEF:0|TestCommonEventFormat|MOCK|1.0|mock|Self test|1|msg=cefctl-1";
+
+    fn facts(change: impl FnOnce(&mut ProbeFacts)) -> Facts {
+        let mut probe = ProbeFacts {
+            sent: Bytes(LINE.to_vec()),
+            to: "127.0.0.1:514".into(),
+            send_error: None,
+            blind: None,
+            seen_at_listener: Some(true),
+            arrived: Some(Bytes(LINE.to_vec())),
+            took_ms: 12,
+        };
+        change(&mut probe);
+        let mut facts = fixture::healthy();
+        facts.probe.insert(Transport::Udp, probe);
+        facts
+    }
+
+    fn of(change: impl FnOnce(&mut ProbeFacts)) -> (Status, String) {
+        let o = fixture::judge(udp, &facts(change));
+        (o.status, o.summary)
+    }
+
+    #[test]
+    fn arrived_as_sent() {
+        assert_eq!(of(|_| ()), (Status::Pass, "the test event arrived at port 25226 after 12 ms".into()));
+        // A rebuilt header is all right, as long as the agent takes it.
+        let other: Vec<u8> = String::from_utf8_lossy(LINE).replace("Aug  1 10:00:00 c1", "2026-08-01T10:00:00.000+00:00 c2").into();
+        assert_eq!(of(|p| p.arrived = Some(Bytes(other))).0, Status::Pass);
+    }
+
+    #[test]
+    fn changed_on_the_way() {
+        let text = String::from_utf8_lossy(LINE).into_owned();
+        let with = |text: String| of(|p| p.arrived = Some(Bytes(text.into_bytes())));
+        let (status, summary) = with(text.replace("CEF:0", "CEF: 0"));
+        assert_eq!(status, Status::Fail);
+        assert!(summary.contains("text was changed"), "{summary}");
+        let (status, summary) = with(text.replace("<164>", ""));
+        assert_eq!(status, Status::Fail);
+        assert!(summary.contains("would drop it"), "{summary}");
+    }
+
+    #[test]
+    fn lost_on_the_way_names_the_last_hop() {
+        let lost = |seen| of(|p| (p.arrived, p.seen_at_listener, p.took_ms) = (None, seen, 1000));
+        assert_eq!(lost(Some(true)).0, Status::Fail);
+        assert!(lost(Some(true)).1.contains("the daemon did not pass it on"));
+        assert!(lost(Some(false)).1.contains("not even seen"));
+        assert!(lost(None).1.contains("could not be seen"));
+        assert_eq!(of(|p| p.send_error = Some("refused".into())).0, Status::Fail);
+        assert_eq!(of(|p| p.blind = Some("no permission".into())).0, Status::Unknown);
+    }
+
+    #[test]
+    fn events_that_wait_before_it_make_it_late() {
+        let mut facts = facts(|p| p.arrived = None);
+        let file = SizedFile { path: "/var/spool/rsyslog/cef_fwd.00000001".into(), size: 5 << 20 };
+        facts.rsyslog.spools[0].files = Ok(vec![file]);
+        assert_eq!(fixture::judge(udp, &facts).status, Status::Warn);
+    }
+
+    #[test]
+    fn not_sent_or_nothing_to_send_to() {
+        assert_eq!(fixture::judge(tcp, &facts(|_| ())).status, Status::Skip);
+        let facts = fixture::with_drop_in("module(load=\"imudp\")\n");
+        assert!(fixture::judge(udp, &facts).summary.contains("nothing is configured"));
+    }
+}

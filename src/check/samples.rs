@@ -1,0 +1,60 @@
+//! Sample events that are followed through the configuration: what a filter matches is found out by asking it, not by
+//! looking for words in it (the traps: facts 5.3).
+
+/// What must become of a sample.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fate {
+    /// To the agent, or events of this kind are lost.
+    Forwarded,
+    /// To the agent, unless somebody chose otherwise.
+    Usual,
+    /// Not to the agent.
+    Kept,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sample {
+    /// For people.
+    pub name: &'static str,
+    pub line: &'static [u8],
+    pub fate: Fate,
+}
+
+/// local4.warning, as in all of Microsoft's examples, but for the one that is about facilities.
+pub const SAMPLES: &[Sample] = &[
+    must("CEF", b"<164>Aug  1 10:00:00 fw1 CEF:0|Vendor|Product|1.0|100|Name|5|src=192.0.2.1 dst=192.0.2.2"),
+    must("CEF with a blank", b"<164>Aug  1 10:00:00 fw1 CEF: 0|Vendor|Product|1.0|100|Name|5|src=192.0.2.1"),
+    must("CEF behind a program name", b"<164>Aug  1 10:00:00 fw1 app[12]: CEF:0|Vendor|Product|1.0|100|Name|5|src=192.0.2.1"),
+    must("CEF in RFC 5424", b"<164>1 2026-08-01T10:00:00.123Z fw1 app 1 - - CEF:0|Vendor|Product|1.0|100|Name|5|src=192.0.2.1"),
+    must("CEF without a header", b"<164>CEF:0|Vendor|Product|1.0|100|Name|5|src=192.0.2.1"),
+    must("ASA", b"<164>Aug  1 10:00:00 fw1 %ASA-6-302013: Built outbound TCP connection 1 for outside:192.0.2.1/443"),
+    must("ASA behind a colon", b"<164>Aug  1 2026 10:00:00 fw1 : %ASA-6-302013: Built outbound TCP connection 1"),
+    must("FTD", b"<164>Aug  1 10:00:00 fw1 %FTD-6-302013: Built outbound TCP connection 1 for outside:192.0.2.1/443"),
+    Sample {
+        name: "CEF of another facility",
+        line: b"<13>Aug  1 10:00:00 fw1 CEF:0|Vendor|Product|1.0|100|Name|5|src=192.0.2.1",
+        fate: Fate::Usual,
+    },
+    Sample {
+        name: "a login on a server",
+        line: b"<38>Aug  1 10:00:00 NASA-1 sshd[812]: Accepted publickey for ops from 192.0.2.9 port 50022 ssh2",
+        fate: Fate::Kept,
+    },
+];
+
+const fn must(name: &'static str, line: &'static [u8]) -> Sample {
+    Sample { name, line, fate: Fate::Forwarded }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::message::is_security_event;
+
+    #[test]
+    fn samples_are_what_they_say() {
+        for s in SAMPLES {
+            assert_eq!(is_security_event(s.line).is_some(), s.fate != Fate::Kept, "{}", s.name);
+        }
+    }
+}

@@ -1,0 +1,219 @@
+//! Judgements on what happens to events while the agent is away: queues, the folder they spill into, and whether the
+//! daemon is through to the agent now.
+
+use std::path::Path;
+
+use super::case::Case;
+use super::facts::{OwnLine, Spool};
+use super::flow::Flow;
+use super::outcome::{Judged, NotJudged, Outcome};
+use super::ports;
+use super::words;
+use crate::host::proc_mount;
+use crate::host::proc_net::Socket;
+use crate::host::{FileKind, proc_process::Process};
+use crate::platform::access::{self, Who};
+use crate::report::shell_quote;
+use crate::syslog::rsyslog::effective::{Action, QueueType};
+
+const MIB: u64 = 1 << 20;
+
+pub fn reliable(case: &Case<'_>) -> Judged {
+    let flow = Flow::look(case)?;
+    let carriers = flow.good_carriers();
+    let Some((action, _)) = carriers.first() else {
+        return Err(NotJudged::Blocked("forward.rule", "no rule forwards security events".into()));
+    };
+    let queue = &action.queue;
+    let at = action.at.to_string();
+    let install = |out: Outcome| out.advise("give the forward a disk-assisted queue with endless retries").command(case.install_command()).fixable();
+    if queue.kind == QueueType::Direct {
+        return Ok(install(Outcome::warn("the forward has no queue: what arrives while the agent is away is lost").seen(at, "direct queue")));
+    }
+    if !queue.on_disk() {
+        let text = format!("queue of {} messages in memory, no file", queue.size);
+        return Ok(install(Outcome::warn("the queue of the forward is in memory only: a long outage or a restart loses events").seen(at, text)));
+    }
+    if let Some(bad) = spool_fault(case, action)? {
+        return Ok(bad);
+    }
+    if action.resume_retries != -1 {
+        let text = format!("action.resumeRetryCount is {}", action.resume_retries);
+        return Ok(install(Outcome::warn("the forward gives events up after some tries").seen(at, text)));
+    }
+    if !queue.save_on_shutdown {
+        return Ok(install(Outcome::warn("what is in the queue's memory is lost when the daemon stops").seen(at, "queue.saveOnShutdown is off")));
+    }
+    if queue.max_disk == 0 {
+        return Ok(install(Outcome::warn("the queue may fill the disk: it has no limit").seen(at, "queue.maxDiskSpace is not set")));
+    }
+    let limit = u64::try_from(queue.max_disk).unwrap_or_default();
+    Ok(Outcome::pass(format!("up to {} of events wait on disk while the agent is away", words::bytes(limit))).seen(at, "disk-assisted queue"))
+}
+
+/// What keeps the queue from writing to disk: events beyond its memory are lost.
+fn spool_fault(case: &Case<'_>, action: &Action) -> Result<Option<Outcome>, NotJudged> {
+    let config = case.rsyslog()?;
+    let set = config.setting("workdirectory").map(|s| &s.value);
+    let Some(path) = action.queue.spool.as_ref().or(set).map(|p| p.to_string()) else {
+        return Ok(Some(
+            Outcome::fail("no work directory is set, so the queue never writes to disk")
+                .seen(action.at.to_string(), "disk-assisted queue")
+                .seen("configuration", "neither $WorkDirectory nor global(workDirectory=…)")
+                .advise("set the work directory")
+                .command(case.install_command())
+                .fixable(),
+        ));
+    };
+    match case.facts.rsyslog.spools.iter().find(|s| s.path == path) {
+        Some(dir) => Ok(unwritable(case, dir)?.or_else(|| complained(case, dir))),
+        None => Err(NotJudged::Unknown(format!("the queue's folder {path} was not looked at"))),
+    }
+}
+
+fn unwritable(case: &Case<'_>, dir: &Spool) -> Result<Option<Outcome>, NotJudged> {
+    let lost = |text: String| {
+        Outcome::fail(format!("the queue cannot write to {}: {text}; events beyond its memory are lost", dir.path))
+            .seen_all(spool_lines(case))
+    };
+    let restart = format!("sudo systemctl restart {}", case.unit_name());
+    let quoted = shell_quote(&dir.path);
+    let there = dir.walk.last().filter(|s| s.path == dir.real);
+    let Some(last) = there else {
+        let who = writer(case).map(|w| w.uid).unwrap_or_default();
+        return Ok(Some(
+            lost("it does not exist".into())
+                .seen(&dir.path, "no such folder")
+                .advise("make the folder for the daemon's user and restart the daemon")
+                .command(format!("sudo install -d -m 0700 -o {who} {quoted}"))
+                .command(restart),
+        ));
+    };
+    if last.kind != FileKind::Dir {
+        return Ok(Some(
+            lost("it is no folder".into())
+                .seen(&dir.path, format!("{:?}", last.kind).to_lowercase())
+                .advise("move away what is there, make the folder and restart the daemon")
+                .command(format!("sudo mv {quoted} {quoted}.old && sudo install -d -m 0700 {quoted}"))
+                .command(restart),
+        ));
+    }
+    if let Ok(mounts) = &case.facts.rsyslog.mounts
+        && let Some(mount) = proc_mount::holding(mounts, Path::new(&dir.real)).filter(|m| m.read_only)
+    {
+        let drop_ins = case.facts.unit("rsyslog.service").map(|u| u.state.drop_ins.clone()).unwrap_or_default();
+        return Ok(Some(
+            lost("it is read-only for the daemon".into())
+                .seen("mount as the daemon sees it", format!("{} ({}) read-only", mount.point, mount.fs_type))
+                .seen_all(drop_ins.iter().map(|d| (d.to_string_lossy().into_owned(), "changes the unit")))
+                .advise("mount it writable, or allow it in the unit with ReadWritePaths=, then restart the daemon")
+                .command(restart),
+        ));
+    }
+    let who = writer(case)?;
+    match access::may(&who, &dir.walk, access::WRITE | access::SEARCH) {
+        Ok(()) => Ok(None),
+        Err(at) => {
+            let out = lost(format!("{} has {}, the daemon runs as user {}", at.path, at.why, who.uid))
+                .seen("the daemon runs as", format!("user {}, group {}, groups {:?}", who.uid, who.gid, who.groups));
+            let immutable = dir.walk.iter().any(|s| s.path == at.path && s.immutable);
+            let out = out.advise("let the daemon write there, then restart it");
+            Ok(Some(match () {
+                _ if immutable => out.command(format!("sudo chattr -i {}", shell_quote(&at.path))).command(restart),
+                _ if at.path == dir.real => out.command(format!("sudo chown {}:{} {quoted}", who.uid, who.gid)).command(restart),
+                _ => out.command(format!("sudo chmod o+x {}", shell_quote(&at.path))).command(restart),
+            }))
+        }
+    }
+}
+
+/// Who the daemon is while it works: after it dropped its privileges.
+fn writer(case: &Case<'_>) -> Result<Who, NotJudged> {
+    let who = |p: &Process| Who { uid: p.uid, gid: p.gid, groups: p.groups.clone(), capabilities: p.cap_effective };
+    if let Some(process) = case.facts.daemon_process() {
+        return Ok(who(process));
+    }
+    let config = case.rsyslog()?;
+    let drops = ["privdrop.user.name", "privdrop.user.id"].iter().find_map(|n| config.setting(n));
+    match drops {
+        Some(user) => Err(NotJudged::Unknown(format!("the daemon would run as {}, but does not run now", user.value))),
+        None => Ok(Who { capabilities: u64::MAX, ..Who::default() }),
+    }
+}
+
+/// Everything looks right now, but the daemon could not use the folder since it was started and does not try again.
+fn complained(case: &Case<'_>, dir: &Spool) -> Option<Outcome> {
+    let lines: Vec<&OwnLine> = case.own_lines().filter(|l| spool_error(&l.text)).collect();
+    let first = lines.first()?;
+    let text = format!("the daemon could not use {} since it was started: {}", dir.path, first.text);
+    // A line in a log file may be anybody's; the journal vouches for its own.
+    let out = if first.source == "journal" { Outcome::fail(text) } else { Outcome::warn(text) };
+    Some(
+        out.seen_all(lines.iter().take(4).map(|l| (l.source.as_str(), l.text.as_str())))
+            .advise("the folder looks right now: restart the daemon; if it says so again, a security module may forbid it")
+            .command(format!("sudo systemctl restart {}", case.unit_name())),
+    )
+}
+
+/// Disk queue given up (2036), file not opened (2433); 2181 is the missing folder itself.
+fn spool_error(text: &str) -> bool {
+    ["/e/2036", "/e/2181"].iter().any(|e| text.contains(e)) || (text.contains("/e/2433") && text.contains("open error"))
+}
+
+fn spool_lines<'a>(case: &'a Case<'_>) -> impl Iterator<Item = (&'a str, &'a str)> {
+    case.own_lines().filter(|l| spool_error(&l.text)).take(3).map(|l| (l.source.as_str(), l.text.as_str()))
+}
+
+pub fn connected(case: &Case<'_>) -> Judged {
+    let net = ports::net(case)?;
+    let flow = Flow::look(case)?;
+    let port = case.target.agent_port;
+    let pid = case.daemon_pid();
+    let all: Vec<&Socket> = net.connections_to(port).collect();
+    if all.iter().any(|s| s.owners.is_empty()) && !net.owners_complete {
+        return Err(format!("there are connections to port {port}, but whose they are can only be seen as root").into());
+    }
+    let own: Vec<&Socket> = all.into_iter().filter(|s| pid.is_some_and(|p| s.owners.contains(&p))).collect();
+    let waiting = waiting_on_disk(case, &flow);
+    let spill = (waiting > 0).then(|| ("queue files".to_owned(), format!("{} on disk", words::bytes(waiting))));
+    let stuck = own.iter().map(|s| s.send_queue).sum::<u64>();
+    let lines = || own.iter().map(|s| (s.display(), format!("to {}, {} not yet taken", s.remote, words::bytes(s.send_queue))));
+    if !own.is_empty() {
+        // What the agent does not take piles up in the socket first, then in the queue.
+        if stuck > MIB && waiting > MIB {
+            return Ok(Outcome::warn(format!("the agent takes events too slowly: {} wait on disk", words::bytes(waiting)))
+                .seen_all(lines())
+                .seen_all(spill)
+                .advise("look at the agent's load and log; the queue drains by itself once it keeps up"));
+        }
+        return Ok(Outcome::pass(format!("the daemon is connected to port {port}")).seen_all(lines()).seen_all(spill));
+    }
+    let suspended = last_suspension(case);
+    if waiting > 0 || suspended.is_some() {
+        return Ok(Outcome::warn(format!("the daemon is not connected to port {port} although somebody listens there"))
+            .seen_all(suspended.map(|l| (l.source.as_str(), l.text.as_str())))
+            .seen_all(spill)
+            .advise("it tries again by itself; a restart makes it try at once")
+            .command(format!("sudo systemctl restart {}", case.unit_name())));
+    }
+    Ok(Outcome::pass(format!("no connection to port {port} yet: the daemon makes it with the first event")))
+}
+
+/// Bytes in the files of the forward's queue.
+pub fn waiting_on_disk(case: &Case<'_>, flow: &Flow<'_>) -> u64 {
+    let names: Vec<String> = flow.good_carriers().iter().filter_map(|(a, _)| a.queue.file_name.as_ref()).map(|n| n.to_string()).collect();
+    let files = case.facts.rsyslog.spools.iter().filter_map(|s| s.files.as_ref().ok()).flatten();
+    let mine = files.filter(|f| {
+        let name = f.path.rsplit('/').next().unwrap_or_default();
+        let number = name.rsplit_once('.').filter(|(_, n)| !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit()));
+        number.is_some_and(|(stem, _)| names.iter().any(|n| n == stem))
+    });
+    mine.map(|f| f.size).sum()
+}
+
+/// The daemon's last word about the connection, if it is a complaint.
+fn last_suspension<'a>(case: &'a Case<'_>) -> Option<&'a OwnLine> {
+    let about = |text: &str| ["/e/2007", "/e/2027", "/e/2359", "/e/2186"].iter().any(|e| text.contains(e));
+    let last = case.own_lines().filter(|l| about(&l.text)).last()?;
+    (!last.text.contains("/e/2359") && !last.text.contains("resumed")).then_some(last)
+}

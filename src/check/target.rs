@@ -1,0 +1,218 @@
+//! What the box is measured against: which agent on which port, which daemon, which transports were promised. An option
+//! beats what the agent itself says, that beats the receipt of `install`, and last come the defaults.
+
+use super::facts::{Facts, ReceiptFacts};
+use crate::agent::{AgentFacts, AgentKind, OMS_PORT};
+use crate::host::proc_net::Transport;
+
+/// Port devices send to.
+pub const SYSLOG_PORT: u16 = 514;
+
+/// As the command line and reports have it.
+pub fn agent_word(agent: AgentKind) -> &'static str {
+    match agent {
+        AgentKind::Oms => "oms",
+        AgentKind::Ama => "ama",
+        AgentKind::None => "none",
+    }
+}
+
+fn agent_of(word: &str) -> Option<AgentKind> {
+    [AgentKind::Oms, AgentKind::Ama, AgentKind::None].into_iter().find(|a| agent_word(*a) == word)
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Daemon {
+    Rsyslog,
+    SyslogNg,
+    None,
+}
+
+impl Daemon {
+    pub fn word(self) -> &'static str {
+        match self {
+            Daemon::Rsyslog => "rsyslog",
+            Daemon::SyslogNg => "syslog-ng",
+            Daemon::None => "none",
+        }
+    }
+    fn of(word: &str) -> Option<Daemon> {
+        [Daemon::Rsyslog, Daemon::SyslogNg, Daemon::None].into_iter().find(|d| d.word() == word)
+    }
+}
+
+/// What the command line says; `None` means `auto`.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct TargetOptions {
+    pub workspace: Option<String>,
+    pub cloud: Option<String>,
+    pub agent: Option<AgentKind>,
+    pub agent_port: Option<u16>,
+    pub daemon: Option<Daemon>,
+    pub port: Option<u16>,
+    pub protocols: Option<Vec<Transport>>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Target {
+    pub workspace: Option<String>,
+    pub cloud: String,
+    pub agent: AgentKind,
+    pub agent_port: u16,
+    /// Who says that this is the agent's port, for people.
+    pub agent_port_from: String,
+    pub daemon: Daemon,
+    pub port: u16,
+    /// Transports somebody counts on; empty: nothing was promised.
+    pub promised: Vec<Transport>,
+    pub promised_by: String,
+}
+
+impl Default for Target {
+    fn default() -> Self {
+        Target {
+            workspace: None,
+            cloud: "public".into(),
+            agent: AgentKind::None,
+            agent_port: OMS_PORT,
+            agent_port_from: "the default".into(),
+            daemon: Daemon::Rsyslog,
+            port: SYSLOG_PORT,
+            promised: Vec::new(),
+            promised_by: String::new(),
+        }
+    }
+}
+
+impl Target {
+    pub fn resolve(options: &TargetOptions, facts: &Facts) -> Target {
+        let receipt = facts.receipt.as_ref().ok().and_then(Option::as_ref);
+        let agent = options.agent.unwrap_or_else(|| find_agent(facts, receipt));
+        let (agent_port, agent_port_from) = find_agent_port(options, facts, agent, receipt);
+        let (promised, promised_by) = find_promise(options, receipt);
+        Target {
+            workspace: options.workspace.clone(),
+            cloud: options.cloud.clone().unwrap_or_else(|| "public".into()),
+            agent,
+            agent_port,
+            agent_port_from,
+            daemon: options.daemon.unwrap_or_else(|| find_daemon(facts, receipt)),
+            port: options.port.or(receipt.and_then(|r| r.port)).unwrap_or(SYSLOG_PORT),
+            promised,
+            promised_by,
+        }
+    }
+
+    pub fn is_promised(&self, transport: Transport) -> bool {
+        self.promised.contains(&transport)
+    }
+}
+
+/// An installed agent tells more than a receipt written before it came.
+fn find_agent(facts: &Facts, receipt: Option<&ReceiptFacts>) -> AgentKind {
+    match facts.agents.installed() {
+        AgentKind::None => receipt.and_then(|r| agent_of(r.agent.as_deref()?)).unwrap_or(AgentKind::None),
+        installed => installed,
+    }
+}
+
+fn find_agent_port(
+    options: &TargetOptions,
+    facts: &Facts,
+    agent: AgentKind,
+    receipt: Option<&ReceiptFacts>,
+) -> (u16, String) {
+    if let Some(port) = options.agent_port {
+        return (port, "--agent-port".into());
+    }
+    let input = facts.agents.oms.as_ref().and_then(|o| o.input.as_ref());
+    let own = match agent {
+        AgentKind::Oms => input.and_then(|i| Some((i.port?, i.file.to_string_lossy().into_owned()))),
+        AgentKind::Ama => facts.agents.ama.as_ref().and_then(|a| Some((a.port?, "the agent's syslog.port".to_owned()))),
+        AgentKind::None => None,
+    };
+    let received = receipt.and_then(|r| Some((r.agent_port?, r.path.clone())));
+    own.or(received).unwrap_or_else(|| (AgentFacts::default().port(agent), "the default".into()))
+}
+
+fn find_promise(options: &TargetOptions, receipt: Option<&ReceiptFacts>) -> (Vec<Transport>, String) {
+    match (&options.protocols, receipt) {
+        (Some(asked), _) => (asked.clone(), "--protocol".into()),
+        (None, Some(r)) => (r.protocols.clone(), r.path.clone()),
+        (None, None) => (Vec::new(), String::new()),
+    }
+}
+
+/// The daemon the receipt names, else the one that runs, else the one that is there; rsyslog where both are.
+fn find_daemon(facts: &Facts, receipt: Option<&ReceiptFacts>) -> Daemon {
+    if let Some(daemon) = receipt.and_then(|r| Daemon::of(r.daemon.as_deref()?)) {
+        return daemon;
+    }
+    let rsyslog = facts.rsyslog.program.is_some() || facts.rsyslog.pid.is_some();
+    let other_runs = facts.unit("syslog-ng.service").is_some_and(|u| u.state.is_active());
+    match (rsyslog, facts.syslog_ng.is_some()) {
+        (true, true) if facts.rsyslog.pid.is_none() && other_runs => Daemon::SyslogNg,
+        (true, _) => Daemon::Rsyslog,
+        (false, true) => Daemon::SyslogNg,
+        (false, false) => Daemon::None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::agent::detect::{AmaFacts, OmsFacts, OmsInput};
+
+    fn receipt() -> ReceiptFacts {
+        ReceiptFacts {
+            path: "/r".into(),
+            protocols: vec![Transport::Tcp],
+            port: Some(5514),
+            agent: Some("none".into()),
+            agent_port: Some(25300),
+            daemon: Some("rsyslog".into()),
+            local_copy: None,
+            files: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn defaults_where_nothing_is_known() {
+        let t = Target::resolve(&TargetOptions::default(), &Facts::default());
+        assert_eq!(t, Target { daemon: Daemon::None, ..Target::default() });
+    }
+
+    #[test]
+    fn option_beats_agent_beats_receipt() {
+        let mut facts = Facts { receipt: Ok(Some(receipt())), ..Facts::default() };
+        let of = |f: &Facts, o: &TargetOptions| Target::resolve(o, f);
+        let none = TargetOptions::default();
+        let t = of(&facts, &none);
+        assert_eq!((t.agent, t.agent_port, t.port, t.agent_port_from.as_str()), (AgentKind::None, 25300, 5514, "/r"));
+        assert!(t.is_promised(Transport::Tcp) && !t.is_promised(Transport::Udp));
+        let input = OmsInput { file: "/s".into(), port: Some(25400), bind: None, protocol: None };
+        facts.agents.oms = Some(OmsFacts { workspaces: Vec::new(), input: Some(input) });
+        assert_eq!((of(&facts, &none).agent_port, of(&facts, &none).agent), (25400, AgentKind::Oms));
+        facts.agents.ama = Some(AmaFacts { port: Some(28331) });
+        assert_eq!(of(&facts, &none).agent_port, 28331);
+        let options = TargetOptions {
+            agent_port: Some(1),
+            port: Some(2),
+            protocols: Some(vec![Transport::Udp]),
+            ..TargetOptions::default()
+        };
+        let t = of(&facts, &options);
+        assert_eq!((t.agent_port, t.port, t.promised), (1, 2, vec![Transport::Udp]));
+    }
+
+    #[test]
+    fn the_running_daemon_is_the_one_that_matters() {
+        let mut facts = Facts { syslog_ng: Some("/usr/sbin/syslog-ng".into()), ..Facts::default() };
+        let daemon = |f: &Facts| Target::resolve(&TargetOptions::default(), f).daemon;
+        assert_eq!(daemon(&facts), Daemon::SyslogNg);
+        facts.rsyslog.program = Some("/usr/sbin/rsyslogd".into());
+        assert_eq!(daemon(&facts), Daemon::Rsyslog);
+        facts.units = Ok(crate::check::fixture::units(&[("syslog-ng.service", "ActiveState=active\n")]));
+        assert_eq!(daemon(&facts), Daemon::SyslogNg);
+    }
+}

@@ -1,0 +1,304 @@
+//! The command line as a type. The texts here are the reference: `--help`, the man pages and docs/cli.md come from them.
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+
+use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum, ValueHint};
+
+use crate::ui::ColorChoice;
+
+/// Turns a Linux box into a CEF/ASA collector for Microsoft Sentinel, proves that it works, and finds out why it does not
+#[derive(Debug, Parser)]
+#[command(name = "cefctl", version, max_term_width = 100, subcommand_required = true, arg_required_else_help = true)]
+#[command(
+    after_help = "Start with `cefctl install --dry-run` to see what would change, and `cefctl troubleshoot` when events \
+do not arrive.\n\nExit codes: 0 good; 1 problems found, or a change failed and was rolled back; 2 usage, missing privilege or no \
+terminal; 3 warnings under --deny-warnings; 4 rollback incomplete; 130 interrupted."
+)]
+pub struct Cli {
+    #[command(flatten)]
+    pub common: Common,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Options that every subcommand takes.
+#[derive(Debug, Clone, Args)]
+pub struct Common {
+    /// Say only what is wrong, and results
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    pub quiet: bool,
+    /// Say more: every command that is run, every decision and its reason
+    #[arg(short, long, global = true, action = ArgAction::Count)]
+    pub verbose: u8,
+    /// When to use colour
+    #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
+    pub color: ColorChoice,
+    /// Work on the files under DIR instead of /
+    #[arg(long, global = true, value_name = "DIR", default_value = "/", hide = true, value_hint = ValueHint::DirPath)]
+    pub root: PathBuf,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Make this box a collector: plan, show, apply, prove
+    Install(InstallArgs),
+    /// Check every hop from the listener to the agent and name the first broken one
+    Troubleshoot(TroubleshootArgs),
+    /// Take back what install did
+    Uninstall(UninstallArgs),
+    /// Send test messages to a syslog listener
+    Send(SendArgs),
+    /// Stand in for the agent: take what the daemon forwards and say what the agent would make of it
+    Listen(ListenArgs),
+    /// What a check looks at, why it matters, how to mend it
+    Explain(ExplainArgs),
+    /// Print a completion script for a shell
+    Completions {
+        /// The shell to complete for
+        shell: clap_complete::Shell,
+    },
+    /// Print the reference or man pages that the documentation is made of
+    #[command(hide = true)]
+    Generate {
+        /// What to print
+        what: Generated,
+        /// The subcommand whose man page is wanted
+        name: Option<String>,
+    },
+}
+
+/// What `generate` can print.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Generated {
+    /// docs/cli.md
+    Reference,
+    /// A man page
+    Man,
+    /// docs/checks.md
+    Checks,
+}
+
+/// How results are printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub enum Format {
+    /// For people
+    #[default]
+    Text,
+    /// For programs: JSON on stdout and nothing else there
+    Json,
+}
+
+/// The agent behind the syslog daemon.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub enum AgentChoice {
+    /// What is installed; none if nothing is
+    #[default]
+    Auto,
+    /// Log Analytics agent (retired in August 2024)
+    Oms,
+    /// Azure Monitor Agent
+    Ama,
+    /// No agent on this box yet: forward to its port all the same
+    None,
+}
+
+/// The syslog daemon to configure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub enum DaemonChoice {
+    /// The one that is installed and running
+    #[default]
+    Auto,
+    Rsyslog,
+    SyslogNg,
+}
+
+/// A transport that devices send over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, ValueEnum)]
+pub enum Protocol {
+    Udp,
+    Tcp,
+}
+
+/// What happens to security events besides being forwarded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub enum LocalCopy {
+    /// Keep them out of the local log files, unless rules that somebody added to this box rely on them
+    #[default]
+    Auto,
+    /// They also go through the daemon's other rules
+    Keep,
+    /// They go to the agent only
+    Drop,
+}
+
+/// Options about the collector that install and troubleshoot share.
+#[derive(Debug, Clone, Args)]
+pub struct Target {
+    /// The agent that takes the events
+    #[arg(long, value_name = "AGENT", default_value = "auto")]
+    pub agent: AgentChoice,
+    /// The syslog daemon
+    #[arg(long, value_name = "DAEMON", default_value = "auto")]
+    pub daemon: DaemonChoice,
+    /// Port that devices send to [default: 514, or what install set up]
+    #[arg(long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
+    pub port: Option<u16>,
+    /// Transports that devices use, comma-separated [default: udp,tcp, or what install set up]
+    #[arg(long, value_name = "LIST", value_delimiter = ',')]
+    pub protocol: Option<Vec<Protocol>>,
+    /// Loopback port of the agent [default: what the agent has; else 25226]
+    #[arg(short = 'p', long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
+    pub agent_port: Option<u16>,
+}
+
+#[derive(Debug, Clone, Args)]
+pub struct InstallArgs {
+    #[command(flatten)]
+    pub target: Target,
+    /// Show what would change, as sentences and a diff, and touch nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Apply without asking
+    #[arg(short, long)]
+    pub yes: bool,
+    /// What happens to security events besides being forwarded
+    #[arg(long, value_name = "WHAT", default_value = "auto")]
+    pub local_copy: LocalCopy,
+    /// Rewrite event ids that the Log Analytics agent drops: %FTD- to %ASA-, ASA class words, CEF:1 to CEF:0
+    #[arg(long)]
+    pub rewrite_ids: bool,
+    /// Take TCP input line by line only, for senders that omit the priority and begin with a digit; senders that
+    /// count octets are then misread
+    #[arg(long)]
+    pub no_octet_counting: bool,
+    /// Disk space that events may take while the agent is away, in MB
+    #[arg(long, value_name = "MB", default_value_t = 2048, value_parser = clap::value_parser!(u32).range(64..))]
+    pub queue_disk: u32,
+    /// How to print the plan and the outcome
+    #[arg(short, long, value_name = "FORMAT", default_value = "text")]
+    pub output: Format,
+}
+
+#[derive(Debug, Clone, Args)]
+pub struct TroubleshootArgs {
+    #[command(flatten)]
+    pub target: Target,
+    /// Run only these checks: ids, groups or patterns such as listen.*
+    #[arg(long, value_name = "IDS", value_delimiter = ',')]
+    pub only: Vec<String>,
+    /// Leave these checks out
+    #[arg(long, value_name = "IDS", value_delimiter = ',')]
+    pub skip: Vec<String>,
+    /// Send no test message
+    #[arg(long)]
+    pub no_probe: bool,
+    /// Show what passed in one line per group
+    #[arg(long)]
+    pub short: bool,
+    /// Exit with 3 when there are warnings
+    #[arg(long)]
+    pub deny_warnings: bool,
+    /// How to print the report
+    #[arg(short, long, value_name = "FORMAT", default_value = "text")]
+    pub output: Format,
+}
+
+#[derive(Debug, Clone, Args)]
+pub struct UninstallArgs {
+    /// Show what would change and touch nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Apply without asking
+    #[arg(short, long)]
+    pub yes: bool,
+    /// How to print the plan and the outcome
+    #[arg(short, long, value_name = "FORMAT", default_value = "text")]
+    pub output: Format,
+}
+
+/// Kinds of test messages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub enum MessageKind {
+    /// CEF
+    #[default]
+    Cef,
+    /// Cisco ASA
+    Asa,
+    /// Cisco Firepower Threat Defense
+    Ftd,
+    /// Plain syslog, which a collector does not pass on
+    Syslog,
+}
+
+/// How messages are told apart on TCP.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub enum FramingChoice {
+    /// A line feed after each
+    #[default]
+    Lf,
+    /// The length before each (RFC 6587)
+    Octet,
+}
+
+#[derive(Debug, Clone, Args)]
+pub struct SendArgs {
+    /// Host name or address to send to
+    #[arg(long, value_name = "HOST", default_value = "127.0.0.1", value_hint = ValueHint::Hostname)]
+    pub host: String,
+    /// Port to send to
+    #[arg(long, value_name = "PORT", default_value_t = 514, value_parser = clap::value_parser!(u16).range(1..))]
+    pub port: u16,
+    /// Transport
+    #[arg(long, value_name = "PROTOCOL", default_value = "udp")]
+    pub protocol: Protocol,
+    /// How messages are told apart on TCP
+    #[arg(long, value_name = "FRAMING", default_value = "lf")]
+    pub framing: FramingChoice,
+    /// What to send
+    #[arg(long, value_name = "KIND", default_value = "cef")]
+    pub kind: MessageKind,
+    /// Send this message as it is instead of a made one
+    #[arg(long, value_name = "TEXT", conflicts_with_all = ["file", "kind"])]
+    pub message: Option<String>,
+    /// Send the lines of FILE as they are, byte for byte (- for standard input)
+    #[arg(long, value_name = "FILE", conflicts_with = "kind", value_hint = ValueHint::FilePath)]
+    pub file: Option<PathBuf>,
+    /// How many messages; with --file, how many times the file
+    #[arg(short = 'n', long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..))]
+    pub count: u64,
+    /// Messages per second; 0 is as fast as possible
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub rate: u32,
+    /// How to print the outcome
+    #[arg(short, long, value_name = "FORMAT", default_value = "text")]
+    pub output: Format,
+}
+
+#[derive(Debug, Clone, Args)]
+pub struct ListenArgs {
+    /// Port to take the agent's place on
+    #[arg(short, long, value_name = "PORT", default_value_t = 25226, value_parser = clap::value_parser!(u16).range(1..))]
+    pub port: u16,
+    /// Address to listen on
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1")]
+    pub address: IpAddr,
+    /// Stop after this many messages
+    #[arg(short = 'n', long, value_name = "N")]
+    pub count: Option<u64>,
+    /// Stop after this many seconds
+    #[arg(long = "for", value_name = "SECS")]
+    pub seconds: Option<u64>,
+    /// Also write what arrives to FILE, as it is, a line each
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub out: Option<PathBuf>,
+    /// How to print: with json, one object per message and a last one with the totals
+    #[arg(short, long, value_name = "FORMAT", default_value = "text")]
+    pub output: Format,
+}
+
+#[derive(Debug, Clone, Args)]
+pub struct ExplainArgs {
+    /// A check's id; without one, the list of all checks
+    pub id: Option<String>,
+}

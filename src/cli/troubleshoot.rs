@@ -1,0 +1,67 @@
+//! `cefctl troubleshoot`: look once, judge every hop, say which one is broken first. Changes nothing.
+
+use anyhow::Context;
+
+use super::args::{AgentChoice, DaemonChoice, Format, Protocol, TroubleshootArgs};
+use super::exit::{Exit, usage};
+use crate::check::select::Selection;
+use crate::check::target::{Agent, Daemon, TargetOptions};
+use crate::check::{self};
+use crate::host::proc_net::Transport;
+use crate::host::{Host, Interrupt};
+use crate::report::{TextOptions, json, text};
+use crate::ui::Ui;
+
+pub fn run(host: &Host, ui: &Ui, args: &TroubleshootArgs) -> anyhow::Result<Exit> {
+    let selection =
+        Selection::new(&args.only, &args.skip).map_err(|e| usage(e.to_string(), "`cefctl explain` lists all checks"))?;
+    let interrupt = Interrupt::install().context("watching for Ctrl-C")?;
+    let progress = ui.progress("looking at every hop");
+    let report = check::diagnose(host, &interrupt, &options(args), &selection, !args.no_probe);
+    drop(progress);
+    let page = match args.output {
+        Format::Json => json::render(&report).context("writing the report as JSON")?,
+        Format::Text => text::render(
+            &report,
+            &TextOptions { color: ui.out_color(), unicode: ui.unicode(), width: ui.width().min(100), short: args.short },
+        ),
+    };
+    ui.result(&page)?;
+    if interrupt.is_set() {
+        return Ok(Exit::Interrupted);
+    }
+    Ok(match report.exit_code(args.deny_warnings) {
+        0 => Exit::Good,
+        3 => Exit::Warnings,
+        _ => Exit::Problems,
+    })
+}
+
+/// What the command line says about the box.
+fn options(args: &TroubleshootArgs) -> TargetOptions {
+    let target = &args.target;
+    TargetOptions {
+        agent: match target.agent {
+            AgentChoice::Auto => None,
+            AgentChoice::Oms => Some(Agent::Oms),
+            AgentChoice::Ama => Some(Agent::Ama),
+            AgentChoice::None => Some(Agent::None),
+        },
+        daemon: match target.daemon {
+            DaemonChoice::Auto => None,
+            DaemonChoice::Rsyslog => Some(Daemon::Rsyslog),
+            DaemonChoice::SyslogNg => Some(Daemon::SyslogNg),
+        },
+        agent_port: target.agent_port,
+        port: target.port,
+        protocols: target.protocol.as_ref().map(|list| {
+            list.iter()
+                .map(|p| match p {
+                    Protocol::Udp => Transport::Udp,
+                    Protocol::Tcp => Transport::Tcp,
+                })
+                .collect()
+        }),
+        ..TargetOptions::default()
+    }
+}

@@ -1,0 +1,90 @@
+//! `cefctl uninstall`: takes back what the receipt says we did, and proves that the daemon runs without us.
+
+use anyhow::{Context, bail};
+
+use super::args::{Format, UninstallArgs};
+use super::exit::{Exit, usage};
+use super::{install, show};
+use crate::host::{Host, Interrupt};
+use crate::plan::{Goal, Outcome, Plan, Session, peek, plan_uninstall};
+use crate::platform::service_act::Services;
+use crate::ui::Ui;
+
+pub fn run(host: &Host, ui: &Ui, args: &UninstallArgs) -> anyhow::Result<Exit> {
+    if args.dry_run {
+        return dry_run(host, ui, args);
+    }
+    if !host.root.is_live() {
+        return Err(usage("changes are made on the running machine only", "add --dry-run to see the plan"));
+    }
+    if crate::host::facts::euid() != 0 {
+        return Err(usage("uninstalling needs root", "run it with sudo, or add --dry-run to see what it would do"));
+    }
+    let interrupt = Interrupt::install().context("watching for Ctrl-C")?;
+    let progress = ui.progress("looking at this machine");
+    let mut session = {
+        let mut observer = show::observe(ui, &progress, args.output);
+        Session::begin(host, &interrupt, &mut observer).map_err(show::not_begun)?
+    };
+    let Some(plan) = session.plan_uninstall()? else {
+        drop(progress);
+        return nothing(ui, args);
+    };
+    drop(progress);
+    if args.output == Format::Text {
+        ui.result(&show::plan_text(ui, &plan, &[], !args.yes || ui.verbose()))?;
+    }
+    if !plan.is_empty() && !install::consent(ui, args.yes)? {
+        ui.say("nothing was changed");
+        return Ok(Exit::Problems);
+    }
+    let progress = ui.progress("taking back");
+    let units = running_units(&session);
+    let outcome = session.apply(&plan, &Goal::Uninstall, &mut show::observe(ui, &progress, args.output), &mut || {
+        still_running(host, &units)
+    });
+    drop(progress);
+    if args.output == Format::Json {
+        ui.result(&show::json(&plan, &[], true, Some(&outcome), None))?;
+    } else if let Outcome::Done { steps, .. } = &outcome {
+        ui.result(&format!("done: {steps} steps; the box is as it was before install\n"))?;
+    }
+    show::finish(outcome)
+}
+
+/// Services that ran before we came and shall run after we are gone.
+fn running_units(session: &Session<'_>) -> Vec<String> {
+    let services = session.receipt().map(|r| r.services.as_slice()).unwrap_or_default();
+    services.iter().filter(|s| s.active).map(|s| s.unit.clone()).collect()
+}
+
+fn still_running(host: &Host, units: &[String]) -> anyhow::Result<()> {
+    let services = Services::detect(host);
+    for unit in units {
+        if !services.state(unit)?.is_active() {
+            bail!("{unit} is not running with its old configuration");
+        }
+    }
+    Ok(())
+}
+
+fn dry_run(host: &Host, ui: &Ui, args: &UninstallArgs) -> anyhow::Result<Exit> {
+    let Some(receipt) = peek(host)? else { return nothing(ui, args) };
+    let plan = plan_uninstall(host, &receipt)?;
+    match args.output {
+        Format::Json => ui.result(&show::json(&plan, &[], false, None, None))?,
+        Format::Text => {
+            ui.result(&show::plan_text(ui, &plan, &[], true))?;
+            ui.say("this was a dry run: nothing was changed");
+        }
+    }
+    Ok(Exit::Good)
+}
+
+fn nothing(ui: &Ui, args: &UninstallArgs) -> anyhow::Result<Exit> {
+    match args.output {
+        Format::Json => ui.result(&show::json(&Plan::default(), &[], false, Some(&Outcome::NothingToDo), None))?,
+        Format::Text => ui.result("nothing to take back: there is no receipt of an install on this box\n")?,
+    }
+    Ok(Exit::Good)
+}

@@ -1,0 +1,190 @@
+//! Taking a whole run back, from its journal: right after a failure, or in the next run after a kill. Everything is
+//! tried, whatever fails; what failed is tried once more, since by then its reason may be gone; and all of it may be
+//! repeated, because each part looks first.
+//!
+//! Order: services that were off go off and lose their enablement while their files are still there; then files, the
+//! last change first; then services that were on come up with their old configuration; then folders, into which a
+//! stopping daemon may just have written.
+
+use std::collections::BTreeMap;
+
+use super::journal::{Begun, Story, Undo};
+use super::observe::{Event, Observer};
+use super::outcome::render;
+use super::state::{FileState, ServiceState};
+use super::store::Store;
+use super::undo::{Undone, undo};
+use crate::host::Host;
+use crate::host::fault::hit;
+use crate::platform::service::UnitState;
+use crate::platform::service_act::{Action, Services};
+
+/// What taking back came to.
+#[derive(Debug, Default)]
+pub(super) struct Report {
+    pub undone: Vec<String>,
+    pub notes: Vec<String>,
+    pub failures: Vec<String>,
+}
+
+pub(super) struct RollBack<'a> {
+    pub host: &'a Host,
+    pub services: &'a Services<'a>,
+    pub store: &'a Store,
+    pub story: &'a Story,
+    pub observer: &'a mut dyn Observer,
+}
+
+impl RollBack<'_> {
+    pub fn run(mut self) -> Report {
+        let mut report = Report::default();
+        for _ in 0..2 {
+            report.notes.clear();
+            report.failures.clear();
+            self.pass(&mut report);
+            if report.failures.is_empty() {
+                break;
+            }
+        }
+        for note in &report.notes {
+            self.observer.event(&Event::Note(note));
+        }
+        for failure in &report.failures {
+            self.observer.event(&Event::UndoFailed(failure));
+        }
+        report
+    }
+
+    fn pass(&mut self, report: &mut Report) {
+        let story = self.story;
+        self.remove_temps(report);
+        let touched = touched(story);
+        for service in story.header.services.iter().rev() {
+            self.take_down(service, touched.get(service.unit.as_str()).copied().unwrap_or_default(), report);
+        }
+        for begun in story.begun.iter().rev() {
+            self.file(begun, false, report);
+        }
+        let files = story.begun.iter().any(|b| !b.skipped && matches!(b.undo, Undo::File(_)));
+        for service in &story.header.services {
+            self.bring_up(service, touched.get(service.unit.as_str()).copied().unwrap_or_default(), files, report);
+        }
+        for begun in story.begun.iter().rev() {
+            self.file(begun, true, report);
+        }
+    }
+
+    /// Temporary files of a killed run.
+    fn remove_temps(&mut self, report: &mut Report) {
+        for begun in &self.story.begun {
+            let Undo::File(step) = &begun.undo else { continue };
+            let Some(dir) = step.path.parent() else { continue };
+            if let Err(e) = self.host.root.remove_temps(dir) {
+                report.failures.push(format!("cannot remove temporary files in {}: {e}", dir.display()));
+            }
+        }
+    }
+
+    /// Takes a file step back, or with `dirs` a step that made or removed a folder.
+    fn file(&mut self, begun: &Begun, dirs: bool, report: &mut Report) {
+        let Undo::File(step) = &begun.undo else { return };
+        let is_dir = |s: &FileState| matches!(s, FileState::Dir { .. });
+        // A folder that was removed must be back before files go into it again.
+        let late = is_dir(&step.after) && !is_dir(&step.before.state);
+        if begun.skipped || late != dirs {
+            return;
+        }
+        let result = hit("plan.undo").map_err(anyhow::Error::from);
+        match result.and_then(|()| undo(&self.host.root, self.store, step, begun.done)) {
+            Ok(Undone::Nothing) => {}
+            Ok(Undone::Back(what)) => self.undone(what, report),
+            Ok(Undone::Kept(note)) => report.notes.push(note),
+            Err(e) => report.failures.push(render(&e)),
+        }
+    }
+
+    fn undone(&mut self, what: String, report: &mut Report) {
+        self.observer.event(&Event::Undone(&what));
+        report.undone.push(what);
+    }
+
+    fn take_down(&mut self, before: &ServiceState, touched: Touched, report: &mut Report) {
+        if touched == Touched::default() {
+            return;
+        }
+        let Some(now) = self.state(before, report) else { return };
+        if touched.run && !before.active && (now.is_active() || now.job) {
+            self.act(before, Action::Stop, "stopped", report);
+        }
+        if touched.boot && !before.enabled && now.is_enabled() {
+            self.act(before, Action::Disable, "disabled", report);
+        }
+    }
+
+    fn bring_up(&mut self, before: &ServiceState, touched: Touched, files: bool, report: &mut Report) {
+        if touched == Touched::default() && !files {
+            return;
+        }
+        let Some(now) = self.state(before, report) else { return };
+        if touched.boot && before.enabled && !now.is_enabled() {
+            self.act(before, Action::Enable, "enabled", report);
+        }
+        // Somebody else may have restarted it while our files were there.
+        let other_process = before.main_pid.is_some() && now.main_pid != before.main_pid;
+        if before.active && (touched.run || other_process || !now.is_active()) {
+            let back = match now.is_active() {
+                true => "restarted, with its configuration of before:",
+                false => "started, with its configuration of before:",
+            };
+            self.act(before, Action::Restart, back, report);
+        }
+        for socket in &before.sockets {
+            match self.services.state(socket) {
+                Ok(state) if state.is_active() => {}
+                _ => {
+                    let socket = ServiceState { unit: socket.clone(), ..before.clone() };
+                    self.act(&socket, Action::Start, "started", report);
+                }
+            }
+        }
+    }
+
+    fn state(&mut self, service: &ServiceState, report: &mut Report) -> Option<UnitState> {
+        self.services.state(&service.unit).map_err(|e| report.failures.push(e.to_string())).ok()
+    }
+
+    fn act(&mut self, service: &ServiceState, action: Action, word: &str, report: &mut Report) {
+        let result = hit("plan.undo").map_err(|e| e.to_string());
+        let acted = result.and_then(|()| {
+            // Never interrupted: half a way back is worse than either end.
+            self.services.act(&service.unit, action, &|| false).map_err(|e| e.to_string())
+        });
+        match acted {
+            Ok(_) => self.undone(format!("{word} {}", service.unit), report),
+            Err(e) => report.failures.push(e),
+        }
+    }
+}
+
+/// What a run did to one service.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Touched {
+    /// Started, stopped, restarted or reloaded it.
+    run: bool,
+    /// Enabled or disabled it.
+    boot: bool,
+}
+
+fn touched(story: &Story) -> BTreeMap<&str, Touched> {
+    let mut touched: BTreeMap<&str, Touched> = BTreeMap::new();
+    for begun in story.begun.iter().filter(|b| !b.skipped) {
+        if let Undo::Service { unit, action } = &begun.undo {
+            let entry = touched.entry(unit).or_default();
+            match action {
+                Action::Enable | Action::Disable => entry.boot = true,
+                _ => entry.run = true,
+            }
+        }
+    }
+    touched
+}

@@ -1,0 +1,8 @@
+//! The report as one JSON object, for programs.
+
+use super::model::Report;
+
+/// One object, indented, without a final newline. Field order is that of the model.
+pub fn render(report: &Report) -> serde_json::Result<String> {
+    serde_json::to_string_pretty(report)
+}

@@ -1,0 +1,187 @@
+//! The report for people: one line a check, grouped by hop; under everything that did not pass, what was seen, why it
+//! matters and what to do; the root cause last, where the eye is when the run ends.
+
+use console::Style;
+
+use super::clean::clean;
+use super::model::{CheckResult, Report, Status, Verdict};
+
+/// How the text is to look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TextOptions {
+    /// Colours on; without them nothing is lost, since every state has its word.
+    pub color: bool,
+    /// Marks beyond ASCII.
+    pub unicode: bool,
+    /// Columns.
+    pub width: usize,
+    /// Passed and not applicable checks only as a number a group.
+    pub short: bool,
+}
+
+impl Default for TextOptions {
+    fn default() -> Self {
+        TextOptions { color: false, unicode: true, width: 80, short: false }
+    }
+}
+
+/// Widest id in the catalogue (`forward.local-copy`), so that summaries stand in one column.
+const ID_WIDTH: usize = 18;
+/// Where the details of a check begin.
+const INDENT: usize = 4;
+
+/// The whole report, with a final newline.
+pub fn render(report: &Report, options: &TextOptions) -> String {
+    let mut page = Page { out: String::new(), options: *options };
+    page.head(report);
+    let mut rest = report.checks.as_slice();
+    while let Some(first) = rest.first() {
+        let size = rest.iter().take_while(|c| c.group == first.group).count();
+        let (group, after) = rest.split_at(size);
+        page.group(&first.group, group);
+        rest = after;
+    }
+    page.end(report);
+    page.out
+}
+
+struct Page {
+    out: String,
+    options: TextOptions,
+}
+
+impl Page {
+    fn head(&mut self, report: &Report) {
+        let (h, t) = (&report.host, &report.target);
+        let tool = format!("{} {}", report.tool.name, report.tool.version);
+        self.wrap(0, 2, &format!("{tool} on {} ({}, kernel {}, {})", h.hostname, h.os, h.kernel, h.arch));
+        let agent = match t.agent.as_str() {
+            "none" => format!("no agent, port {}", t.agent_port),
+            agent => format!("agent {agent} on port {}", t.agent_port),
+        };
+        let workspace = t.workspace.as_deref().map(|w| format!(", workspace {w} ({})", t.cloud)).unwrap_or_default();
+        self.wrap(0, 2, &format!("daemon {}, devices send to port {}, {agent}{workspace}", t.daemon, t.port));
+    }
+
+    fn group(&mut self, name: &str, checks: &[CheckResult]) {
+        let quiet = |c: &&CheckResult| {
+            self.options.short && c.status == Status::Pass
+                || self.options.short && c.status == Status::Skip && c.blocked_by.is_none()
+        };
+        let hidden = checks.iter().filter(quiet).count();
+        let loud: Vec<_> = checks.iter().filter(|c| !quiet(c)).collect();
+        self.line("");
+        let note =
+            if hidden > 0 { format!("  ({hidden} of {} good or not applicable)", checks.len()) } else { String::new() };
+        let name = self.paint(&Style::new().bold(), &clean(name));
+        self.line(&format!("{name}{note}"));
+        for check in loud {
+            self.check(check);
+        }
+    }
+
+    fn check(&mut self, check: &CheckResult) {
+        let (mark, style) = self.mark(check.status);
+        let state = self.paint(&style, &format!("{mark} {:<7}", check.status.word()));
+        let id = clean(&check.id);
+        let head = format!("{state} {id:<ID_WIDTH$} ");
+        self.wrapped_after(&head, INDENT + 2, &check.summary);
+        if matches!(check.status, Status::Pass | Status::Skip) {
+            return;
+        }
+        for e in &check.evidence {
+            self.labelled("seen", &format!("{}: {}", e.source, e.text));
+        }
+        self.labelled("why", &check.why);
+        if let Some(remedy) = &check.remedy {
+            self.labelled("do", &remedy.summary);
+            self.commands(&remedy.commands);
+        }
+        self.labelled("more", &format!("cefctl explain {}", check.id));
+    }
+
+    /// Commands are never wrapped: they are copied.
+    fn commands(&mut self, commands: &[String]) {
+        for command in commands {
+            let line = format!("{}$ {}", " ".repeat(INDENT + 6), clean(command));
+            self.line(&line);
+        }
+    }
+
+    fn end(&mut self, report: &Report) {
+        let c = &report.counts;
+        self.line("");
+        let unknown = if c.unknown > 0 { format!(", {} unknown", c.unknown) } else { String::new() };
+        self.line(&format!("{} passed, {} warned, {} failed, {} skipped{unknown}", c.pass, c.warn, c.fail, c.skip));
+        let style = match report.verdict {
+            Verdict::Healthy => Style::new().green().bold(),
+            Verdict::Degraded => Style::new().yellow().bold(),
+            Verdict::Broken => Style::new().red().bold(),
+        };
+        let verdict = self.paint(&style, report.verdict.word());
+        self.line(&format!("verdict: {verdict}"));
+        let Some(root) = report.root() else { return };
+        self.wrap(0, 2, &format!("root cause: {}: {}", root.id, root.summary));
+        if let Some(remedy) = &root.remedy {
+            self.wrap(0, 2, &format!("what to do: {}", remedy.summary));
+            for command in &remedy.commands {
+                self.line(&format!("  $ {}", clean(command)));
+            }
+        }
+    }
+
+    fn mark(&self, status: Status) -> (&'static str, Style) {
+        let (unicode, ascii, style) = match status {
+            Status::Pass => ("✓", "+", Style::new().green()),
+            Status::Warn => ("!", "!", Style::new().yellow()),
+            Status::Fail => ("✗", "x", Style::new().red().bold()),
+            Status::Skip => ("-", "-", Style::new().dim()),
+            Status::Unknown => ("?", "?", Style::new().magenta()),
+        };
+        (if self.options.unicode { unicode } else { ascii }, style)
+    }
+
+    fn paint(&self, style: &Style, text: &str) -> String {
+        if self.options.color { style.clone().force_styling(true).apply_to(text).to_string() } else { text.to_owned() }
+    }
+
+    fn labelled(&mut self, label: &str, text: &str) {
+        let head = format!("{}{label:<5} ", " ".repeat(INDENT));
+        self.wrapped_after(&head, head.len(), text);
+    }
+
+    fn wrap(&mut self, first: usize, rest: usize, text: &str) {
+        self.wrapped_after(&" ".repeat(first), rest, text);
+    }
+
+    /// `text` after `head`; further lines begin at column `rest`. A word longer than a line (a path, a quoted line)
+    /// stays whole, and several blanks stay several: in a log line they mean something.
+    fn wrapped_after(&mut self, head: &str, rest: usize, text: &str) {
+        let text = clean(text);
+        let mut line = head.to_owned();
+        let mut column = console::measure_text_width(head);
+        let mut fresh = true;
+        for word in text.split(' ') {
+            let width = console::measure_text_width(word);
+            if !fresh && column + 1 + width > self.options.width {
+                self.line(&line);
+                line = " ".repeat(rest);
+                column = rest;
+                fresh = true;
+            }
+            if !fresh {
+                line.push(' ');
+                column += 1;
+            }
+            line.push_str(word);
+            column += width;
+            fresh = false;
+        }
+        self.line(&line);
+    }
+
+    fn line(&mut self, line: &str) {
+        self.out.push_str(line.trim_end());
+        self.out.push('\n');
+    }
+}

@@ -1,0 +1,164 @@
+//! Where our statements go: the name of the drop-in, the include it needs, and the calls into rulesets that belong to
+//! somebody else.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use super::{Found, Insertion, Refusal, Wish, reach, show, word};
+use crate::syslog::rsyslog::effective::{DEFAULT_RULESET, Effective, Listener, Ruleset};
+use crate::syslog::rsyslog::problem::Severity;
+use crate::syslog::rsyslog::render;
+use crate::syslog::source::Overlay;
+use crate::syslog::{Text, glob};
+
+/// Where drop-ins live unless the configuration says otherwise.
+const USUAL_FOLDER: &str = "/etc/rsyslog.d";
+
+/// Names for the drop-in, best first: early, so that no rule of the box hides events from ours; later ones for a box
+/// whose modules are loaded by another drop-in.
+const NAMES: [&str; 4] = ["10-cefctl.conf", "00-cefctl.conf", "50-cefctl.conf", "zz-cefctl.conf"];
+
+/// The rulesets that take the events of re-used listeners.
+pub struct Rulesets<'a> {
+    pub default: bool,
+    /// Rulesets of somebody's own, each of which must call ours.
+    pub named: Vec<&'a Ruleset>,
+}
+
+pub fn rulesets<'a>(config: &'a Effective, reused: &[&Listener]) -> Rulesets<'a> {
+    let names: BTreeSet<&Text> = reused.iter().map(|l| config.ruleset_of(l)).collect();
+    Rulesets {
+        default: names.iter().any(|n| n.is(DEFAULT_RULESET)),
+        named: names.iter().filter(|n| !n.is(DEFAULT_RULESET)).filter_map(|n| config.ruleset(n)).collect(),
+    }
+}
+
+/// The blocks that make somebody's rulesets call ours, each before that ruleset's first statement.
+pub fn calls(found: &Found<'_>, rulesets: &Rulesets<'_>) -> Result<Vec<Insertion>, Refusal> {
+    rulesets.named.iter().map(|ruleset| call(found, ruleset)).collect()
+}
+
+fn call(found: &Found<'_>, ruleset: &Ruleset) -> Result<Insertion, Refusal> {
+    let by_hand = |place: &dyn std::fmt::Display| {
+        Refusal::new(
+            format!("port is bound to ruleset {} ({place}), and there is no line to put our call on", ruleset.name),
+            format!("write “call {}” as the first statement of that ruleset, on a line of its own", render::CALLABLE),
+        )
+    };
+    let Some(first) = ruleset.steps.first() else {
+        return Err(by_hand(&ruleset.at.as_ref().map(ToString::to_string).unwrap_or_default()));
+    };
+    let file = first.at.file.to_path_buf();
+    let text = found.source.read(&file).map_err(|e| {
+        Refusal::new(format!("cannot read {}: {e}", show(&file)), "make it readable and run the command again")
+    })?;
+    let start = line_start(&text, first.at.start);
+    let before = text.get(start..first.at.start).unwrap_or_default();
+    if !before.iter().all(u8::is_ascii_whitespace) {
+        return Err(by_hand(&first.at));
+    }
+    Ok(Insertion {
+        file,
+        at: start,
+        text: format!("call {}\n", render::CALLABLE),
+        why: format!("ruleset {} takes the events of the listener", ruleset.name),
+    })
+}
+
+fn line_start(text: &[u8], at: usize) -> usize {
+    text.get(..at).and_then(|t| t.iter().rposition(|b| *b == b'\n')).map_or(0, |n| n + 1)
+}
+
+/// Finds a path for the drop-in at which it works: read by the daemon, nothing new wrong with the configuration, and
+/// every listener's events reaching our forward. Adds the include to the main file where none would read it.
+pub fn drop_in(
+    found: &Found<'_>,
+    wish: &Wish,
+    bytes: &[u8],
+    insertions: &mut Vec<Insertion>,
+) -> Result<PathBuf, Refusal> {
+    let folder = folder(found.config);
+    if !NAMES.iter().any(|n| would_read(found.config, &folder.join(n))) {
+        insertions.push(include(found, &folder.join(NAMES[0]))?);
+    }
+    let mut first_reason = None;
+    for name in NAMES {
+        let path = folder.join(name);
+        if matches!(found.source.read(&path), Ok(_)) {
+            continue;
+        }
+        match works(found, wish, &path, bytes, insertions) {
+            Ok(()) => return Ok(path),
+            Err(reason) => {
+                first_reason.get_or_insert(reason);
+            }
+        }
+    }
+    Err(first_reason.unwrap_or_else(|| {
+        Refusal::new(
+            format!("{} holds files with all the names of ours, but they are not ours", show(&folder)),
+            "move them away and run the command again",
+        )
+    }))
+}
+
+/// The folder that drop-ins are read from.
+fn folder(config: &Effective) -> PathBuf {
+    let folders: Vec<PathBuf> = config
+        .includes
+        .iter()
+        .map(|i| PathBuf::from(i.pattern.to_str_lossy().as_ref()))
+        .filter(|p| NAMES.iter().any(|n| p.parent().is_some_and(|d| glob::matches(p, &d.join(n)))))
+        .filter_map(|p| p.parent().map(Path::to_path_buf))
+        .collect();
+    let usual = PathBuf::from(USUAL_FOLDER);
+    if folders.contains(&usual) { usual } else { folders.into_iter().next().unwrap_or(usual) }
+}
+
+fn would_read(config: &Effective, path: &Path) -> bool {
+    config.includes.iter().any(|i| {
+        let pattern = i.pattern.to_str_lossy();
+        let folder = Path::new(pattern.trim_end_matches('/'));
+        glob::matches(Path::new(pattern.as_ref()), path) || (pattern.ends_with('/') && path.parent() == Some(folder))
+    })
+}
+
+/// Has the main file read our drop-in, before its first rule.
+fn include(found: &Found<'_>, path: &Path) -> Result<Insertion, Refusal> {
+    let main = &found.config.main;
+    let text = found.source.read(main).map_err(|e| {
+        Refusal::new(format!("cannot read {}: {e}", show(main)), "make it readable and run the command again")
+    })?;
+    let default = found.config.rulesets.iter().filter(|r| r.name.is(DEFAULT_RULESET)).flat_map(|r| &r.steps);
+    let first_rule = default.filter(|s| &*s.at.file == main.as_path()).map(|s| s.at.start).min();
+    Ok(Insertion {
+        file: main.clone(),
+        at: first_rule.map_or(text.len(), |at| line_start(&text, at)),
+        text: format!("$IncludeConfig {}\n", path.display()),
+        why: "no include reads our drop-in".to_owned(),
+    })
+}
+
+/// Would the configuration do what we want with the drop-in at `path`?
+fn works(found: &Found<'_>, wish: &Wish, path: &Path, bytes: &[u8], insertions: &[Insertion]) -> Result<(), Refusal> {
+    let changes = super::overlay(path, bytes, insertions, found.source);
+    let candidate_source = Overlay { base: found.source, changes };
+    let candidate = Effective::load(&found.config.main, &candidate_source);
+    let known: BTreeSet<&str> = found.config.problems.iter().map(|p| p.text.as_str()).collect();
+    let new = candidate.problems.iter().find(|p| p.severity == Severity::Error && !known.contains(p.text.as_str()));
+    if let Some(problem) = new {
+        return Err(Refusal::new(
+            format!("our drop-in does not fit this configuration: {problem}"),
+            "report this configuration: it should have been handled",
+        ));
+    }
+    for listener in candidate.listeners.iter().filter(|l| l.port_number() == Some(wish.port) && l.tls.is_none()) {
+        reach::forwarded(&candidate, listener, wish).map_err(|blocked| {
+            Refusal::new(
+                format!("{} events from {} do not reach our rule: {blocked}", word(listener.transport), listener.at),
+                "move or narrow that statement, or choose another port with --port",
+            )
+        })?;
+    }
+    Ok(())
+}

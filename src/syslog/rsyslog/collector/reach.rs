@@ -1,0 +1,53 @@
+//! Sample events followed through a configuration, to see what becomes of real ones.
+
+use super::Wish;
+use crate::syslog::rsyslog::effective::{Action, Effective, Listener};
+use crate::syslog::rsyslog::query::Reach;
+
+/// One line of each kind that must get through, as devices send them (local4.warning).
+const EVENTS: [&[u8]; 5] = [
+    b"<164>Aug  1 10:00:00 fw1 CEF:0|Vendor|Product|1.0|100|Name|5|src=192.0.2.1",
+    b"<164>1 2026-08-01T10:00:00.123Z fw1 app 1 - - CEF:0|Vendor|Product|1.0|100|Name|5|src=192.0.2.1",
+    b"<164>CEF:0|Vendor|Product|1.0|100|Name|5|src=192.0.2.1",
+    b"<164>Aug  1 10:00:00 fw1 %ASA-6-302013: Built outbound TCP connection 1",
+    b"<164>Aug  1 10:00:00 fw1 : %FTD-6-302013: Built outbound TCP connection 1",
+];
+
+/// Do security events of this listener reach a forward to the agent's port?
+///
+/// # Errors
+/// What is in the way, in words.
+pub fn forwarded(config: &Effective, listener: &Listener, wish: &Wish) -> Result<(), String> {
+    let forwards = config.forwards_to(wish.agent.port);
+    let Some((action, _)) = forwards.first() else { return Err("there is no forward to the agent".to_owned()) };
+    for raw in EVENTS {
+        let event = config.event_at(listener, raw);
+        match config.reach(listener, &event, action.id) {
+            Reach::Yes | Reach::Maybe => {}
+            Reach::Stopped { stop } => return Err(format!("they are stopped at {}", stop.at)),
+            Reach::OtherRuleset { listener, action } => {
+                return Err(format!("they run through ruleset {listener}, our rule stands in {action}"));
+            }
+            Reach::Filtered { at } => {
+                return Err(match at {
+                    Some(at) => format!("the condition at {at} does not hold for them"),
+                    None => "a condition does not hold for them".to_owned(),
+                });
+            }
+            Reach::Disabled => return Err("the daemon leaves the rule out".to_owned()),
+        }
+    }
+    Ok(())
+}
+
+/// Every action that security events of this listener reach, or may reach.
+pub fn actions<'a>(config: &'a Effective, listener: &Listener) -> Vec<&'a Action> {
+    let mut ids: Vec<usize> = EVENTS
+        .iter()
+        .flat_map(|raw| config.trace_from(&config.event_at(listener, raw), listener).visits)
+        .map(|visit| visit.action)
+        .collect();
+    ids.sort_unstable();
+    ids.dedup();
+    ids.into_iter().filter_map(|id| config.actions.get(id)).filter(|a| a.enabled).collect()
+}

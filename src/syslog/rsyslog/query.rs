@@ -1,0 +1,216 @@
+//! Questions that installing and diagnosing ask of a configuration.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::effective::{Action, ActionId, Effective, Forward, Listener, Step, StepKind, Transport};
+use super::event::{Origin, Reception, SampleEvent};
+use super::trace::{Stop, Trace};
+use crate::syslog::source::Overlay;
+use crate::syslog::{ConfigSource, Location, Text};
+
+/// Does an event from a listener reach an action, and if not, why not?
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "reach")]
+pub enum Reach {
+    Yes,
+    /// It hangs on something that cannot be evaluated here.
+    Maybe,
+    /// A `stop` comes first.
+    Stopped {
+        stop: Stop,
+    },
+    /// The listener's events run through other rulesets only.
+    OtherRuleset {
+        listener: Text,
+        action: Text,
+    },
+    /// The conditions around the action do not hold for this event; the innermost one is named.
+    Filtered {
+        at: Option<Location>,
+    },
+    /// The daemon leaves the action out.
+    Disabled,
+}
+
+/// Where a drop-in file stands among the rules.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Placement {
+    /// The include that reads it.
+    pub included_at: Location,
+    /// Statements of the default ruleset before it, in order.
+    pub before: Vec<Location>,
+    /// Statements of the default ruleset behind it.
+    pub behind: Vec<Location>,
+    /// A ruleset that is open where the file is read, other than the default one (`$RuleSet x` before the include).
+    pub in_ruleset: Option<Text>,
+}
+
+/// Names that are taken, with the place of each.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Names {
+    pub templates: BTreeMap<Text, Location>,
+    pub rulesets: BTreeMap<Text, Location>,
+    pub inputs: BTreeMap<Text, Location>,
+    pub actions: BTreeMap<Text, Location>,
+    pub queue_files: BTreeMap<Text, Location>,
+}
+
+impl Effective {
+    /// Listeners on a port, in the order in which they are opened.
+    pub fn listeners_on(&self, port: u16, transport: Transport) -> Vec<&Listener> {
+        self.listeners.iter().filter(|l| l.transport == transport && l.port_number() == Some(port)).collect()
+    }
+
+    /// The listener that gets what arrives for `address` (none: for any address of this machine): of several on UDP the
+    /// most specific, then the last one; on TCP the first one.
+    pub fn taker(&self, port: u16, transport: Transport, address: Option<&str>) -> Option<&Listener> {
+        let fits = |l: &&Listener| match (&l.address, address) {
+            (None, _) => true,
+            (Some(own), Some(wanted)) => own.is(wanted),
+            (Some(own), None) => matches!(own.as_bytes(), b"0.0.0.0" | b"::" | b"*"),
+        };
+        let all: Vec<_> = self.listeners_on(port, transport).into_iter().filter(fits).collect();
+        let specific = |l: &&Listener| l.address.is_some();
+        match transport {
+            Transport::Udp => all.iter().rev().find(|l| specific(l)).or(all.last()).copied(),
+            _ => all.first().copied(),
+        }
+    }
+
+    /// Enabled forwards to a port of this machine.
+    pub fn forwards_to(&self, port: u16) -> Vec<(&Action, &Forward)> {
+        let here = |f: &Forward| f.is_loopback() && f.port_number() == Some(port);
+        self.forwards().filter(|(a, f)| a.enabled && here(f)).collect()
+    }
+
+    /// What the daemon makes of raw bytes that arrive at this listener from a sender on this machine.
+    pub fn event_at(&self, listener: &Listener, raw: &[u8]) -> SampleEvent {
+        let inputname = listener.name.clone().unwrap_or_else(|| listener.module.clone());
+        let origin = Origin { inputname, ..Origin::default() };
+        SampleEvent::parse_with(raw, &origin, &Reception::of(self))
+    }
+
+    /// Does this event, arriving at this listener, reach the action?
+    pub fn reach(&self, listener: &Listener, event: &SampleEvent, action: ActionId) -> Reach {
+        let trace = self.trace_from(event, listener);
+        match trace.reaches(action) {
+            Some(true) => Reach::Yes,
+            None => Reach::Maybe,
+            Some(false) => self.why_not(listener, event, action, trace),
+        }
+    }
+
+    fn why_not(&self, listener: &Listener, event: &SampleEvent, id: ActionId, trace: Trace) -> Reach {
+        let Some(action) = self.actions.get(id).filter(|a| a.enabled) else { return Reach::Disabled };
+        let start = self.ruleset_of(listener);
+        let without_stops = self.trace_without_stops(event, start);
+        if without_stops.reaches(id) != Some(false) {
+            let stop = trace.stops.iter().find(|s| !s.maybe).or(trace.stops.last());
+            if let Some(stop) = stop {
+                return Reach::Stopped { stop: stop.clone() };
+            }
+        }
+        if !without_stops.rulesets.contains(&action.ruleset) {
+            return Reach::OtherRuleset { listener: start.clone(), action: action.ruleset.clone() };
+        }
+        let steps = self.ruleset(&action.ruleset).map(|r| r.steps.as_slice()).unwrap_or_default();
+        Reach::Filtered { at: around(steps, id).and_then(|path| path.last().cloned()) }
+    }
+
+    /// Is a file among those the daemon reads, or would it be if it were there?
+    pub fn includes_path(&self, path: &Path) -> Option<&Location> {
+        if let Some(file) = self.files.iter().find(|f| f.path == path) {
+            return file.included_at.as_ref();
+        }
+        let include = self.includes.iter().find(|i| include_matches(&i.pattern, path));
+        include.map(|i| &i.at)
+    }
+
+    /// Names in use.
+    pub fn names(&self) -> Names {
+        let mut names = Names::default();
+        let add = |map: &mut BTreeMap<Text, Location>, name: Option<&Text>, at: &Location| {
+            if let Some(name) = name {
+                map.entry(name.clone()).or_insert_with(|| at.clone());
+            }
+        };
+        self.templates.iter().for_each(|t| add(&mut names.templates, Some(&t.name), &t.at));
+        for ruleset in self.rulesets.iter() {
+            if let Some(at) = &ruleset.at {
+                add(&mut names.rulesets, Some(&ruleset.name), at);
+                add(&mut names.queue_files, ruleset.queue.as_ref().and_then(|q| q.file_name.as_ref()), at);
+            }
+        }
+        self.listeners.iter().for_each(|l| add(&mut names.inputs, l.name.as_ref(), &l.at));
+        for action in &self.actions {
+            add(&mut names.actions, action.name.as_ref(), &action.at);
+            add(&mut names.queue_files, action.queue.file_name.as_ref(), &action.at);
+        }
+        let main = self.main_queue.params.iter().find(|p| p.name.to_lower().as_bytes().ends_with(b"filename"));
+        if let Some(param) = main {
+            add(&mut names.queue_files, param.value.text(), &param.at);
+        }
+        names
+    }
+
+    /// Folders that the configuration includes by pattern, in order.
+    pub fn drop_in_folders(&self) -> Vec<PathBuf> {
+        let mut seen = BTreeSet::new();
+        let folders = self.includes.iter().filter_map(|i| {
+            let pattern = i.pattern.to_str_lossy().into_owned();
+            crate::syslog::glob::is_pattern(pattern.as_bytes())
+                .then(|| Path::new(&pattern).parent().map(Path::to_owned))?
+        });
+        folders.filter(|f| seen.insert(f.clone())).collect()
+    }
+}
+
+/// Would `$IncludeConfig pattern` read `path`?
+fn include_matches(pattern: &Text, path: &Path) -> bool {
+    let pattern = pattern.to_str_lossy();
+    let as_folder = format!("{}*", pattern);
+    crate::syslog::glob::matches(Path::new(&*pattern), path)
+        || (pattern.ends_with('/') && crate::syslog::glob::matches(Path::new(&as_folder), path))
+        || path.parent() == Some(Path::new(&*pattern))
+}
+
+/// Places of the statements around an action, outermost first.
+fn around(steps: &[Step], id: ActionId) -> Option<Vec<Location>> {
+    for step in steps {
+        let blocks: Vec<&[Step]> = match &step.kind {
+            StepKind::Action(found) if *found == id => return Some(Vec::new()),
+            StepKind::If { branches, otherwise } => {
+                branches.iter().map(|(_, b)| b.as_slice()).chain([otherwise.as_slice()]).collect()
+            }
+            StepKind::Pri { body, .. } | StepKind::Prop { body, .. } | StepKind::Foreach { body, .. } => vec![body],
+            _ => Vec::new(),
+        };
+        if let Some(mut path) = blocks.into_iter().find_map(|b| around(b, id)) {
+            path.insert(0, step.at.clone());
+            return Some(path);
+        }
+    }
+    None
+}
+
+/// Where rules of a drop-in at `path` would stand, whether the file is there or not; `None` where it is not included, or
+/// where the daemon stops reading before it.
+pub fn placement(main: &Path, source: &dyn ConfigSource, path: &Path) -> Option<Placement> {
+    const PROBE: &str = "call cefctl_placement_probe\n";
+    let changes = BTreeMap::from([(path.to_owned(), Some(PROBE.as_bytes().to_vec()))]);
+    let e = Effective::load(main, &Overlay { base: source, changes });
+    let is_probe = |s: &Step| matches!(&s.kind, StepKind::Call(name) if *name == "cefctl_placement_probe");
+    let ruleset = e.rulesets.iter().find(|r| r.steps.iter().any(is_probe))?;
+    let at = ruleset.steps.iter().position(is_probe)?;
+    let included_at = e.files.iter().find(|f| f.path == path)?.included_at.clone()?;
+    let places = |steps: &[Step]| steps.iter().map(|s| s.at.clone()).collect();
+    Some(Placement {
+        included_at,
+        before: places(&ruleset.steps[..at]),
+        behind: places(&ruleset.steps[at + 1..]),
+        in_ruleset: (ruleset.name != e.default_ruleset).then(|| ruleset.name.clone()),
+    })
+}
