@@ -1,6 +1,9 @@
 //! Patterns of filters and rewrite rules, held against bytes. The daemon's PCRE works on bytes; ours on characters, so
 //! every byte is given its own character.
 
+use std::cell::RefCell;
+use std::sync::Arc;
+
 use super::filter::{Pattern, PatternKind};
 
 /// Steps a pattern may take before we give up on it.
@@ -28,7 +31,30 @@ pub struct Found {
     pub groups: Vec<Vec<u8>>,
 }
 
+thread_local! {
+    /// Patterns made so far: making one costs far more than using it, and the same few are used again and again.
+    static MADE: RefCell<Vec<(Pattern, Option<Arc<Matcher>>)>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Patterns that are remembered.
+const REMEMBERED: usize = 200;
+
 impl Matcher {
+    /// As [`Matcher::new`], remembering what it made.
+    pub fn remembered(pattern: &Pattern) -> Option<Arc<Matcher>> {
+        MADE.with_borrow_mut(|made| {
+            if let Some((_, matcher)) = made.iter().find(|(p, _)| p == pattern) {
+                return matcher.clone();
+            }
+            if made.len() >= REMEMBERED {
+                made.clear();
+            }
+            let matcher = Matcher::new(pattern).map(Arc::new);
+            made.push((pattern.clone(), matcher.clone()));
+            matcher
+        })
+    }
+
     /// `None` for a pattern we cannot follow.
     pub fn new(pattern: &Pattern) -> Option<Matcher> {
         let text = pattern.text.as_bytes();

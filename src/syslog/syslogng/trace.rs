@@ -2,7 +2,6 @@
 //! for good. What cannot be evaluated is followed as possible, and everything that hangs on it is marked `maybe`.
 
 use std::cmp::Ordering;
-use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
@@ -123,8 +122,7 @@ impl Effective {
             event.values.values_mut().for_each(|v| *v = None);
             event.opaque = true;
         }
-        let mut run =
-            Run { config: self, trace: Trace::default(), path: None, ignore_final, patterns: BTreeMap::new() };
+        let mut run = Run { config: self, trace: Trace::default(), path: None, ignore_final };
         run.all(&Flow { event, maybe: reworked }, source);
         run.trace
     }
@@ -148,7 +146,6 @@ struct Run<'a> {
     /// The outermost path at work.
     path: Option<Location>,
     ignore_final: bool,
-    patterns: BTreeMap<Vec<u8>, Option<Matcher>>,
 }
 
 impl Run<'_> {
@@ -348,7 +345,7 @@ impl Run<'_> {
         global: bool,
         event: &mut SampleEvent,
     ) -> Option<Vec<u8>> {
-        let matcher = self.matcher(pattern)?;
+        let matcher = Matcher::remembered(pattern)?;
         let text = event.get(value)?.0;
         let mut out = Vec::with_capacity(text.len());
         let mut at = 0;
@@ -429,18 +426,13 @@ impl Run<'_> {
                 Text([program.as_bytes(), pid.as_bytes(), b": ", message.as_bytes()].concat())
             }
         };
-        let found = self.matcher(pattern)?.find(text.as_bytes(), 0).ok()?;
+        let found = Matcher::remembered(pattern)?.find(text.as_bytes(), 0).ok()?;
         if let Some(found) = &found
             && pattern.has("store-matches")
         {
             keep_groups(found, event);
         }
         Some(found.is_some())
-    }
-
-    fn matcher(&mut self, pattern: &Pattern) -> Option<Matcher> {
-        let key = format!("{:?} {:?} {}", pattern.kind, pattern.flags, pattern.text).into_bytes();
-        self.patterns.entry(key).or_insert_with(|| Matcher::new(pattern)).clone()
     }
 }
 

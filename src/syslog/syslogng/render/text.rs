@@ -104,6 +104,7 @@ fn streams(_plan: &Plan<'_>) -> String {
 
 fn filters(plan: &Plan<'_>, out: &mut String) {
     let stem = &plan.stem;
+    push(out, "# Security events; lines the agent takes as they are; what the header of the others says.");
     let mut filter = |name: &str, pattern: &str, groups: bool| {
         let flags = if groups { " flags(store-matches)" } else { "" };
         let test = format!("match('{pattern}' value(\"MESSAGE\") type(pcre){flags})");
