@@ -1,5 +1,6 @@
 //! syslog-ng 3.5 to 4.x: [`lex`] splits files as the daemon does.
 
+pub mod candidate;
 pub mod effective;
 pub mod event;
 pub mod filter;
@@ -12,6 +13,7 @@ pub mod render;
 pub mod template;
 pub mod trace;
 pub mod tree;
+pub mod validate;
 pub mod version;
 
 pub use effective::Effective;
