@@ -1,10 +1,13 @@
 //! One diagnosis: the facts, what they are measured against, and what is worked out from both once for all checks.
 
+use std::cell::OnceCell;
 use std::path::Path;
 
 use super::facts::{Facts, OwnLine, encode_path};
+use super::flow::Flow;
 use super::outcome::NotJudged;
 use super::target::{Daemon, Target};
+use super::words;
 use crate::agent::AgentFacts;
 use crate::report::shell_quote;
 use crate::syslog::SourceError;
@@ -14,17 +17,29 @@ pub struct Case<'a> {
     pub facts: &'a Facts,
     pub target: &'a Target,
     /// What rsyslog's configuration amounts to, as far as it could be read. See [`Case::rsyslog`].
-    config: Effective,
+    config: &'a Effective,
+    flow: OnceCell<Result<Flow<'a>, NotJudged>>,
+}
+
+/// Reads rsyslog's configuration as it was recorded in the facts.
+pub fn read_config(facts: &Facts) -> Effective {
+    Effective::load(Path::new(&facts.rsyslog.main_file), &facts.rsyslog.config)
 }
 
 impl<'a> Case<'a> {
-    pub fn new(facts: &'a Facts, target: &'a Target) -> Self {
-        let config = Effective::load(Path::new(&facts.rsyslog.main_file), &facts.rsyslog.config);
-        Case { facts, target, config }
+    /// `config` is what [`read_config`] gives for the same facts.
+    pub fn new(facts: &'a Facts, target: &'a Target, config: &'a Effective) -> Self {
+        Case { facts, target, config, flow: OnceCell::new() }
+    }
+
+    /// The ways of the sample events, worked out when first asked for.
+    pub fn flow(&self) -> Result<&Flow<'a>, NotJudged> {
+        let flow = self.flow.get_or_init(|| Ok(Flow::new(self.rsyslog()?, self.target)));
+        flow.as_ref().map_err(Clone::clone)
     }
 
     /// The configuration as it was read, complete or not; for the checks that judge the reading itself.
-    pub fn config_as_read(&self) -> Result<&Effective, NotJudged> {
+    pub fn config_as_read(&self) -> Result<&'a Effective, NotJudged> {
         match self.target.daemon {
             Daemon::Rsyslog => {}
             Daemon::SyslogNg => {
@@ -35,12 +50,12 @@ impl<'a> Case<'a> {
         }
         match self.unread().next() {
             Some((path, why)) => Err(NotJudged::Unknown(format!("{path} could not be read: {why}"))),
-            None => Ok(&self.config),
+            None => Ok(self.config),
         }
     }
 
     /// The whole configuration, for the checks that build on it.
-    pub fn rsyslog(&self) -> Result<&Effective, NotJudged> {
+    pub fn rsyslog(&self) -> Result<&'a Effective, NotJudged> {
         let config = self.config_as_read()?;
         match &config.stopped {
             Some(stopped) if stopped.daemon => {
@@ -93,6 +108,11 @@ impl<'a> Case<'a> {
         let started = self.facts.unit(&format!("{}.service", self.unit_name())).and_then(|u| u.since);
         let written = self.facts.rsyslog.config.files.get(&encode_path(file)).and_then(|f| f.mtime);
         started.zip(written).is_some_and(|(started, written)| written > started)
+    }
+
+    /// `3 files read`
+    pub fn files_read(&self) -> String {
+        format!("{} read", words::count(self.config.files.len(), "file"))
     }
 
     /// Name of the daemon's unit.

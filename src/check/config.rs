@@ -7,6 +7,7 @@ use std::path::Path;
 use super::case::Case;
 use super::facts::{DropIn, UnitFacts, encode_path};
 use super::outcome::{Judged, NotJudged, Outcome};
+use super::validator::{self, Message, Weight};
 use super::words;
 use crate::host::FileKind;
 use crate::platform::access::{self, Who};
@@ -14,6 +15,82 @@ use crate::report::shell_quote;
 use crate::syslog::rsyslog::{Effective, Problem, Severity, Topic};
 
 const DROP_INS: &str = "/etc/rsyslog.d";
+
+pub fn config(case: &Case<'_>) -> Judged {
+    let config = case.config_as_read()?;
+    if let Some(stopped) = &config.stopped {
+        let out = Outcome::fail(format!("{}: {}", stopped.at, stopped.why))
+            .seen(stopped.at.to_string(), "nothing behind this place has any effect, in this file or in any other")
+            .seen_all(said(case, Weight::Harmful));
+        return Ok(correct(case, out));
+    }
+    if let Some((place, text)) = said(case, Weight::Fatal).first() {
+        let out = Outcome::fail(format!("the daemon ends at its start: {text}")).seen(place, text);
+        return Ok(correct(case, out.seen_all(said(case, Weight::Harmful))));
+    }
+    let own: Vec<&Problem> = of_topic(config, |p| is_mistake(p.topic)).collect();
+    let from_daemon: Vec<Message> = messages(case).into_iter().filter(|m| m.weight == Weight::Harmful).collect();
+    let first = own.first().map(|p| shown(p)).or_else(|| from_daemon.first().map(|m| (m.place(), m.text.clone())));
+    let Some(first) = first else { return accepted(case, config) };
+    let bad =
+        own.iter().any(|p| concerns(case, p)) || from_daemon.iter().any(|m| concerns_file(case, m.file.as_deref()));
+    let out = by_concern(bad, first).seen_all(own.iter().map(|p| shown(p))).seen_all(said(case, Weight::Harmful));
+    Ok(correct(case, out))
+}
+
+fn accepted(case: &Case<'_>, config: &Effective) -> Judged {
+    let files = words::count(config.files.len(), "file");
+    match &case.facts.rsyslog.validation {
+        Ok(_) => Ok(Outcome::pass(format!("{files} accepted"))),
+        Err(why) if case.facts.host.live => {
+            Err(NotJudged::Unknown(format!("nothing wrong was found in {files}, but rsyslogd was not asked: {why}")))
+        }
+        Err(_) => Ok(Outcome::pass(format!("nothing wrong was found in {files}; rsyslogd itself was not asked"))),
+    }
+}
+
+/// A mistake where the events of the collector pass fails; elsewhere it warns: somebody's rule has no effect, but no
+/// security event is lost.
+fn by_concern(concerns: bool, (at, text): (String, String)) -> Outcome {
+    let text = format!("{at}: {text}");
+    if concerns { Outcome::fail(text) } else { Outcome::warn(text) }
+}
+
+fn concerns(case: &Case<'_>, problem: &Problem) -> bool {
+    problem.at.as_ref().is_none_or(|at| concerns_file(case, Some(&encode_path(&at.file))))
+}
+
+/// Has the file a listener of the port, a forward to this box, or did `install` write it? A message without a place is
+/// about something somewhere.
+fn concerns_file(case: &Case<'_>, file: Option<&str>) -> bool {
+    let (Some(file), Ok(config)) = (file, case.config_as_read()) else { return false };
+    let here = |path: &Path| encode_path(path) == file;
+    let listens = config.listeners.iter().any(|l| here(&l.at.file) && l.port_number() == Some(case.target.port));
+    let forwards = config.forwards().any(|(a, f)| here(&a.at.file) && f.is_loopback());
+    let receipt = case.facts.receipt.as_ref().ok().and_then(Option::as_ref);
+    listens || forwards || receipt.is_some_and(|r| r.files.iter().any(|f| f.path == file))
+}
+
+fn messages(case: &Case<'_>) -> Vec<Message> {
+    case.facts.rsyslog.validation.as_ref().map(|v| validator::read(&v.stderr.0)).unwrap_or_default()
+}
+
+/// What the daemon's own validator says of at least this weight.
+fn said(case: &Case<'_>, least: Weight) -> Vec<(String, String)> {
+    let heavy = messages(case).into_iter().filter(|m| m.weight >= least);
+    let place = |m: &Message| if m.file.is_some() { format!("rsyslogd -N1, {}", m.place()) } else { m.place() };
+    heavy.take(8).map(|m| (place(&m), m.text)).collect()
+}
+
+fn is_mistake(topic: Topic) -> bool {
+    matches!(topic, Topic::Character | Topic::Syntax | Topic::Unsupported | Topic::Setting | Topic::Statement)
+}
+
+fn correct(case: &Case<'_>, out: Outcome) -> Outcome {
+    out.advise("correct the place that is named, check it, restart the daemon")
+        .command("sudo rsyslogd -N1")
+        .command(format!("sudo systemctl restart {}", case.unit_name()))
+}
 
 pub fn include(case: &Case<'_>) -> Judged {
     let config = case.rsyslog()?;
@@ -127,8 +204,7 @@ pub fn references(case: &Case<'_>) -> Judged {
     let Some(first) = bad.first() else {
         return Ok(Outcome::pass("every ruleset, template, module and queue file is there, and once only"));
     };
-    let (at, text) = shown(first);
-    Ok(Outcome::fail(format!("{at}: {text}"))
+    Ok(by_concern(bad.iter().any(|p| concerns(case, p)), shown(first))
         .seen_all(bad.iter().map(|p| shown(p)))
         .advise("define the name before it is used, or correct the place that uses it; then restart the daemon")
         .command(format!("sudo systemctl restart {}", case.unit_name())))

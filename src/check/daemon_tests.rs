@@ -6,7 +6,7 @@ use crate::report::Status;
 
 fn judge(f: fn(&Case<'_>) -> Judged, facts: &Facts, daemon: Daemon) -> Outcome {
     let target = Target { daemon, ..Target::default() };
-    f(&Case::new(facts, &target)).unwrap_or_else(Outcome::from)
+    crate::check::fixture::judge_for(f, facts, &target)
 }
 
 fn rsyslog(f: fn(&Case<'_>) -> Judged, facts: &Facts) -> Outcome {

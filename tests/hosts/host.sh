@@ -261,6 +261,8 @@ guard() {
   owner=$(identity "$1") || owner=
   while [[ -n $owner && $(identity "$1") = "$owner" ]] && alive "$1"; do sleep 0.5; done
   reap
+  sleep 5 # a start that was under way may have got that far by now
+  reap
 }
 
 enter() {

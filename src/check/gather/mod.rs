@@ -40,6 +40,7 @@ pub fn gather(host: &Host, options: &TargetOptions) -> Facts {
     let mut facts = thread::scope(|scope| {
         let net = scope.spawn(|| sockets(host, port));
         let logs = scope.spawn(|| disk::logs(host));
+        let lookup = scope.spawn(|| reverse_lookup(host));
         let machine = scope.spawn(|| machine(host, identity.clone()));
         let program = find_program(host, "rsyslogd");
         let main_file = main_file(host, unit);
@@ -75,7 +76,7 @@ pub fn gather(host: &Host, options: &TargetOptions) -> Facts {
         };
         Facts {
             taken: host.clock.now().as_second(),
-            host: join(machine),
+            host: HostFacts { reverse_lookup_ms: join(lookup), ..join(machine) },
             disks,
             logs: LogFacts { largest, deleted, growth },
             net,
@@ -89,6 +90,13 @@ pub fn gather(host: &Host, options: &TargetOptions) -> Facts {
     });
     facts.units = units;
     facts
+}
+
+/// Looks at the sockets once more.
+pub fn sockets_again(host: &Host, facts: &mut Facts, port: u16) {
+    let (net, processes, _) = sockets(host, port);
+    facts.net = net;
+    facts.processes = processes;
 }
 
 /// A gatherer does not panic; should one do so all the same, the others' facts are not worth less.
@@ -118,12 +126,26 @@ fn machine(host: &Host, identity: facts::Identity) -> HostFacts {
         os: os.map(|text| OsRelease::parse(&text)).ok_or_else(|| "/etc/os-release is not there".to_owned()),
         libc: line(&["getconf", "GNU_LIBC_VERSION"]),
         openssl: line(&["openssl", "version"]),
+        reverse_lookup_ms: None,
         euid: facts::euid(),
         capabilities: facts::own_capabilities(root),
         container: facts::container(root),
         systemd: matches!(root.stat(Path::new("/run/systemd/system")), Ok(Some(_))),
         ipv6: facts::has_ipv6(root),
         live: root.is_live(),
+    }
+}
+
+/// How long the resolver takes for a sender's name, tried with an address that nobody has (TEST-NET-2).
+fn reverse_lookup(host: &Host) -> Option<u64> {
+    let start = host.clock.monotonic();
+    let cmd = Cmd::new(["getent", "hosts", "198.51.100.7"]).limit(Duration::from_secs(1));
+    match host.runner.run(&cmd) {
+        Ok(_) | Err(RunError::Timeout(..)) => {
+            let took = host.clock.monotonic().saturating_sub(start);
+            Some(took.as_millis().try_into().unwrap_or(u64::MAX))
+        }
+        Err(_) => None,
     }
 }
 

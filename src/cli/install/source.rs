@@ -27,9 +27,11 @@ impl<'a> Without<'a> {
         for entry in receipt.iter().flat_map(|r| &r.entries) {
             match entry {
                 Entry::File { path, before, .. } if before.state == FileState::Absent => {
-                    drop(hidden.insert(path.clone()))
+                    hidden.insert(path.clone());
                 }
-                Entry::Block { id, .. } => drop(blocks.insert(id.clone())),
+                Entry::Block { id, .. } => {
+                    blocks.insert(id.clone());
+                }
                 _ => {}
             }
         }

@@ -250,23 +250,23 @@ fn statement(text: &[u8], at: usize, state: &mut State) -> (Kind, usize) {
     if let Some(found) = word(text, at, state) {
         return found;
     }
-    let line_end = run(text, at, |b| b != b'\n');
     match text[at] {
         b' ' | b'\t' | b'\n' => (Kind::Space, statement_space(text, at)),
         b'&' | b'{' | b'}' => (Kind::Punct, at + 1),
-        b'#' if line_end < text.len() => (Kind::Comment, line_end + 1),
+        b'#' => match line_end(text, at) {
+            end if end < text.len() => (Kind::Comment, end + 1),
+            _ => (Kind::Bad, at + 1),
+        },
         b'*' => (Kind::LegacyAction, at + 1),
         b'/' if text.get(at + 1) == Some(&b'*') => comment(at, state),
         // The byte behind the slash may be anything but a star, a line end included.
         b'/' if at + 1 < text.len() => (Kind::LegacyAction, run(text, at + 2, |b| b != b'\n')),
-        b':' => colon_action(text, at, line_end),
-        // Without a line end behind it (a text that is cut off) it is no directive.
-        b'$' if line_end < text.len() && text.get(at + 1).is_some_and(u8::is_ascii_alphabetic) => {
-            dollar(text, at, line_end, state)
-        }
-        b'!' => bsd_tag(text, at, line_end).unwrap_or((Kind::Bad, at + 1)),
-        b'+' | b'-' => bsd_host(text, at).unwrap_or_else(|| rest_of_line_action(text, at, line_end)),
-        b'|' | b'.' | b'@' | b'^' | b'?' | b'~' | b'>' => rest_of_line_action(text, at, line_end),
+        b':' => colon_action(text, at),
+        b'$' if text.get(at + 1).is_some_and(u8::is_ascii_alphabetic) => dollar(text, at, state),
+        // What fails for one exclamation mark fails for all that follow it directly.
+        b'!' => bsd_tag(text, at).unwrap_or_else(|| (Kind::Bad, run(text, at, |b| b == b'!'))),
+        b'+' | b'-' => bsd_host(text, at).unwrap_or_else(|| rest_of_line_action(text, at)),
+        b'|' | b'.' | b'@' | b'^' | b'?' | b'~' | b'>' => rest_of_line_action(text, at),
         _ => (Kind::Bad, at + 1),
     }
 }
@@ -476,37 +476,43 @@ fn comment(at: usize, state: &mut State) -> (Kind, usize) {
 }
 
 /// `:omusrmsg:…` and other module actions.
-fn colon_action(text: &[u8], at: usize, line_end: usize) -> (Kind, usize) {
+fn colon_action(text: &[u8], at: usize) -> (Kind, usize) {
     let name = run(text, at + 1, |b| b.is_ascii_alphanumeric());
     match name > at + 1 && text.get(name) == Some(&b':') {
-        true => (Kind::LegacyAction, line_end),
+        true => (Kind::LegacyAction, line_end(text, at)),
         false => (Kind::Bad, at + 1),
     }
 }
 
-fn rest_of_line_action(text: &[u8], at: usize, line_end: usize) -> (Kind, usize) {
+fn rest_of_line_action(text: &[u8], at: usize) -> (Kind, usize) {
     match text[at] {
-        b'~' => (Kind::LegacyAction, line_end.max(at + 1)),
         b'+' => (Kind::Bad, at + 1),
-        _ if line_end > at + 1 => (Kind::LegacyAction, line_end),
-        _ => (Kind::Bad, at + 1),
+        b => match line_end(text, at) {
+            end if end > at + 1 || b == b'~' => (Kind::LegacyAction, end),
+            _ => (Kind::Bad, at + 1),
+        },
     }
 }
 
-fn dollar(text: &[u8], at: usize, line_end: usize, state: &mut State) -> (Kind, usize) {
-    let line = &text[at..line_end];
+fn dollar(text: &[u8], at: usize, state: &mut State) -> (Kind, usize) {
+    let end = line_end(text, at);
+    let line = &text[at..end];
+    // Without a line end behind it (a text that is cut off) it is no directive.
+    if end == text.len() {
+        return (Kind::Bad, at + 1);
+    }
     let starts = |name: &str| line.get(..name.len()).is_some_and(|l| l.eq_ignore_ascii_case(name.as_bytes()));
     if starts("$includeconfig") {
         state.mode = Mode::Include;
         return (Kind::IncludeDirective, at + "$includeconfig".len());
     }
-    (if starts("$ruleset ") { Kind::LegacyRuleset } else { Kind::Directive }, line_end)
+    (if starts("$ruleset ") { Kind::LegacyRuleset } else { Kind::Directive }, end)
 }
 
-fn bsd_tag(text: &[u8], at: usize, line_end: usize) -> Option<(Kind, usize)> {
+fn bsd_tag(text: &[u8], at: usize) -> Option<(Kind, usize)> {
     let name = run(text, at + 1, |b| !is_blank(b));
     let end = run(text, name, |b| matches!(b, b' ' | b'\t'));
-    (name > at + 1 && end == line_end && end < text.len()).then_some((Kind::BsdTag, end))
+    (name > at + 1 && text.get(end) == Some(&b'\n')).then_some((Kind::BsdTag, end))
 }
 
 /// `+*` or `-*`, alone on its line but for a comment that may even follow on a later line.
@@ -608,6 +614,13 @@ fn run(text: &[u8], at: usize, belongs: impl Fn(u8) -> bool) -> usize {
     at + text[at..].iter().position(|b| !belongs(*b)).unwrap_or(text.len() - at)
 }
 
+fn line_end(text: &[u8], at: usize) -> usize {
+    run(text, at, |b| b != b'\n')
+}
+
 fn find(text: &[u8], at: usize, needle: &[u8]) -> Option<usize> {
     text.get(at..)?.windows(needle.len()).position(|w| w == needle).map(|i| at + i)
 }
+
+#[cfg(test)]
+mod tests;

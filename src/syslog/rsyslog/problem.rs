@@ -44,6 +44,8 @@ pub enum Topic {
     ModuleIdle,
     /// A ruleset named but not defined.
     RulesetMissing,
+    /// A ruleset that a file opens and leaves open for the files behind it.
+    RulesetOpen,
     /// A template named but not defined (yet).
     TemplateMissing,
     /// A name given twice.

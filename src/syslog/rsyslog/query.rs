@@ -86,6 +86,22 @@ impl Effective {
         self.forwards().filter(|(a, f)| a.enabled && here(f)).collect()
     }
 
+    /// Folder of spool and state files; none: queues cannot go to disk.
+    pub fn work_directory(&self) -> Option<&Text> {
+        self.setting("workdirectory").map(|s| &s.value)
+    }
+
+    /// Bytes behind which an event is cut (8096 by default).
+    pub fn max_message_size(&self) -> i64 {
+        self.setting("maxmessagesize").and_then(|s| super::effective::size(&s.value)).unwrap_or(8096)
+    }
+
+    /// User and group (names or numbers) the daemon changes to after its start.
+    pub fn privilege_drop(&self) -> (Option<&Text>, Option<&Text>) {
+        let either = |name: &str, id: &str| self.setting(name).or_else(|| self.setting(id)).map(|s| &s.value);
+        (either("privdrop.user.name", "privdrop.user.id"), either("privdrop.group.name", "privdrop.group.id"))
+    }
+
     /// What the daemon makes of raw bytes that arrive at this listener from a sender on this machine.
     pub fn event_at(&self, listener: &Listener, raw: &[u8]) -> SampleEvent {
         let inputname = listener.name.clone().unwrap_or_else(|| listener.module.clone());

@@ -1,6 +1,6 @@
 //! Walks the statements in the daemon's order and puts together what they amount to.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use super::action;
@@ -10,6 +10,7 @@ use crate::syslog::rsyslog::ast::*;
 use crate::syslog::rsyslog::names;
 use crate::syslog::rsyslog::parse::Program;
 use crate::syslog::rsyslog::problem::Topic;
+use crate::syslog::rsyslog::template;
 
 /// Modules that are part of the daemon.
 const BUILTIN: [&str; 6] = ["omfile", "ompipe", "omshell", "omdiscard", "omfwd", "omusrmsg"];
@@ -58,6 +59,9 @@ pub(super) fn build(main: &Path, program: Program) -> Effective {
         current: 0,
         chains: BTreeMap::new(),
         channels: BTreeMap::new(),
+        templates: BTreeMap::new(),
+        rulesets: BTreeMap::from([(Text::from(DEFAULT_RULESET), 0)]),
+        in_force: BTreeMap::new(),
     };
     for item in program.items {
         builder.item(item);
@@ -67,7 +71,8 @@ pub(super) fn build(main: &Path, program: Program) -> Effective {
 
 impl Ruleset {
     fn empty(name: Text, at: Option<Location>) -> Ruleset {
-        Ruleset { name, at, queue: None, steps: Vec::new(), parsers: Vec::new() }
+        let legacy = at.is_some();
+        Ruleset { name, at, queue: None, steps: Vec::new(), parsers: Vec::new(), legacy }
     }
 }
 
@@ -83,6 +88,10 @@ struct Builder {
     chains: BTreeMap<usize, usize>,
     /// Files of `$outchannel` by name.
     channels: BTreeMap<Text, Text>,
+    /// Places in the lists of `out`, since files may be long.
+    templates: BTreeMap<Text, usize>,
+    rulesets: BTreeMap<Text, usize>,
+    in_force: BTreeMap<Text, usize>,
 }
 
 impl Builder {
@@ -117,8 +126,9 @@ impl Builder {
 
     /// Of a parameter written twice the daemon takes the last one and calls the other unknown.
     fn double_params(&mut self, object: &Object) {
-        for (i, param) in object.params.iter().enumerate() {
-            if object.params[i + 1..].iter().any(|p| p.name.is(&param.name.to_str_lossy())) {
+        let mut seen = BTreeSet::new();
+        for param in object.params.iter().rev() {
+            if !seen.insert(param.name.to_lower()) {
                 let text = format!("parameter '{}' stands twice in one {}()", param.name, object.kind.word());
                 self.problem(Problem::error(Topic::Setting, &param.at, text));
             }
@@ -150,7 +160,7 @@ impl Builder {
     }
 
     fn setting(&mut self, mut new: Setting) {
-        if let Some(old) = self.out.settings.iter_mut().find(|s| s.in_force && s.name == new.name) {
+        if let Some(old) = self.in_force.get(&new.name).and_then(|i| self.out.settings.get_mut(*i)) {
             match (old.legacy, new.legacy) {
                 (true, _) => old.in_force = false,
                 (false, true) => new.in_force = false,
@@ -162,6 +172,9 @@ impl Builder {
                     self.problem(problem);
                 }
             }
+        }
+        if new.in_force {
+            self.in_force.insert(new.name.clone(), self.out.settings.len());
         }
         self.out.settings.push(new);
     }
@@ -194,7 +207,7 @@ impl Builder {
         };
         let own = |name: &str| object.get(name);
         let either = |name: &str| own(name).or_else(|| in_module(name));
-        let framing = own("supportoctetcountedframing").or_else(|| in_module("supportoctetcountedframing"));
+        let framing = either("supportoctetcountedframing").or_else(|| in_module("octetcountedframing"));
         let name = own("name").or_else(|| own("inputname")).cloned();
         let rate = either("ratelimit.interval").and_then(Text::number).filter(|n| *n > 0);
         Listener {
@@ -250,14 +263,23 @@ impl Builder {
             return self.problem(Problem::error(Topic::Setting, &object.at, text));
         }
         let format = object.get("string").cloned();
+        let shown = format.as_ref().map_or(&b""[..], Text::as_bytes);
+        if let Some(unknown) = template::unknown_property(shown, &template.parts) {
+            let text = format!("template '{name}' names '{unknown}', which is no property; it does not exist");
+            return self.problem(Problem::error(Topic::Setting, &object.at, text));
+        }
         self.add_template(Template { name, kind, format, parts: template.parts, legacy: false, at: object.at });
     }
 
     fn add_template(&mut self, template: Template) {
-        if let Some(first) = self.out.templates.iter().find(|t| t.name == template.name) {
-            let text = format!("template '{}' exists already from {}; the first one counts", template.name, first.at);
-            let problem = Problem::warning(Topic::NameTwice, &template.at, text);
-            self.problem(problem);
+        match self.templates.get(&template.name).and_then(|i| self.out.templates.get(*i)) {
+            Some(first) => {
+                let text =
+                    format!("template '{}' exists already from {}; the first one counts", template.name, first.at);
+                let problem = Problem::warning(Topic::NameTwice, &template.at, text);
+                self.problem(problem);
+            }
+            None => drop(self.templates.insert(template.name.clone(), self.out.templates.len())),
         }
         self.out.templates.push(template);
     }
@@ -276,26 +298,29 @@ impl Builder {
         if object.get("name").is_none() {
             return self.problem(Problem::error(Topic::Setting, &object.at, "ruleset() without 'name'"));
         }
-        if let Some(first) = self.out.ruleset(&name) {
+        if let Some(first) = self.rulesets.get(&name).and_then(|i| self.out.rulesets.get(*i)) {
             let place = first.at.as_ref().map_or("the daemon itself".to_owned(), Location::to_string);
             let text = format!("ruleset '{name}' exists already from {place}; this one is ignored");
             return self.problem(Problem::error(Topic::NameTwice, &object.at, text));
         }
         let has_queue = object.params.iter().any(|p| p.name.to_lower().as_bytes().starts_with(b"queue."));
+        self.rulesets.insert(name.clone(), self.out.rulesets.len());
         self.out.rulesets.push(Ruleset {
             name,
             at: Some(object.at.clone()),
             queue: has_queue.then(|| Queue::main().with(&object.params)),
             steps,
             parsers: object.param("parser").map(|p| p.value.all().to_vec()).unwrap_or_default(),
+            legacy: false,
         });
     }
 
     fn legacy_ruleset(&mut self, directive: &Directive) -> usize {
         let name = directive.value();
-        if let Some(i) = self.out.rulesets.iter().position(|r| r.name == name) {
-            return i;
+        if let Some(i) = self.rulesets.get(&name) {
+            return *i;
         }
+        self.rulesets.insert(name.clone(), self.out.rulesets.len());
         self.out.rulesets.push(Ruleset::empty(name, Some(directive.at.clone())));
         self.out.rulesets.len() - 1
     }
@@ -555,7 +580,7 @@ impl Builder {
         };
         let mut known = true;
         for name in template.into_iter().chain(of_file) {
-            let there = BUILTIN_TEMPLATES.iter().any(|b| *name == *b) || self.out.template(name).is_some();
+            let there = BUILTIN_TEMPLATES.iter().any(|b| *name == *b) || self.templates.contains_key(name);
             if !there {
                 let text = format!("template '{name}' is not defined before this place; the action has no effect");
                 self.problem(Problem::error(Topic::TemplateMissing, at, text));
@@ -684,7 +709,7 @@ impl Builder {
 
     fn legacy_default_ruleset(&mut self, directive: &Directive) {
         let name = directive.value();
-        if self.out.ruleset(&name).is_some() {
+        if self.rulesets.contains_key(&name) {
             self.out.default_ruleset = name;
         } else {
             let text = format!("ruleset '{name}' does not exist before this place; the default ruleset stays");
