@@ -7,6 +7,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::effective::{Format, Listener};
+use super::filter::FACILITIES;
+use super::version::Version;
 use crate::syslog::Text;
 
 /// Where an event comes from, and when.
@@ -18,13 +20,15 @@ pub struct Origin {
     pub name: Text,
     /// Time of reception as `$R_ISODATE` has it.
     pub received: Text,
+    /// The program that reads the event, where known: later versions know more forms of time.
+    pub program: Option<Version>,
 }
 
 impl Default for Origin {
     /// A sender on this machine.
     fn default() -> Self {
         let address = Text::from("127.0.0.1");
-        Origin { name: address.clone(), address, received: "2026-01-01T00:00:00+00:00".into() }
+        Origin { name: address.clone(), address, received: "2026-01-01T00:00:00+00:00".into(), program: None }
     }
 }
 
@@ -39,8 +43,9 @@ pub struct SampleEvent {
     pub values: BTreeMap<Text, Option<Text>>,
     /// Tags put on it.
     pub tags: Vec<Text>,
-    /// A step was passed that may have changed anything.
+    /// Something happened to it that may have changed anything.
     pub opaque: bool,
+    program: Option<Version>,
 }
 
 impl SampleEvent {
@@ -52,7 +57,8 @@ impl SampleEvent {
         if !listener.keep_hostname {
             event.set("HOST", &origin.name.0);
         }
-        if listener.raw_message {
+        let readable = event.values.get(&"MESSAGE".into()).is_none_or(Option::is_some);
+        if listener.raw_message && readable {
             event.set("RAWMSG", strip_end(raw));
         }
         event
@@ -61,8 +67,14 @@ impl SampleEvent {
     /// The event as a driver for this format reads it, the device's host name kept.
     pub fn read(raw: &[u8], origin: &Origin, format: Format) -> SampleEvent {
         let values = BTreeMap::new();
-        let mut event =
-            SampleEvent { raw: Text::from(strip_end(raw)), pri: 13, values, tags: Vec::new(), opaque: false };
+        let mut event = SampleEvent {
+            raw: Text::from(strip_end(raw)),
+            pri: 13,
+            values,
+            tags: Vec::new(),
+            opaque: false,
+            program: origin.program,
+        };
         event.set("SOURCEIP", &origin.address.0);
         event.set("HOST_FROM", &origin.name.0);
         event.set("HOST", &origin.name.0);
@@ -94,11 +106,19 @@ impl SampleEvent {
         };
         match (self.values.get(&name), name.as_bytes()) {
             (Some(value), _) => value.clone(),
-            (None, b"PRI") => Some(Text::from(self.pri.to_string().as_str())),
+            (None, b"PRI") => self.of_pri(|pri| pri.to_string()),
+            (None, b"LEVEL_NUM" | b"SEVERITY_NUM") => self.of_pri(|pri| (pri & 7).to_string()),
+            (None, b"FACILITY_NUM") => self.of_pri(|pri| (pri >> 3).to_string()),
+            (None, b"LEVEL" | b"PRIORITY" | b"SEVERITY") => self.of_pri(|pri| severity_name(pri).to_owned()),
+            (None, b"FACILITY") => self.of_pri(facility_name),
             (None, b"MSGHDR") => self.header(),
             (None, _) if self.opaque || is_macro(&name) => None,
             (None, _) => Some(Text::default()),
         }
+    }
+
+    fn of_pri(&self, value: impl Fn(u16) -> String) -> Option<Text> {
+        (!self.opaque).then(|| Text::from(value(self.pri).as_str()))
     }
 
     fn known(&self, name: &str) -> Option<Text> {
@@ -127,22 +147,19 @@ impl SampleEvent {
     fn legacy(&mut self, text: &[u8]) {
         let mut at = Cursor(text);
         if !self.priority(&mut at) {
-            return self.unreadable(text);
+            return self.opaque();
         }
-        let behind = at;
         at.sequence_number();
         at.skip(b" ");
         if matches!(at.peek(), Some(b'*' | b'.')) {
             at.0 = &at.0[1..];
         }
-        if at.timestamp() {
+        if at.timestamp(self.program) {
             at.skip(b" ");
             if let Some(host) = at.host() {
                 self.set("HOST", host);
             }
             at.skip(b" ");
-        } else {
-            at = behind;
         }
         self.program(&mut at);
         self.set("MESSAGE", at.0);
@@ -173,22 +190,32 @@ impl SampleEvent {
         }
         let digits = at.0[1..].iter().take_while(|b| b.is_ascii_digit()).count();
         let number = std::str::from_utf8(&at.0[1..1 + digits]).unwrap_or_default();
-        match at.0.get(1 + digits) {
-            Some(b'>') => {
-                self.pri = number.parse().unwrap_or(if number.is_empty() { 0 } else { u16::MAX });
-                at.0 = &at.0[digits + 2..];
-                true
-            }
-            _ => false,
+        let end = at.0.get(1 + digits);
+        if end.is_some_and(|b| *b != b'>') {
+            return false;
+        }
+        self.pri = number.parse().unwrap_or(if number.is_empty() { 0 } else { u16::MAX });
+        at.0 = at.0.get(digits + 2..).unwrap_or_default();
+        true
+    }
+
+    /// What the daemon says instead of an event it cannot read: `Error processing log message: ` and the line, with a mark
+    /// put in that differs between versions.
+    fn unreadable(&mut self) {
+        self.pri = 43;
+        for name in ["MSGID", "LEGACY_MSGHDR", "RAWMSG"] {
+            self.values.remove(&Text::from(name));
+        }
+        self.set("PROGRAM", b"syslog-ng");
+        for name in ["HOST", "PID", "MESSAGE"] {
+            self.values.insert(name.into(), None);
         }
     }
 
-    /// What the daemon says instead of an event it cannot read.
-    fn unreadable(&mut self, text: &[u8]) {
-        self.pri = 43;
-        self.set("PROGRAM", b"syslog-ng");
-        self.set("MESSAGE", &[b"Error processing log message: ", text].concat());
-        self.values.remove(&Text::from("RAWMSG"));
+    /// Nothing is known of it any more.
+    pub fn opaque(&mut self) {
+        self.opaque = true;
+        self.values.values_mut().for_each(|v| *v = None);
     }
 
     // ---- RFC 5424 ----
@@ -200,14 +227,14 @@ impl SampleEvent {
         }
         at.0 = &at.0[2..];
         if self.rfc5424_fields(&mut at).is_none() {
-            self.unreadable(text);
+            self.unreadable();
         }
     }
 
     fn rfc5424_fields(&mut self, at: &mut Cursor<'_>) -> Option<()> {
         if at.peek() == Some(b'-') {
             at.take(b'-');
-        } else if !at.iso() {
+        } else if !at.iso(false) {
             return None;
         }
         at.must(b' ')?;
@@ -217,10 +244,10 @@ impl SampleEvent {
             self.set("HOST", host);
         }
         at.must(b' ')?;
-        for name in ["PROGRAM", "PID", "MSGID"] {
+        for (name, longest) in [("PROGRAM", 48), ("PID", 128), ("MSGID", 32)] {
             let value = at.until(|b| b == b' ');
             if value != b"-" {
-                self.set(name, value);
+                self.set(name, value.get(..longest).unwrap_or(value));
             }
             at.must(b' ')?;
         }
@@ -237,6 +264,17 @@ impl SampleEvent {
 fn strip_end(raw: &[u8]) -> &[u8] {
     let end = raw.iter().rposition(|b| !matches!(b, b'\n' | b'\0')).map_or(0, |i| i + 1);
     &raw[..end]
+}
+
+fn severity_name(pri: u16) -> &'static str {
+    ["emerg", "alert", "crit", "err", "warning", "notice", "info", "debug"][usize::from(pri & 7)]
+}
+
+/// The daemon's name of the facility; those without one are written as a number in hex.
+fn facility_name(pri: u16) -> String {
+    let number = pri >> 3;
+    let named = FACILITIES.iter().find(|(_, n)| u16::from(*n) == number);
+    named.map_or_else(|| format!("{number:x}"), |(name, _)| (*name).to_owned())
 }
 
 /// Names the daemon fills in itself, in ways we do not follow.
@@ -266,7 +304,6 @@ fn is_macro(name: &Text) -> bool {
     let text = name.to_str_lossy();
     let bare = ["S_", "R_", "C_", "P_"].iter().find_map(|p| text.strip_prefix(p)).unwrap_or(&text);
     NAMES.contains(&bare)
-        || matches!(bare, "FACILITY" | "LEVEL" | "PRIORITY" | "SEVERITY" | "FACILITY_NUM" | "LEVEL_NUM")
 }
 
 /// What is left to read.
@@ -335,7 +372,8 @@ impl<'a> Cursor<'a> {
     }
 
     /// Any of the times that are known in front of a host name.
-    fn timestamp(&mut self) -> bool {
+    fn timestamp(&mut self, program: Option<Version>) -> bool {
+        let since = |major, minor| program.is_none_or(|v| v >= Version::new(major, minor, 0));
         if self.looks("M nd dddd dd:dd:dd:") || self.looks("M nd dddd dd:dd:dd ") {
             self.advance(20);
             self.take(b':');
@@ -343,30 +381,41 @@ impl<'a> Cursor<'a> {
             self.advance(20);
         } else if self.looks("M nd dd:dd:dd") {
             self.advance(15);
-            self.fraction();
-        } else if !self.iso() {
+            self.fraction(false);
+        } else if since(4, 5) && self.looks("M d dd:dd:dd") {
+            self.advance(14);
+            self.fraction(false);
+        } else if since(3, 36) && self.looks("dddd-dd-dd dd:dd:dd") {
+            self.advance(19);
+            self.fraction(since(3, 37));
+            self.zone();
+        } else if !self.iso(since(3, 37)) {
             return false;
         }
         self.take(b':');
         true
     }
 
-    fn iso(&mut self) -> bool {
+    fn iso(&mut self, comma: bool) -> bool {
         if !self.looks("dddd-dd-ddTdd:dd:dd") {
             return false;
         }
         self.advance(19);
-        self.fraction();
+        self.fraction(comma);
+        self.zone();
+        true
+    }
+
+    fn zone(&mut self) {
         if self.looks("Z") {
             self.advance(1);
         } else if self.looks("+dd:dd") || self.looks("-dd:dd") {
             self.advance(6);
         }
-        true
     }
 
-    fn fraction(&mut self) {
-        if self.peek() == Some(b'.') {
+    fn fraction(&mut self, comma: bool) {
+        if self.peek() == Some(b'.') || (comma && self.peek() == Some(b',')) {
             let digits = self.0[1..].iter().take_while(|b| b.is_ascii_digit()).count();
             self.advance(1 + digits);
         }

@@ -124,7 +124,7 @@ const OPERATORS: [(&str, Order, bool); 14] = [
     (">", Order::Greater, true),
 ];
 
-const FACILITIES: [(&str, u8); 25] = [
+pub(super) const FACILITIES: [(&str, u8); 25] = [
     ("kern", 0),
     ("user", 1),
     ("mail", 2),

@@ -99,7 +99,10 @@ impl Matcher {
                     (false, false) => same(text).then(|| whole(n)),
                 }
             }
-            Matcher::Glob(glob) => glob_matches(glob, text).then(|| whole(text.len())),
+            // The daemon holds it against UTF-8 only.
+            Matcher::Glob(glob) => {
+                (std::str::from_utf8(text).is_ok() && glob_matches(glob, text)).then(|| whole(text.len()))
+            }
         })
     }
 }

@@ -391,6 +391,12 @@ impl<'a> Reader<'a> {
         Tok { kind: TokKind::Str, value: Text(value), pos }
     }
 
+    /// A piece of text with its references resolved, unless it comes out of a text in which that is done.
+    pub fn resolved(&mut self, text: Vec<u8>, pos: Pos) -> Vec<u8> {
+        let made = self.source(pos.text).is_none_or(|s| s.origin.is_some());
+        if made || !text.contains(&b'`') { text } else { self.substitute(&text, pos) }
+    }
+
     /// Puts defined values in the place of backtick references.
     fn substitute(&mut self, text: &[u8], pos: Pos) -> Vec<u8> {
         let (made, missing) = substitute(text, &|name| self.defines.get(name).cloned());

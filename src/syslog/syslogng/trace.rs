@@ -86,7 +86,8 @@ impl Effective {
 
     /// How `raw` looks to the daemon when it comes in by this listener.
     pub fn event_at(&self, listener: &Listener, raw: &[u8]) -> SampleEvent {
-        SampleEvent::at(raw, &Origin::default(), listener)
+        let origin = Origin { program: self.program, ..Origin::default() };
+        SampleEvent::at(raw, &origin, listener)
     }
 
     /// Why an event of a source gets to a destination or not.
@@ -119,8 +120,7 @@ impl Effective {
         }
         let reworked = self.source(source).is_some_and(|s| s.reworks);
         if reworked {
-            event.values.values_mut().for_each(|v| *v = None);
-            event.opaque = true;
+            event.opaque();
         }
         let mut run = Run { config: self, trace: Trace::default(), path: None, ignore_final };
         run.all(&Flow { event, maybe: reworked }, source);
@@ -458,8 +458,7 @@ fn parse_again(flow: &mut Flow) {
 
 /// Something happened to the event that we cannot follow.
 fn opaque(flow: &mut Flow) {
-    flow.event.opaque = true;
-    flow.event.values.values_mut().for_each(|v| *v = None);
+    flow.event.opaque();
     flow.maybe = true;
 }
 
@@ -491,6 +490,8 @@ fn compare(left: &[u8], op: Compare, right: &[u8]) -> Maybe {
     let number = |text: &[u8]| std::str::from_utf8(text).ok().and_then(|t| t.trim().parse::<f64>().ok());
     let order = match (op.numeric, number(left), number(right)) {
         (true, Some(l), Some(r)) => l.partial_cmp(&r)?,
+        // Versions differ in what a text is worth as a number.
+        (true, ..) => return None,
         _ => left.cmp(right),
     };
     Some(match op.order {

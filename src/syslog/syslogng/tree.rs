@@ -243,13 +243,13 @@ impl Reader<'_> {
         Some(def)
     }
 
-    /// The text between the brackets of a group, as it stands there. An empty string means nothing.
-    pub fn inside(&self, group: &Node) -> Vec<u8> {
+    /// The text between the brackets of a group, with references resolved. An empty string means nothing.
+    pub fn inside(&mut self, group: &Node) -> Vec<u8> {
         let raw = self.raw(group.pos);
-        let inner = raw.get(1..raw.len().saturating_sub(1)).unwrap_or_default();
+        let inner = raw.get(1..raw.len().saturating_sub(1)).unwrap_or_default().to_vec();
         match inner.trim_ascii() {
             b"\"\"" | b"''" => Vec::new(),
-            _ => inner.to_vec(),
+            _ => self.resolved(inner, group.pos),
         }
     }
 

@@ -195,7 +195,7 @@ impl Builder<'_> {
     }
 
     fn source_items(&mut self, source: &mut Source, body: &[Node], block: Option<&Text>) {
-        for item in body.split(|n| n.is_punct(b';')).filter(|i| !i.is_empty()) {
+        for item in self.items(body) {
             match self.item(item) {
                 Some(Item::Driver { name, args, at }) => {
                     if let Some(nodes) = self.expand_item("source", item) {
@@ -225,7 +225,7 @@ impl Builder<'_> {
     /// Drivers of a channel inside a source; says whether the channel does more than hold drivers.
     fn source_channel(&mut self, source: &mut Source, body: &[Node], block: Option<&Text>) -> bool {
         let mut more = false;
-        for part in body.split(|n| n.is_punct(b';')).filter(|i| !i.is_empty()) {
+        for part in self.items(body) {
             match part {
                 [word, content] if word.is("source") && content.brace().is_some() => {
                     self.source_items(source, content.brace().unwrap_or_default(), block);
@@ -246,7 +246,7 @@ impl Builder<'_> {
     }
 
     fn dest_items(&mut self, destination: &mut Destination, body: &[Node], block: Option<&Text>) {
-        for item in body.split(|n| n.is_punct(b';')).filter(|i| !i.is_empty()) {
+        for item in self.items(body) {
             match self.item(item) {
                 Some(Item::Driver { name, args, at }) => {
                     if let Some(nodes) = self.expand_item("destination", item) {
@@ -282,6 +282,20 @@ impl Builder<'_> {
                 None => self.error(item, "not a destination driver"),
             }
         }
+    }
+
+    /// What stands between semicolons; the last one needs its own too.
+    pub(super) fn items<'n>(&mut self, body: &'n [Node]) -> Vec<&'n [Node]> {
+        let mut items: Vec<&[Node]> = body.split(|n| n.is_punct(b';')).collect();
+        match items.pop() {
+            Some(last) if !last.is_empty() => {
+                self.error(last, "no semicolon behind this");
+                items.push(last);
+            }
+            _ => {}
+        }
+        items.retain(|i| !i.is_empty());
+        items
     }
 
     fn item<'n>(&self, nodes: &'n [Node]) -> Option<Item<'n>> {

@@ -10,7 +10,7 @@ impl Builder<'_> {
     pub(super) fn log_path(&mut self, name: Option<Text>, body: &[Node], at: Location) -> LogPath {
         let mut path = LogPath { name, steps: Vec::new(), flags: Flags::default(), at };
         let mut forks: Vec<LogPath> = Vec::new();
-        for part in body.split(|n| n.is_punct(b';')).filter(|p| !p.is_empty()) {
+        for part in self.items(body) {
             if let [word, .., content] = part
                 && (word.is("log") || word.is("channel"))
                 && let Some(content) = content.brace()

@@ -11,7 +11,7 @@ impl Builder<'_> {
     pub(super) fn parser(&mut self, name: Option<Text>, body: &[Node], at: Location) -> usize {
         let body = self.expand("parser", body);
         let mut steps = Vec::new();
-        for item in body.split(|n| n.is_punct(b';')).filter(|i| !i.is_empty()) {
+        for item in self.items(&body) {
             let channel = item.last().and_then(Node::brace).filter(|_| item[0].is("channel") || item[0].is("log"));
             steps.push(match channel {
                 Some(content) => {
@@ -29,7 +29,7 @@ impl Builder<'_> {
     pub(super) fn rewrite(&mut self, name: Option<Text>, body: &[Node], at: Location) -> usize {
         let body = self.expand("rewrite", body);
         let mut ops = Vec::new();
-        for item in body.split(|n| n.is_punct(b';')).filter(|i| !i.is_empty()) {
+        for item in self.items(&body) {
             ops.push(self.rewrite_op(item));
         }
         self.out.rewrites.push(Rewrite { name, ops, at });

@@ -254,20 +254,17 @@ fn old_forms() {
 fn mistakes_are_all_found() {
     for (text, expected) in [
         ("source s { udp(); }\nlog { source(s); };\n", vec![(Topic::Syntax, 3)]),
-        ("source s { udp(; };\nlog { };\n", vec![(Topic::Syntax, 2)]),
+        ("source s { udp(; };\nlog { };\n", vec![(Topic::Syntax, 2), (Topic::Syntax, 2)]),
         ("source s { \"udp\"(); };\n", vec![(Topic::Syntax, 2)]),
         ("source 5;\nnonsense;\n", vec![(Topic::Syntax, 2)]),
         ("# a lone ` here\n", vec![(Topic::Syntax, 2)]),
-        (
-            "destination d { file(\"/x); };\n",
-            vec![(Topic::Syntax, 2), (Topic::Syntax, 2), (Topic::Syntax, 2), (Topic::Syntax, 2)],
-        ),
+        ("destination d { file(\"/x); };\n", vec![(Topic::Syntax, 2); 5]),
         (" @define x y\n", vec![(Topic::Syntax, 2), (Topic::Syntax, 2)]),
         ("@nonsense x\n", vec![(Topic::Syntax, 2)]),
         ("log { source(s); } ;;;\noptions", vec![(Topic::Syntax, 3), (Topic::Syntax, 3)]),
         ("source s { udp(port(`none`)); };\n", vec![(Topic::Define, 2)]),
         ("filter f { not; };\n", vec![(Topic::Syntax, 2)]),
-        ("source s { udp(\0); };\n};\n", vec![(Topic::Syntax, 2), (Topic::Syntax, 3)]),
+        ("source s { udp(\0); };\n};\n", vec![(Topic::Syntax, 2), (Topic::Syntax, 3), (Topic::Syntax, 2)]),
     ] {
         assert_eq!(topics(&load(text)), expected, "{text}");
     }
