@@ -9,8 +9,13 @@ use cefctl::syslog::syslogng::lint;
 use crate::daemon::{MAIN, Tree, port, wait};
 use crate::{Case, Kind};
 
-pub const CASES: &[Case] =
-    &[("stock", stock), ("read_or_not", read_or_not), ("start_or_not", start_or_not), ("listeners", listeners)];
+pub const CASES: &[Case] = &[
+    ("stock", stock),
+    ("read_or_not", read_or_not),
+    ("start_or_not", start_or_not),
+    ("listeners", listeners),
+    ("layouts", layouts),
+];
 
 /// The distribution's own configuration has nothing wrong with it.
 fn stock(kind: Kind) -> Result<()> {
@@ -205,4 +210,36 @@ fn open_ports(pid: u32) -> Vec<(bool, u16)> {
         }
     }
     found
+}
+
+/// The layouts of other distributions: read by all versions; those that are broken do not start, as we say.
+fn layouts(kind: Kind) -> Result<()> {
+    for (layout, good) in [
+        ("debian", true),
+        ("rhel", true),
+        ("ama-debian", true),
+        ("oms-portal", true),
+        ("original-debian-twice", true),
+        ("original-rhel", false),
+        ("ama-wrong-source", false),
+    ] {
+        let tree = Tree::new(kind)?;
+        let from = format!("{}/fixtures/syslog-ng/trees/{layout}/etc", env!("CARGO_MANIFEST_DIR"));
+        ensure!(std::process::Command::new("cp").args(["-rT", &from]).arg(tree.at("/etc")).status()?.success());
+        let main = String::from_utf8(tree.read(MAIN))?;
+        let version = main.lines().next().unwrap_or_default().to_owned();
+        let main = main.replacen(&version, &format!("@version: {}", kind.version), 1);
+        // Other tests run meanwhile.
+        tree.write(MAIN, main.replace("port(514)", &format!("port({})", port())));
+        ensure!(tree.check(MAIN).status.success(), "{layout}");
+        let ours = lint::fatal(&tree.effective(MAIN));
+        let mut daemon = tree.launch(MAIN)?;
+        let theirs = wait(Duration::from_secs(20), || daemon.state());
+        ensure!(
+            theirs == Some(good) && ours.is_empty() == good,
+            "{layout}: {theirs:?}, ours {ours:?}\n{}",
+            daemon.messages()
+        );
+    }
+    Ok(())
 }

@@ -4,6 +4,8 @@ pub mod candidate;
 pub mod effective;
 pub mod event;
 pub mod filter;
+#[cfg(test)]
+mod layouts;
 pub mod lex;
 pub mod lint;
 pub mod pattern;
