@@ -48,6 +48,8 @@ fn stock() {
         assert_eq!(layout.said(Severity::Warning), Vec::<String>::new(), "{tree}");
         assert_eq!(layout.config.sources[0].name, Some(source.into()), "{tree}");
         assert_eq!(layout.config.options.len(), options, "{tree}");
+        let log = if tree == "suse" { "messages" } else { ["d_syslog", "d_mesg"][usize::from(tree == "rhel")] };
+        assert_eq!(layout.config.local_log(), Some(&log.into()), "{tree}");
         assert_eq!(layout.drop_in(), (vec![514, 514, 601], vec![], None, vec![]), "{tree}");
     }
     // An interval the distribution sets is left alone, an old program's other default is not.
@@ -75,6 +77,12 @@ fn a_site_with_its_own_ports() {
     let made = render(&layout.config, &layout.program, &Wanted::default()).unwrap();
     assert!(made.text.contains("rewrite r_cefctl_kept") && !made.text.contains("flags(flow-control"));
     assert_eq!(lint::limits(&layout.config, 514), []);
+    let source = Ref::Named("s_firewalls".into());
+    let listener = layout.config.listeners_on(514, super::effective::Transport::Udp)[0].listener;
+    let event = layout.config.event_at(listener, b"<134>Aug  1 10:00:00 fw1 CEF:0|V|P|1|2|n|5|x=1");
+    let copies = layout.config.file_copies(&event, &source);
+    assert_eq!(copies.len(), 1);
+    assert_eq!((copies[0].0.to_string().as_str(), copies[0].2), ("/var/log/firewalls/$HOST.log", false));
 }
 
 #[test]

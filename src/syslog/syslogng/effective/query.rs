@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::syslog::glob;
+use crate::syslog::syslogng::event::{Origin, SampleEvent};
 use crate::syslog::syslogng::reader::normal;
 
 /// A port as number; the one service name that occurs is known.
@@ -147,6 +148,33 @@ impl Effective {
             _ => None,
         });
         forwards.collect()
+    }
+
+    /// The destination that local messages of no special kind are written to: where a person looks for them.
+    pub fn local_log(&self) -> Option<&Text> {
+        let local = |s: &&Source| s.drivers.iter().any(|d| d.kind == SourceKind::System);
+        let source = Ref::Named(self.sources.iter().find(local)?.name.clone()?);
+        let event = SampleEvent::read(b"<134>Jan  1 00:00:00 here app: text", &Origin::default(), Format::Rfc3164);
+        let visits = self.trace(&event, &source).visits;
+        self.destinations.iter().filter(|d| d.drivers.iter().any(|v| matches!(v.kind, DestKind::File(_)))).find_map(
+            |d| {
+                let here = Ref::Named(d.name.clone()?);
+                visits.iter().any(|v| v.destination == here && !v.maybe).then_some(d.name.as_ref()?)
+            },
+        )
+    }
+
+    /// Files that an event of a source is written to, each with the step that does it; `true`: perhaps only.
+    pub fn file_copies(&self, event: &SampleEvent, source: &Ref) -> Vec<(Text, Location, bool)> {
+        let mut found = Vec::new();
+        for visit in self.trace(event, source).visits {
+            for driver in self.destination(&visit.destination).map(|d| d.drivers.as_slice()).unwrap_or_default() {
+                if let DestKind::File(path) = &driver.kind {
+                    found.push((path.clone(), visit.at.clone(), visit.maybe));
+                }
+            }
+        }
+        found
     }
 
     /// Forwards to this port of the machine itself.

@@ -26,7 +26,10 @@ pub struct Wanted {
     pub udp: bool,
     pub tcp: bool,
     pub tls: Option<TlsListener>,
-    /// Port for TCP senders that count octets (RFC 6587), for versions that cannot tell the framings apart on one port.
+    /// Take in TCP senders that count octets (RFC 6587) too: on the same port from 4.9 on, where a line that starts with a
+    /// digit is then read as a count; on `counted_port` before.
+    pub octet_counting: bool,
+    /// Port for such senders with versions that cannot tell the framings apart on one port.
     pub counted_port: Option<u16>,
     pub stack: Stack,
     /// Destinations (by name) that get the security events too, in readable form.
@@ -51,6 +54,7 @@ impl Default for Wanted {
             udp: true,
             tcp: true,
             tls: None,
+            octet_counting: true,
             counted_port: Some(601),
             stack: Stack::V4,
             copies: Vec::new(),
@@ -131,6 +135,20 @@ pub enum RenderError {
     NoTransport,
 }
 
+impl RenderError {
+    /// What to do about it.
+    pub fn hint(&self) -> String {
+        match self {
+            RenderError::TooOld(_) => "upgrade syslog-ng".to_owned(),
+            RenderError::NoName { .. } => {
+                "give the source a name: `source s_net { … };`, and name it in the log path".to_owned()
+            }
+            RenderError::NoDestination(_) => "name one of the destinations that the configuration defines".to_owned(),
+            RenderError::NoTransport => "ask for UDP, TCP or TLS".to_owned(),
+        }
+    }
+}
+
 /// How the text of an event is had from a source.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Access {
@@ -159,7 +177,8 @@ pub fn render(config: &Effective, program: &Program, wanted: &Wanted) -> Result<
     }
     if wanted.tcp {
         plan.listen(Transport::Tcp, wanted.port, false)?;
-        if let Some(port) = wanted.counted_port.filter(|_| plan.owns_tcp() && !version.has_auto_framing()) {
+        let second = wanted.octet_counting && plan.owns_tcp() && !version.has_auto_framing();
+        if let Some(port) = wanted.counted_port.filter(|_| second) {
             plan.listen(Transport::Tcp, port, true)?;
         }
     }

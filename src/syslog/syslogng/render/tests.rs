@@ -106,6 +106,15 @@ fn every_version_gets_what_it_knows() {
 }
 
 #[test]
+fn without_octet_counting() {
+    for version in ["3.38.1", "4.11.0"] {
+        let (made, _) = rendered(version, BASE, &Wanted { octet_counting: false, ..Wanted::default() });
+        assert_eq!(made.listeners.len(), 2);
+        assert!(!made.text.contains("auto") && !made.text.contains("syslog(transport"));
+    }
+}
+
+#[test]
 fn what_the_user_set_is_left_alone() {
     let base = format!("options {{ time_reopen(30); }};\n{BASE}");
     let (made, _) = rendered("3.28.1", &base, &Wanted::default());

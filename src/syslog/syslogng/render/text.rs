@@ -78,13 +78,13 @@ fn source(plan: &Plan<'_>, out: &mut String) {
 }
 
 fn driver(plan: &Plan<'_>, listener: &OwnListener, family: &str) -> String {
-    let auto = plan.program.version.has_auto_framing();
+    let auto = plan.program.version.has_auto_framing() && plan.wanted.octet_counting;
     let (name, transport, more) = match listener.transport {
         Transport::Udp => ("network", "udp", " so-rcvbuf(8388608)".to_owned()),
-        Transport::Tls if auto => ("network", "auto", streams(plan)),
-        Transport::Tls => (if listener.counted { "syslog" } else { "network" }, "tls", streams(plan)),
-        _ if listener.counted => ("syslog", "tcp", streams(plan)),
-        _ => ("network", if auto { "auto" } else { "tcp" }, streams(plan)),
+        Transport::Tls if auto => ("network", "auto", streams()),
+        Transport::Tls => (if listener.counted { "syslog" } else { "network" }, "tls", streams()),
+        _ if listener.counted => ("syslog", "tcp", streams()),
+        _ => ("network", if auto { "auto" } else { "tcp" }, streams()),
     };
     let tls = match (&plan.wanted.tls, listener.transport) {
         (Some(tls), Transport::Tls) => {
@@ -98,7 +98,7 @@ fn driver(plan: &Plan<'_>, listener: &OwnListener, family: &str) -> String {
     format!("{name}(transport(\"{transport}\"){family} port({port}){more}{tls} {usual})")
 }
 
-fn streams(_plan: &Plan<'_>) -> String {
+fn streams() -> String {
     format!(" max-connections({CONNECTIONS}) log-iw-size({})", CONNECTIONS * WINDOW)
 }
 
