@@ -3,7 +3,7 @@
 use std::cell::OnceCell;
 use std::path::Path;
 
-use super::facts::{Facts, OwnLine, encode_path};
+use super::facts::{Facts, OwnLine, decode_path, encode_path};
 use super::flow::Flow;
 use super::outcome::NotJudged;
 use super::target::{Daemon, Target};
@@ -11,7 +11,8 @@ use super::words;
 use crate::agent::AgentFacts;
 use crate::report::shell_quote;
 use crate::syslog::SourceError;
-use crate::syslog::rsyslog::Effective;
+use crate::syslog::rsyslog::lint::lint;
+use crate::syslog::rsyslog::{Effective, Problem, Severity};
 
 pub struct Case<'a> {
     pub facts: &'a Facts,
@@ -19,6 +20,7 @@ pub struct Case<'a> {
     /// What rsyslog's configuration amounts to, as far as it could be read. See [`Case::rsyslog`].
     config: &'a Effective,
     flow: OnceCell<Result<Flow<'a>, NotJudged>>,
+    problems: OnceCell<Vec<Problem>>,
 }
 
 /// Reads rsyslog's configuration as it was recorded in the facts.
@@ -29,13 +31,19 @@ pub fn read_config(facts: &Facts) -> Effective {
 impl<'a> Case<'a> {
     /// `config` is what [`read_config`] gives for the same facts.
     pub fn new(facts: &'a Facts, target: &'a Target, config: &'a Effective) -> Self {
-        Case { facts, target, config, flow: OnceCell::new() }
+        Case { facts, target, config, flow: OnceCell::new(), problems: OnceCell::new() }
     }
 
     /// The ways of the sample events, worked out when first asked for.
     pub fn flow(&self) -> Result<&Flow<'a>, NotJudged> {
         let flow = self.flow.get_or_init(|| Ok(Flow::new(self.rsyslog()?, self.target)));
         flow.as_ref().map_err(Clone::clone)
+    }
+
+    /// What is wrong with the configuration as it was read: only what asks for something that does not happen.
+    pub fn errors(&self) -> impl Iterator<Item = &Problem> {
+        let all = self.problems.get_or_init(|| lint(self.config));
+        all.iter().filter(|p| p.severity == Severity::Error)
     }
 
     /// The configuration as it was read, complete or not; for the checks that judge the reading itself.
@@ -103,11 +111,20 @@ impl<'a> Case<'a> {
         self.own_lines().skip(skip).map(|l| (l.source.as_str(), l.text.as_str()))
     }
 
+    /// Files of the configuration that were changed after the daemon was started: what they say now is not in force.
+    pub fn changed_since_start(&self) -> Vec<&str> {
+        let soon = self.facts.taken + 60;
+        let files = self.facts.rsyslog.config.files.iter();
+        let read = files.filter(|(_, f)| f.content.is_ok() && f.mtime.is_some_and(|t| t <= soon));
+        read.map(|(path, _)| path.as_str()).filter(|p| self.is_younger_than_daemon(&decode_path(p))).collect()
+    }
+
     /// Was the file written after the daemon was started, so that the daemon does not know it yet?
     pub fn is_younger_than_daemon(&self, file: &Path) -> bool {
         let started = self.facts.unit(&format!("{}.service", self.unit_name())).and_then(|u| u.since);
         let written = self.facts.rsyslog.config.files.get(&encode_path(file)).and_then(|f| f.mtime);
-        started.zip(written).is_some_and(|(started, written)| written > started)
+        // A second for the rounding of both.
+        started.zip(written).is_some_and(|(started, written)| written > started + 1)
     }
 
     /// `3 files read`

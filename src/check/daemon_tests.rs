@@ -105,6 +105,18 @@ fn a_halted_process_fails_although_the_unit_is_active() {
 }
 
 #[test]
+fn a_configuration_changed_after_the_start_warns() {
+    let mut facts = with_unit(ACTIVE);
+    facts.rsyslog.config.files.get_mut(fixture::DROP_IN_PATH).unwrap().mtime = Some(1_000_005);
+    let o = rsyslog(running, &facts);
+    assert_eq!(o.status, Status::Warn);
+    assert!(o.summary.contains(fixture::DROP_IN_PATH), "{}", o.summary);
+    // A time that is still to come says nothing.
+    facts.rsyslog.config.files.get_mut(fixture::DROP_IN_PATH).unwrap().mtime = Some(9_000_000);
+    assert_eq!(rsyslog(running, &facts).status, Status::Pass);
+}
+
+#[test]
 fn restarts_by_systemd_warn_while_they_are_fresh() {
     let mut facts = with_unit(&ACTIVE.replace("NRestarts=0", "NRestarts=3"));
     facts.taken = 1_000_100;

@@ -116,7 +116,8 @@ impl<'a> Flow<'a> {
             }
             maybe = true;
         }
-        if maybe { None } else { Some(false) }
+        // What was not followed to its end may still come there.
+        if maybe || way.trace.cut_short { None } else { Some(false) }
     }
 }
 

@@ -27,7 +27,6 @@ mod samples;
 pub mod select;
 mod spool;
 pub mod target;
-mod validator;
 mod words;
 
 use std::time::Duration;
@@ -103,10 +102,62 @@ fn aims(facts: &Facts, target: &Target, selection: &Selection, clock: &dyn Clock
     let config = read_config(facts);
     let case = Case::new(facts, target, &config);
     let judged = run::run(&case, selection, clock);
-    let free = |id: &str| judged.iter().any(|c| c.id == id && c.status == Status::Skip && c.blocked_by.is_none());
+    // Without an event a probe that no fault holds up and that applies here stays unknown.
+    let free = |id: &str| judged.iter().any(|c| c.id == id && c.status == Status::Unknown);
     [(Transport::Udp, "probe.udp"), (Transport::Tcp, "probe.tcp")]
         .into_iter()
         .filter(|(_, id)| free(id))
         .filter_map(|(transport, _)| probe_run::aim(&ports::Port::look(&case, transport).ok()?))
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::fixture::*;
+    use super::*;
+    use crate::host::SystemClock;
+
+    fn aimed(facts: &Facts, selection: &Selection) -> Vec<String> {
+        let target = Target::resolve(&TargetOptions::default(), facts);
+        aims(facts, &target, selection, &SystemClock::default()).iter().map(|a| a.to.to_string()).collect()
+    }
+
+    #[test]
+    fn events_are_sent_where_the_way_is_free_and_only_where_somebody_wants_them() {
+        let mut facts = healthy();
+        let all = Selection::default();
+        assert_eq!(aimed(&facts, &all), ["127.0.0.1:514", "127.0.0.1:514"]);
+        let only = |word: &str| Selection::new(&[word.into()], &[]).unwrap();
+        assert_eq!(aimed(&facts, &only("probe.tcp")).len(), 1);
+        assert_eq!(aimed(&facts, &only("listen")).len(), 0);
+        close(&mut facts, Transport::Udp, |_| true);
+        assert_eq!(aimed(&facts, &all).len(), 1);
+        close(&mut facts, Transport::Tcp, |a| a.port() == 25226);
+        assert_eq!(aimed(&facts, &all).len(), 0);
+    }
+
+    #[test]
+    fn a_healthy_box_is_called_healthy_and_nothing_else() {
+        let mut facts = healthy();
+        facts.no_probe = true;
+        let target = Target::resolve(&TargetOptions::default(), &facts);
+        let checks = diagnose(&facts, &target, &Selection::default(), &SystemClock::default());
+        let odd: Vec<_> = checks.iter().filter(|c| !matches!(c.status, Status::Pass) && c.group != "probe").collect();
+        assert!(odd.is_empty(), "{odd:?}");
+        let report = report(&facts, &target, String::new(), Duration::ZERO, checks);
+        assert_eq!((report.verdict, report.root_cause), (crate::report::Verdict::Healthy, None));
+    }
+
+    #[test]
+    fn facts_of_another_box_give_the_same_report() {
+        let facts = with_files(&[("/etc/rsyslog.d/10-s.conf", "local4.* stop\n")]);
+        let target = Target::resolve(&TargetOptions::default(), &facts);
+        let of = |facts: &Facts| {
+            let checks = diagnose(facts, &target, &Selection::default(), &SystemClock::default());
+            checks.into_iter().map(|c| (c.id, c.status, c.summary, c.blocked_by)).collect::<Vec<_>>()
+        };
+        let back: Facts = serde_json::from_str(&serde_json::to_string(&facts).unwrap()).unwrap();
+        assert_eq!(of(&back), of(&facts));
+        assert!(of(&facts).iter().any(|(id, status, ..)| id == "listen.reachable" && *status == Status::Fail));
+    }
 }

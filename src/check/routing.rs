@@ -10,8 +10,8 @@ use super::outcome::{Judged, NotJudged, Outcome};
 use super::ports::{self, Asked, Family};
 use super::samples::Fate;
 use super::words;
-use crate::host::proc_net::{SocketState, Transport};
-use crate::syslog::rsyslog::effective::{self, Effective, Listener};
+use crate::host::proc_net::{Socket, SocketState, Transport};
+use crate::syslog::rsyslog::effective::{Effective, Listener};
 use crate::syslog::rsyslog::query::Reach;
 
 pub fn duplicate(case: &Case<'_>) -> Judged {
@@ -26,9 +26,7 @@ pub fn duplicate(case: &Case<'_>) -> Judged {
     }
     // What happens on the port devices send to comes first.
     doubles.sort_by_key(|(_, l, _)| l.port_number() != Some(case.target.port));
-    let Some((transport, first, second)) = doubles.first() else {
-        return Ok(Outcome::pass("every port and address has one listener"));
-    };
+    let Some((transport, first, second)) = doubles.first() else { return taken_away(case, config) };
     let flow = case.flow()?;
     let (winner, loser) = match transport {
         Transport::Udp => (*second, *first),
@@ -46,6 +44,25 @@ pub fn duplicate(case: &Case<'_>) -> Judged {
         .seen_all(doubles.iter().flat_map(|(_, a, b)| [*a, *b]).map(|l| (l.at.to_string(), show(case, l))))
         .advise("remove one of the two listeners, or bind both to the same ruleset; then restart the daemon")
         .command(format!("sudo systemctl restart {}", case.unit_name())))
+}
+
+/// A listener on one address takes the datagrams for that address away from the one on all addresses (facts 5.6).
+fn taken_away(case: &Case<'_>, config: &Effective) -> Judged {
+    let flow = case.flow()?;
+    let all = ports::listeners(config, Transport::Udp, case.target.port);
+    let wide = all.iter().find(|l| Asked::of(l) == Asked::Any);
+    let special =
+        all.iter().find(|l| matches!(Asked::of(l), Asked::Ip(ip) if !ip.is_loopback() && !ip.is_unspecified()));
+    match (wide, special) {
+        (Some(wide), Some(special)) if reaches(flow, wide) && !reaches(flow, special) => Ok(Outcome::warn(format!(
+            "what is sent to {} goes to the listener at {}, and from there nothing comes to the forward rule",
+            special.address.as_ref().map(|a| a.to_string()).unwrap_or_default(),
+            special.at
+        ))
+        .seen_all([wide, special].map(|l| (l.at.to_string(), show(case, l))))
+        .advise("let devices send to another address of this box, or call the rule's ruleset from that listener's")),
+        _ => Ok(Outcome::pass("every port and address has one listener")),
+    }
 }
 
 fn share_an_address(a: &Listener, b: &Listener) -> bool {
@@ -183,28 +200,16 @@ pub fn limits(case: &Case<'_>) -> Judged {
     }
     let mut findings = Vec::new();
     let set = config.setting("maxmessagesize");
-    let size = set.and_then(|s| effective::size(&s.value)).unwrap_or(8096);
+    let size = config.max_message_size();
     if size < MESSAGE {
         let at = set.map_or_else(|| "default".to_owned(), |s| s.at.to_string());
         findings.push((at, format!("messages are cut at {size} bytes")));
     }
     let (own, _) = ports::split(case, net, Transport::Udp, port)?;
-    for socket in own.iter().filter(|s| ports::outside(s, Family::V4) || ports::outside(s, Family::V6)) {
-        if let Some(buffer) = socket.recv_buffer.filter(|b| *b < RECEIVE) {
-            findings.push((socket.display(), format!("receive buffer of {}", words::bytes(buffer / 2))));
-        }
-        if let Some(drops) = socket.drops.filter(|d| *d > 0) {
-            findings.push((socket.display(), format!("{drops} datagrams dropped since the daemon was started")));
-        }
-    }
+    findings.extend(own.iter().flat_map(|socket| narrow_socket(socket)));
     let sessions = net.sockets.iter().filter(|s| s.state == SocketState::Established && s.local.port() == port).count();
-    for listener in tcp {
-        let unlimited = listener.module == "imptcp" && listener.max_sessions.is_none_or(|n| n == 0);
-        let most = usize::try_from(listener.max_sessions.unwrap_or(SESSIONS)).unwrap_or_default();
-        if !unlimited && sessions * 10 >= most * 8 {
-            findings.push((listener.at.to_string(), format!("{sessions} of {most} TCP sessions are in use")));
-        }
-    }
+    findings.extend(tcp.iter().filter_map(|listener| full_listener(listener, sessions)));
+    findings.extend(rate_limits(config, port));
     findings.extend(slow_names(case, config));
     let Some((_, first)) = findings.first() else {
         return Ok(Outcome::pass(format!(
@@ -216,6 +221,35 @@ pub fn limits(case: &Case<'_>) -> Judged {
         .seen_all(findings)
         .advise("maxMessageSize 64k, rcvbufSize 8m for imudp, maxSessions 500 for imtcp, net.enableDNS off where lookups are slow; then restart the daemon")
         .command(format!("sudo systemctl restart {}", case.unit_name())))
+}
+
+/// What a datagram socket for senders from outside has too little of.
+fn narrow_socket(socket: &Socket) -> Vec<(String, String)> {
+    if !ports::outside(socket, Family::V4) && !ports::outside(socket, Family::V6) {
+        return Vec::new();
+    }
+    let small = socket.recv_buffer.filter(|b| *b < RECEIVE);
+    let small = small.map(|buffer| format!("receive buffer of {}", words::bytes(buffer / 2)));
+    let dropped = socket.drops.filter(|d| *d > 0);
+    let dropped = dropped.map(|drops| format!("{drops} datagrams dropped since the daemon was started"));
+    small.into_iter().chain(dropped).map(|text| (socket.display(), text)).collect()
+}
+
+/// A listener that will soon turn senders away.
+fn full_listener(listener: &Listener, sessions: usize) -> Option<(String, String)> {
+    let unlimited = listener.module == "imptcp" && listener.max_sessions.is_none_or(|n| n == 0);
+    let most = usize::try_from(listener.max_sessions.unwrap_or(SESSIONS)).unwrap_or_default();
+    let full = !unlimited && sessions * 10 >= most * 8;
+    full.then(|| (listener.at.to_string(), format!("{sessions} of {most} TCP sessions are in use")))
+}
+
+/// What comes faster than a listener's rate limit is thrown away.
+fn rate_limits(config: &Effective, port: u16) -> impl Iterator<Item = (String, String)> {
+    let on_port = config.listeners.iter().filter(move |l| l.port_number() == Some(port));
+    on_port.filter_map(|l| Some((l, l.rate_limit?))).map(|(l, limit)| {
+        let text = format!("more than {} messages in {} s are thrown away (ratelimit)", limit.burst, limit.interval);
+        (l.at.to_string(), text)
+    })
 }
 
 /// Milliseconds that looking up a sender's name may take: nothing is taken from the socket meanwhile.

@@ -106,6 +106,27 @@ fn different_ports_or_addresses_are_no_double() {
 }
 
 #[test]
+fn a_listener_on_one_address_takes_that_addresss_traffic_away() {
+    let other = |ruleset: &str| {
+        let input = format!("input(type=\"imudp\" port=\"514\" address=\"192.0.2.5\" ruleset=\"{ruleset}\")\n");
+        with_files(&[(
+            PATH_10,
+            &format!(
+                "module(load=\"imudp\")\nruleset(name=\"r\") {{ action(type=\"omfile\" file=\"/var/log/r\") }}\n{input}"
+            ),
+        )])
+    };
+    let o = judge(duplicate, &other("r"));
+    assert_eq!(o.status, Status::Warn);
+    assert!(
+        o.summary.contains("sent to 192.0.2.5 goes to the listener at /etc/rsyslog.d/10-user.conf:3"),
+        "{}",
+        o.summary
+    );
+    assert_eq!(judge(duplicate, &other("RSYSLOG_DefaultRuleset")).status, Status::Pass);
+}
+
+#[test]
 fn narrow_limits_warn_one_by_one() {
     let warns = |facts: &Facts, word: &str| {
         let o = judge(limits, facts);
@@ -116,6 +137,8 @@ fn narrow_limits_warn_one_by_one() {
     let mut facts = healthy();
     sockets(&mut facts).iter_mut().for_each(|s| s.recv_buffer = Some(212_992));
     warns(&facts, "receive buffer of 104.0 KiB");
+    let limited = with("rcvbufSize=\"8m\"", "rcvbufSize=\"8m\" ratelimit.interval=\"5\" ratelimit.burst=\"100\"");
+    warns(&limited, "more than 100 messages in 5 s");
     let mut facts = healthy();
     sockets(&mut facts)[0].drops = Some(17);
     warns(&facts, "17 datagrams dropped");

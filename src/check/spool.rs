@@ -70,7 +70,7 @@ pub fn reliable(case: &Case<'_>) -> Judged {
 /// What keeps the queue from writing to disk: events beyond its memory are lost.
 fn spool_fault(case: &Case<'_>, action: &Action) -> Result<Option<Outcome>, NotJudged> {
     let config = case.rsyslog()?;
-    let set = config.setting("workdirectory").map(|s| &s.value);
+    let set = config.work_directory();
     let Some(path) = action.queue.spool.as_ref().or(set).map(|p| p.to_string()) else {
         return Ok(Some(
             Outcome::fail("no work directory is set, so the queue never writes to disk")
@@ -155,9 +155,8 @@ fn writer(case: &Case<'_>) -> Result<Who, NotJudged> {
         return Ok(who(process));
     }
     let config = case.rsyslog()?;
-    let drops = ["privdrop.user.name", "privdrop.user.id"].iter().find_map(|n| config.setting(n));
-    match drops {
-        Some(user) => Err(NotJudged::Unknown(format!("the daemon would run as {}, but does not run now", user.value))),
+    match config.privilege_drop().0 {
+        Some(user) => Err(NotJudged::Unknown(format!("the daemon would run as {user}, but does not run now"))),
         None => Ok(Who { capabilities: u64::MAX, ..Who::default() }),
     }
 }

@@ -1,4 +1,6 @@
-//! Nothing is lost while the agent is away, not even when the daemon is restarted meanwhile.
+//! Nothing is lost while the agent is away, not even when the daemon is restarted meanwhile. What is under way at the
+//! moment in which the agent leaves can be lost: TCP has no acknowledgement of the application, and rsyslog counts a
+//! message as delivered once the kernel has taken it (seen: 0 to 10 of 36 000).
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -36,7 +38,11 @@ fn agent_away(kind: &Kind) -> Result<()> {
     ensure!(connects >= 1, "the sender never had to connect again: the restart was not seen");
     let lines = agent.lines_when(Duration::from_secs(25), |lines| lines.len() >= sent);
     let (lost, doubled) = count(sent, &lines);
-    ensure!(lost.is_empty(), "{} of {sent} lost, the first {:?}", lost.len(), &lost[..lost.len().min(20)]);
+    // within a tenth of a second of the agent's leaving, and a hundredth of a second's worth
+    let leaving = 3 * RATE..3 * RATE + RATE / 5;
+    let late: Vec<usize> = lost.iter().copied().filter(|n| !leaving.contains(n)).collect();
+    ensure!(late.is_empty(), "{} of {sent} lost, the first {:?}", late.len(), &late[..late.len().min(20)]);
+    ensure!(lost.len() <= RATE / 100, "{} lost while the agent left: {lost:?}", lost.len());
     // The sender repeats a tenth of a second; a batch that was under way may come once more.
     ensure!(doubled <= RATE / 4, "{doubled} of {sent} arrived more than once");
     Ok(())

@@ -69,7 +69,7 @@ pub const CHECKS: &[Check] = &[
         title: "Does the daemon run?",
         why: "While it does not run, datagrams are lost and TCP senders are refused.",
         looks_at: "the unit's state, its main process (ended, stopped by a signal, frozen), how often it was restarted, \
-                   and what it said last.",
+                   what it said last, and whether its configuration was changed since it was started.",
         mend: "`systemctl start rsyslog`; if it does not stay up, the lines shown as evidence say why.",
         needs: &["daemon.present"],
         judge: judge::running,

@@ -35,7 +35,7 @@ pub const CHECKS: &[Check] = &[
               a word.",
         looks_at: "every open socket on the port that another process, container or socket unit holds.",
         mend: "stop the other program or move it to another port, then restart the daemon; or let the collector listen \
-               elsewhere with `cefctl install --port`.",
+               elsewhere with `cefctl install --port 5514`.",
         needs: &["daemon.present"],
         judge: judge::owner,
     },
@@ -65,7 +65,7 @@ pub const CHECKS: &[Check] = &[
         id: "listen.limits",
         title: "Are the limits of the listeners wide enough?",
         why: "rsyslog cuts messages at 8 kB unless told otherwise, and a small receive buffer loses datagrams in bursts.",
-        looks_at: "message size, number of TCP sessions and receive buffer, as configured and as the kernel has them, \
+        looks_at: "message size, rate limits, number of TCP sessions and receive buffer, as configured and as the kernel has them, \
                    datagrams dropped so far, and how long it takes to look up a new sender's name where the daemon \
                    does that.",
         mend: "raise maxMessageSize to 64k, rcvbufSize to 8m and maxSessions to 500, set net.enableDNS to off where \

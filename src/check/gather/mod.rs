@@ -158,12 +158,18 @@ fn sockets(host: &Host, port: u16) -> Net {
     };
     let limit = Duration::from_secs(1);
     match facts::sockets(&host.root, &*host.clock, &keep, DAEMONS, MIN_DELETED, limit) {
-        Ok(found) => {
+        Ok(mut found) => {
+            found.processes.retain(|_, p| !is_validator(p));
             let owners_complete = found.open_files.complete;
             (Ok(NetFacts { sockets: found.sockets, owners_complete }), found.processes, found.open_files.deleted)
         }
         Err(e) => (Err(e.to_string()), BTreeMap::new(), Vec::new()),
     }
+}
+
+/// `rsyslogd -N1`, ours or somebody else's: a process of that name, but no daemon.
+fn is_validator(process: &Process) -> bool {
+    process.comm == "rsyslogd" && process.cmdline.iter().any(|a| a.starts_with("-N"))
 }
 
 /// Program file in the places the system's packages use.
@@ -243,7 +249,7 @@ fn drop_ins(host: &Host) -> Fact<Vec<DropIn>> {
 fn spools(host: &Host, effective: &Effective) -> Vec<Spool> {
     let own = effective.actions.iter().filter_map(|a| a.queue.spool.as_ref());
     let of_rulesets = effective.rulesets.iter().filter_map(|r| r.queue.as_ref()?.spool.as_ref());
-    let work_dir = effective.setting("workdirectory").map(|s| &s.value);
+    let work_dir = effective.work_directory();
     let paths: BTreeSet<String> = work_dir.into_iter().chain(own).chain(of_rulesets).map(|p| p.to_string()).collect();
     let absolute = paths.iter().filter(|p| p.starts_with('/')).take(MOST_SPOOLS);
     absolute.map(|p| config::spool(&host.root, Path::new(p))).collect()
@@ -278,6 +284,17 @@ mod tests {
         let processes = BTreeMap::from([p(5, 10, Some("abc")), p(7, 30, None), p(9, 20, None)]);
         assert_eq!(daemon_pid(None, &processes), Some(9));
         assert_eq!(daemon_pid(None, &BTreeMap::new()), None);
+    }
+
+    #[test]
+    fn a_check_of_the_configuration_is_no_daemon() {
+        let p = |argv: &str| Process {
+            comm: "rsyslogd".into(),
+            cmdline: argv.split(' ').map(str::to_owned).collect(),
+            ..Process::default()
+        };
+        assert!(is_validator(&p("/usr/sbin/rsyslogd -N1 -f /etc/rsyslog.conf")));
+        assert!(!is_validator(&p("/usr/sbin/rsyslogd -n -iNONE")));
     }
 
     #[test]

@@ -146,7 +146,7 @@ fn propose(host: &Host, args: &InstallArgs, receipt: Option<&Receipt>) -> anyhow
     }
     let main = PathBuf::from(&facts.rsyslog.main_file);
     let replaced = [PathBuf::from(REPLACED)];
-    let source = Without::new(&host.root, receipt, collector::BLOCK_ID, &replaced);
+    let source = Without::new(&host.root, receipt, &replaced);
     let config = Effective::load(&main, &source);
     validate::refuse_broken(&facts, &config)?;
     let found = Found {
@@ -154,11 +154,19 @@ fn propose(host: &Host, args: &InstallArgs, receipt: Option<&Receipt>) -> anyhow
         source: &source,
         version: facts.rsyslog.version.as_deref().and_then(collector::version).unwrap_or_default(),
         work_directory: work_directory(host),
+        imptcp: has_module(host, "imptcp.so"),
     };
     let collector = collector::decide(&found, &wish)
         .map_err(|r| anyhow::Error::msg(hint(&r.hint)).context(Failure { exit: Exit::Problems, message: r.what }))?;
-    let changes = changes::changes(host, &facts, &config, &collector, receipt);
+    let changes = changes::changes(host, &facts, &collector, receipt);
     Ok(Proposal { facts, wish, port, transports, collector, changes, main })
+}
+
+/// Is a module of rsyslog installed, in any of the places where distributions keep them?
+fn has_module(host: &Host, file: &str) -> bool {
+    ["/usr/lib/rsyslog", "/usr/lib64/rsyslog", "/usr/lib/*/rsyslog"]
+        .iter()
+        .any(|folder| host.root.glob(&Path::new(folder).join(file)).is_ok_and(|found| !found.is_empty()))
 }
 
 fn protocols(args: &InstallArgs) -> Vec<Transport> {

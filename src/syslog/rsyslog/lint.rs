@@ -19,6 +19,7 @@ pub fn lint(e: &Effective) -> Vec<Problem> {
     problems.extend(idle_modules(e));
     problems.extend(double_queue_files(e));
     problems.extend(late_templates(e));
+    problems.extend(no_action(e));
     for ruleset in &e.rulesets {
         unreachable(e, &ruleset.steps, &mut problems);
     }
@@ -211,6 +212,14 @@ fn late_templates(e: &Effective) -> Vec<Problem> {
     out
 }
 
+/// A daemon without any action ends at its start. (The obsolete `~` counts as one, `stop` does not.)
+fn no_action(e: &Effective) -> Option<Problem> {
+    let some = e.actions.iter().any(|a| a.enabled) || e.problems.iter().any(|p| p.topic == Topic::Obsolete);
+    let end = Location { file: e.main.as_path().into(), line: 1, start: 0, end: 0 };
+    let at = e.stopped.as_ref().map_or(&end, |s| &s.at);
+    (!some).then(|| Problem::error(Topic::NoAction, at, "no action is left: the daemon does not start"))
+}
+
 // ---- reachability ----
 
 fn unreachable(e: &Effective, steps: &[Step], out: &mut Vec<Problem>) {
@@ -291,6 +300,7 @@ mod tests {
         let load = "module(load=\"imudp\") module(load=\"imtcp\")\ninput(type=\"imtcp\" port=\"1\")\n";
         let two =
             |a: &str, b: &str| topics(&format!("{load}input(type=\"imudp\" {a})\ninput(type=\"imudp\" {b})\n*.* /x\n"));
+        assert_eq!(topics("# nothing\n"), [(Topic::NoAction, 1)]);
         assert_eq!(two("port=\"514\"", "port=\"514\""), [(Topic::ListenerTwice, 4)]);
         assert_eq!(two("port=\"514\"", "port=\"514\" address=\"10.0.0.1\""), [(Topic::ListenerTwice, 4)]);
         assert_eq!(two("port=\"514\" address=\"10.0.0.2\"", "port=\"514\" address=\"10.0.0.1\""), []);
@@ -315,7 +325,7 @@ mod tests {
         let action = "action(type=\"omfwd\" target=\"h\" queue.type=\"linkedlist\" queue.fileName=\"q\")\n";
         assert_eq!(topics(&format!("{action}{action}")), [(Topic::QueueFileTwice, 2)]);
         let late = "*.* /x;tt\ntemplate(name=\"tt\" type=\"string\" string=\"x\")\n";
-        assert_eq!(topics(late), [(Topic::TemplateMissing, 1), (Topic::TemplateMissing, 1)]);
+        assert_eq!(topics(late), [(Topic::TemplateMissing, 1), (Topic::TemplateMissing, 1), (Topic::NoAction, 1)]);
     }
 
     #[test]

@@ -18,6 +18,7 @@ pub mod query;
 pub mod render;
 pub mod stage;
 mod stream;
+pub mod summary;
 pub mod template;
 pub mod trace;
 pub mod validate;

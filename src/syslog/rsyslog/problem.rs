@@ -54,6 +54,8 @@ pub enum Topic {
     QueueFileTwice,
     /// Two listeners on one port and address.
     ListenerTwice,
+    /// No action at all: the daemon does not start.
+    NoAction,
     /// Statements no event reaches.
     Unreachable,
     /// A function that does not exist or is called wrongly.

@@ -1,97 +1,271 @@
-//! stopgap
-use super::effective::Transport;
+//! Our rsyslog drop-in: what the administrator sees, and the events' way through it. Pure; the decisions (which listeners
+//! are re-used, what the configuration lacks) are made in [`super::collector`].
+//!
+//! The file has one ruleset that finds security events and forwards them, [`CALLABLE`]; it is called from the ruleset of
+//! our own inputs, from the default ruleset for listeners that were there before, and by rulesets of others. It never
+//! stops an event: that is up to the caller. Every figure that a setting here rests on is in docs/rsyslog.md.
+
+mod pattern;
+mod rule;
+mod script;
+#[cfg(test)]
+mod tests;
+
 use std::path::PathBuf;
+
+use super::effective::Transport;
+use script::quoted;
+
+/// The ruleset that others may call for their events: it forwards security events, sets `$.cefctl_sent` to `yes` for
+/// them and stops nothing. May be called from any place of any file.
 pub const CALLABLE: &str = "cefctl_events";
+/// The ruleset of our own inputs.
+pub const OWN_RULESET: &str = "cefctl_in";
+/// Name of the forwarding action, and of the files its queue leaves in the work directory.
+pub const QUEUE_FILE: &str = "cefctl_fwd";
+
+/// First version with `queue.takeFlowCtlFromMsg`.
+const FLOW_CONTROL: (u32, u32, u32) = (8, 1911, 0);
+/// First version whose imtcp takes its limits at the input too.
+const INPUT_LIMITS: (u32, u32, u32) = (8, 2106, 0);
+/// First version in which `discardTruncatedMsg` leaves the next message alone.
+const DISCARD_WORKS: (u32, u32, u32) = (8, 2006, 0);
+/// First version whose imptcp has a limit of sessions.
+const PTCP_SESSIONS: (u32, u32, u32) = (8, 2102, 0);
+
+/// What the default ruleset does with events of listeners that were there before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Block {
+    /// Nothing: no such listener.
     None,
+    /// Forwards security events and ends there.
     Stop,
+    /// Forwards security events and goes on with the local rules.
     Keep,
 }
+
+/// The module behind our TCP input.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TcpModule {
+    /// Known to everybody. Leaves connections open, unread, until the daemon has ended: what senders write meanwhile is
+    /// lost (measured: as long as the daemon takes to stop, a tenth to a quarter of a second).
+    Imtcp,
+    /// Closes connections at once when the daemon stops, so that senders notice. Looks names up at every connection
+    /// unless that is switched off; needs the end of line also behind a connection's last event.
+    Imptcp,
+}
+
+impl TcpModule {
+    /// The better one. imptcp loses next to nothing at a restart, but only where names are not looked up (each
+    /// connection would wait for the resolver) and where no event comes near the largest message: before 8.2304 it
+    /// sends one that is too long again and again.
+    pub fn best(version: (u32, u32, u32), names_off: bool, large_messages: bool) -> TcpModule {
+        let sound = version >= (8, 2304, 0) || large_messages;
+        if version >= PTCP_SESSIONS && names_off && sound { TcpModule::Imptcp } else { TcpModule::Imtcp }
+    }
+
+    pub fn name(self) -> &'static str {
+        match self {
+            TcpModule::Imtcp => "imtcp",
+            TcpModule::Imptcp => "imptcp",
+        }
+    }
+}
+
+/// A listener of ours.
 #[derive(Debug, Clone)]
 pub struct OwnInput {
     pub transport: Transport,
     pub port: u16,
+    /// The configuration does not load its module yet.
     pub load_module: bool,
+    /// Does TCP take frames that start with their length? Then a line that starts with a digit is misread as one.
     pub octet_counting: bool,
+    /// The statement stands in another file, behind the module it needs; see [`input`].
+    pub elsewhere: bool,
 }
+
+/// All that the drop-in depends on.
 #[derive(Debug, Clone)]
 pub struct DropIn {
+    /// Of the daemon.
     pub version: (u32, u32, u32),
+    /// Named in the header.
     pub receipt: PathBuf,
     pub agent_port: u16,
+    /// Off for an agent that brings its own forward (Azure Monitor Agent): then there are inputs only, bound to the
+    /// default ruleset.
     pub forward: bool,
     pub inputs: Vec<OwnInput>,
+    pub tcp_module: TcpModule,
     pub block: Block,
+    /// A ruleset of somebody else calls [`CALLABLE`].
     pub callable: bool,
+    /// Security events of our own inputs also go through the local rules.
     pub keep_own: bool,
+    /// Give ids and versions that the agent does not know (`%FTD-`, `%ASA-session-`, `CEF:1`) a form it does.
     pub rewrite_ids: bool,
+    /// Disk space of the queue, MB.
     pub queue_disk: u32,
+    /// To set, because the configuration sets none.
     pub work_directory: Option<PathBuf>,
+    /// The configuration leaves the largest message at 8 kB.
     pub set_max_message_size: bool,
+    /// The configuration does not say whether tabs are spelled out; we need them as they are.
     pub keep_tabs: bool,
+    /// Switch off name lookups of senders. Concerns the whole daemon: for boxes that had no network listener before.
+    pub names_off: bool,
+    /// The configuration drops repeated messages, which eats events that differ in their time only.
+    pub keep_repeats: bool,
 }
-const HEAD: &str = r##"template(name="cefctl_head" type="string" string="<%pri%>%timereported:::date-year%-%timereported:::date-month%-%timereported:::date-day%T%timereported:::date-hour%:%timereported:::date-minute%:%timereported:::date-second%.000%timereported:::date-tzoffsdirection%%timereported:::date-tzoffshour%:%timereported:::date-tzoffsmin%")
-"##;
-const BODY: &str = r##"  if re_match($rawmsg, "CEF: ?[0-9]+[|]([^|]*[|]){6}|%(ASA|FTD)-([A-Za-z_]+-)?[0-7]-[0-9]{6}") then {
-    if re_match($rawmsg, "^<[0-9]{1,3}>(1 | )?((Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) +[0-9]{1,2} ([0-9]{4} )?[0-9]{2}:[0-9]{2}:[0-9]{2}|[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}([.][0-9]{1,6})?[+-][0-9]{2}:?[0-9]{2}|[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}[.][0-9]{2,9}Z) +[A-Za-z0-9_][A-Za-z0-9._-]*( .*CEF: ?0[|]| CEF: ?0[|]|( :)? *%ASA-[0-7]-[0-9]{6})")
-       and not re_match($rawmsg, "^[^|%]{0,60}:[0-9]{2}(Z|[+-][0-9:]+)? (UTC|GMT|W?ES?T|CES?T|[ECMP][SD]T|IST|MSK) ") then {
-      set $.cefctl_line = $rawmsg;
-    } else {
-      set $.cefctl_ev = re_extract($rawmsg, "(CEF: ?[0-9]+[|]([^|]*[|]){6}.*|%(ASA|FTD)-([A-Za-z_]+-)?[0-7]-[0-9]{6}.*)", 0, 1, $rawmsg);
-      set $.cefctl_host = re_extract($rawmsg, "^(<[0-9]{1,4}>)?[ :]*(1 )?((Mon|Tue|Wed|Thu|Fri|Sat|Sun) )?((Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) +[0-9]{1,2} ([0-9]{4} )?[0-9]{2}:[0-9]{2}:[0-9]{2}( [0-9]{4})?|[0-9]{1,2} (Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) ([0-9]{4} )?[0-9]{2}:[0-9]{2}:[0-9]{2}|[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}:[0-9]{2}|[0-9]{10})([.,][0-9]+)?(Z|[+-][0-9]{2}:?[0-9]{2})? +((UTC|GMT|W?ES?T|CES?T|[ECMP][SD]T|IST|MSK) +)?([A-Za-z0-9_][A-Za-z0-9._-]*)(:? +(:? *%(ASA|FTD)|:|[A-Za-z0-9<[\"'/-]))", 0, 15, "");
-      if $.cefctl_host == "" or re_match($.cefctl_host, "^(UTC|GMT|W?ES?T|CES?T|[ECMP][SD]T|IST|MSK)\$") then {
-        if re_match($hostname, "^[A-Za-z0-9_]*[A-Za-z_.][A-Za-z0-9._-]*\$") then
-          set $.cefctl_host = $hostname;
-        else
-          set $.cefctl_host = $fromhost-ip;
-      }
-      set $.cefctl_iso = re_extract($rawmsg, "^(<[0-9]{1,4}>)?[ :]*(1 )?([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2})([.,][0-9]+)?(Z|[+-][0-9]{2}:?[0-9]{2}) ", 0, 3, "");
-      if $.cefctl_iso == "" then
-        set $.cefctl_head = exec_template("cefctl_head");
-      else
-        set $.cefctl_head = "<" & $pri & ">" & $.cefctl_iso & ".000" & re_extract($rawmsg, "^(<[0-9]{1,4}>)?[ :]*(1 )?([0-9T:-]+)([.,][0-9]+)?(Z|[+-][0-9]{2}:?[0-9]{2}) ", 0, 5, "Z");
-      set $.cefctl_line = $.cefctl_head & " " & $.cefctl_host & " " & $.cefctl_ev;
-    }
-"##;
-pub fn render(d: &DropIn) -> Vec<u8> {
-    let mut o = String::from("# Written by cefctl; do not edit\n");
-    if let Some(w) = &d.work_directory {
-        o += &format!("global(workDirectory=\"{}\")\n", w.display());
-    }
-    if d.set_max_message_size {
-        o += "global(maxMessageSize=\"64k\")\n";
-    }
-    if d.keep_tabs {
-        o += "global(parser.escapeControlCharacterTab=\"off\")\n";
-    }
-    for i in &d.inputs {
-        if i.load_module {
-            o += if i.transport == Transport::Udp {
-                "module(load=\"imudp\")\n"
-            } else {
-                "module(load=\"imtcp\" maxSessions=\"500\")\n"
-            };
+
+/// The bytes of the file.
+pub fn render(drop_in: &DropIn) -> Vec<u8> {
+    let mut out = header(drop_in);
+    out += &globals(drop_in);
+    out += &modules(drop_in);
+    let needed = drop_in.block != Block::None || drop_in.callable || !drop_in.inputs.is_empty();
+    if drop_in.forward && needed {
+        out.push('\n');
+        out += TEMPLATES;
+        out += &rule::ruleset(drop_in);
+        if !drop_in.inputs.is_empty() {
+            out.push('\n');
+            out += &own_ruleset(drop_in);
+        }
+        if drop_in.block != Block::None {
+            out.push('\n');
+            out += &block(drop_in);
         }
     }
-    o += "template(name=\"cefctl_out\" type=\"string\" string=\"%$.cefctl_line%\")\n";
-    o += HEAD;
-    o += &format!(
-        "ruleset(name=\"cefctl_events\") {{\n{BODY}    action(type=\"omfwd\" name=\"cefctl_fwd\" target=\"127.0.0.1\" port=\"{}\" protocol=\"tcp\" template=\"cefctl_out\" queue.type=\"LinkedList\" queue.fileName=\"cefctl_fwd\" queue.size=\"100000\" queue.maxDiskSpace=\"{}m\" queue.saveOnShutdown=\"on\" action.resumeRetryCount=\"-1\" action.resumeInterval=\"1\")\n{}  }}\n}}\n",
-        d.agent_port,
-        d.queue_disk,
-        if d.callable || d.block == Block::Keep || d.keep_own { "" } else { "    stop\n" }
-    );
-    o += "ruleset(name=\"cefctl_in\") {\n  call cefctl_events\n  call RSYSLOG_DefaultRuleset\n}\n";
-    for i in &d.inputs {
-        o += &format!(
-            "input(type=\"{}\" port=\"{}\" ruleset=\"cefctl_in\")\n",
-            if i.transport == Transport::Udp { "imudp" } else { "imtcp" },
-            i.port
+    out += &inputs(drop_in);
+    out.into_bytes()
+}
+
+fn header(d: &DropIn) -> String {
+    // A path may hold anything; in a comment a line feed would end it.
+    let receipt: String = d.receipt.to_string_lossy().chars().map(|c| if c.is_control() { '?' } else { c }).collect();
+    format!(
+        "# Written by cefctl {}, receipt {receipt}.\n\
+         # Do not edit: `cefctl install` writes it anew, `cefctl uninstall` takes it away.\n",
+        env!("CARGO_PKG_VERSION")
+    )
+}
+
+/// Settings of the whole daemon, each only where the configuration has none.
+fn globals(d: &DropIn) -> String {
+    let mut out = String::new();
+    let mut set = |why: &str, name: &str, value: &str| {
+        out += &format!("\n# {why}\nglobal({name}={})\n", quoted(value));
+    };
+    if let Some(folder) = &d.work_directory {
+        set("where queues keep their files", "workDirectory", &folder.to_string_lossy());
+    }
+    if d.set_max_message_size {
+        set("events longer than 8 kB would be cut in two", "maxMessageSize", largest_message(d));
+    }
+    if d.keep_tabs {
+        set("tabs are part of events", "parser.escapeControlCharacterTab", "off");
+    }
+    if d.names_off {
+        set(
+            "a slow name server would hold up reception: a new sender's connection for 10 s and more",
+            "net.enableDNS",
+            "off",
         );
     }
-    if d.block != Block::None {
-        o += "call cefctl_events\n";
+    if d.keep_repeats {
+        out += "\n# Events that differ in their time only would be dropped as repetitions. Of these lines the last counts.\n\
+                $RepeatedMsgReduction off\n";
     }
-    o.into_bytes()
+    out
+}
+
+/// Twice what a column of the table takes; for imptcp far more than any event has, see [`TcpModule::best`].
+fn largest_message(d: &DropIn) -> &'static str {
+    if d.tcp_module == TcpModule::Imptcp && tcp(d).is_some() { "1m" } else { "128k" }
+}
+
+fn tcp(d: &DropIn) -> Option<&OwnInput> {
+    d.inputs.iter().find(|i| i.transport == Transport::Tcp)
+}
+
+fn modules(d: &DropIn) -> String {
+    let mut out = String::new();
+    for input in d.inputs.iter().filter(|i| i.load_module) {
+        out += &match (input.transport, d.tcp_module) {
+            (Transport::Tcp, TcpModule::Imtcp) => format!("module(load=\"imtcp\"{})\n", limits(d)),
+            (Transport::Tcp, TcpModule::Imptcp) => "module(load=\"imptcp\")\n".to_owned(),
+            _ => "module(load=\"imudp\")\n".to_owned(),
+        };
+    }
+    if out.is_empty() { out } else { format!("\n{out}") }
+}
+
+/// Limits of TCP. For imtcp at the module line, or at the input where that line is somebody else's.
+fn limits(d: &DropIn) -> String {
+    let discard = if d.version >= DISCARD_WORKS { " discardTruncatedMsg=\"on\"" } else { "" };
+    format!(" maxSessions=\"500\" keepAlive=\"on\" addtlFrameDelimiter=\"0\"{discard}")
+}
+
+const TEMPLATES: &str = r##"template(name="cefctl_line" type="string" string="%$.cefctl_line%")
+# the time of the event as rsyslog read it, and of reception where it found none
+template(name="cefctl_date" type="string" string="%timereported:::date-year%-%timereported:::date-month%-%timereported:::date-day%")
+template(name="cefctl_clock" type="string" string="%timereported:::date-hour%:%timereported:::date-minute%:%timereported:::date-second%")
+template(name="cefctl_now" type="string" string="%timereported:::date-year%-%timereported:::date-month%-%timereported:::date-day%T%timereported:::date-hour%:%timereported:::date-minute%:%timereported:::date-second%.000%timereported:::date-tzoffsdirection%%timereported:::date-tzoffshour%:%timereported:::date-tzoffsmin%")
+
+"##;
+
+/// Has a queue of its own, so that neither our events wait for the box's other messages nor these for ours.
+fn own_ruleset(d: &DropIn) -> String {
+    let stop = if d.keep_own { String::new() } else { format!("  {STOP}\n") };
+    format!(
+        r##"# What comes in at our own inputs: security events to the agent, everything else through the local rules.
+ruleset(name="{OWN_RULESET}" queue.type="LinkedList" queue.size="50000") {{
+  call {CALLABLE}
+{stop}  call RSYSLOG_DefaultRuleset
+}}
+"##
+    )
+}
+
+fn block(d: &DropIn) -> String {
+    let stop = if d.block == Block::Keep { String::new() } else { format!("{STOP}\n") };
+    format!("# What comes in at listeners that were here before.\ncall {CALLABLE}\n{stop}")
+}
+
+const STOP: &str = "if $.cefctl_sent == \"yes\" then stop";
+
+fn inputs(d: &DropIn) -> String {
+    let out: String = d.inputs.iter().filter(|i| !i.elsewhere).map(|i| input(d, i)).collect();
+    if out.is_empty() { out } else { format!("\n{out}") }
+}
+
+/// The statement of one of our inputs, with its line feed.
+pub fn input(d: &DropIn, input: &OwnInput) -> String {
+    let ruleset = if d.forward { format!(" ruleset=\"{OWN_RULESET}\"") } else { String::new() };
+    let port = input.port;
+    match input.transport {
+        Transport::Tcp => {
+            let (module, limits) = (d.tcp_module.name(), tcp_input(d, input));
+            format!("input(type=\"{module}\" name=\"cefctl_tcp\" port=\"{port}\"{limits}{ruleset})\n")
+        }
+        _ => format!(
+            "input(type=\"imudp\" name=\"cefctl_udp\" port=\"{port}\" rcvbufSize=\"8m\" rateLimit.interval=\"0\"{ruleset})\n"
+        ),
+    }
+}
+
+/// Parameters of a TCP input. A blank behind the line feed is a habit of Cisco ASA; NUL ends a message like a line feed.
+fn tcp_input(d: &DropIn, input: &OwnInput) -> String {
+    let mut out = match d.tcp_module {
+        TcpModule::Imptcp => format!("{} maxFrameSize=\"1048576\"", limits(d)),
+        TcpModule::Imtcp if !input.load_module && d.version >= INPUT_LIMITS => limits(d),
+        TcpModule::Imtcp => String::new(),
+    };
+    out += " framingFix.cisco.asa=\"on\" rateLimit.interval=\"0\"";
+    if !input.octet_counting {
+        out += " supportOctetCountedFraming=\"off\"";
+    }
+    out
 }

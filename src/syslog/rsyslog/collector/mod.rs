@@ -14,11 +14,13 @@ mod tests;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-/// The name of our blocks in files of others.
-pub const BLOCK_ID: &str = "collector";
+/// The name of our `n`th block in files of others, counted from 0.
+pub fn block_id(n: usize) -> String {
+    if n == 0 { "collector".to_owned() } else { format!("collector-{}", n + 1) }
+}
 
 use super::effective::{Effective, Listener, Transport};
-use super::render::{self, Block, DropIn, OwnInput};
+use super::render::{self, Block, DropIn, OwnInput, TcpModule};
 use crate::agent::{AgentKind, AgentTarget};
 use crate::syslog::{ConfigSource, Location, Text};
 
@@ -56,6 +58,8 @@ pub struct Found<'a> {
     pub version: (u32, u32, u32),
     /// The work directory to set where the configuration sets none.
     pub work_directory: PathBuf,
+    /// The daemon's module imptcp is installed.
+    pub imptcp: bool,
 }
 
 /// How the events of one transport come in.
@@ -131,33 +135,72 @@ pub fn decide(found: &Found<'_>, wish: &Wish) -> Result<Collector, Refusal> {
     }
     let copies = copy::decide(config, &reused, wish, &mut notes);
     let rulesets = place::rulesets(config, &reused);
+    let names_off = names_off(config);
+    let set_max_message_size = config.setting("maxMessageSize").is_none();
+    let tcp_module = tcp_module(found, names_off, set_max_message_size);
     let drop_in = DropIn {
         version: found.version,
         receipt: wish.receipt.clone(),
         agent_port: wish.agent.port,
         forward: wish.agent.kind != AgentKind::Ama,
-        inputs: own_inputs(config, wish, &intakes),
+        inputs: own_inputs(config, wish, &intakes, tcp_module),
+        tcp_module,
         block: if rulesets.default { if copies.reused { Block::Keep } else { Block::Stop } } else { Block::None },
         callable: !rulesets.named.is_empty(),
         keep_own: copies.own,
         rewrite_ids: wish.rewrite_ids,
         queue_disk: wish.queue_disk,
         work_directory: config.setting("workDirectory").is_none().then(|| found.work_directory.clone()),
-        set_max_message_size: config.setting("maxMessageSize").is_none(),
+        set_max_message_size,
         keep_tabs: config.setting("parser.escapeControlCharacterTab").is_none(),
+        names_off,
+        keep_repeats: is_switched(config, "RepeatedMsgReduction", true),
     };
-    let mut insertions = place::calls(found, &rulesets)?;
+    let calls = place::calls(found, &rulesets)?;
+    let (path, bytes, insertions) = placed(found, wish, drop_in, calls)?;
+    Ok(Collector { drop_in: (path, bytes), insertions, intakes, notes, work_directory: work_directory(found) })
+}
+
+/// The folder queues spill into: as configured, else the one we set.
+fn work_directory(found: &Found<'_>) -> PathBuf {
+    let set = found.config.setting("workDirectory");
+    set.map_or_else(|| found.work_directory.clone(), |s| PathBuf::from(s.value.to_str_lossy().as_ref()))
+}
+
+/// A path for the drop-in at which it works. Where somebody's module line comes behind every drop-in (at the end of the
+/// main file, say) our input goes behind that line: loading the module ourselves would void its parameters.
+fn placed(
+    found: &Found<'_>,
+    wish: &Wish,
+    mut drop_in: DropIn,
+    calls: Vec<Insertion>,
+) -> Result<(PathBuf, Vec<u8>, Vec<Insertion>), Refusal> {
+    let mut insertions = calls.clone();
     let bytes = render::render(&drop_in);
-    let path = place::drop_in(found, wish, &bytes, &mut insertions)?;
-    Ok(Collector {
-        drop_in: (path, bytes),
-        insertions,
-        intakes,
-        notes,
-        work_directory: config
-            .setting("workDirectory")
-            .map_or_else(|| found.work_directory.clone(), |s| PathBuf::from(s.value.to_str_lossy().as_ref())),
-    })
+    let refusal = match place::drop_in(found, wish, &bytes, &mut insertions) {
+        Ok(path) => return Ok((path, bytes, in_order(insertions))),
+        Err(refusal) => refusal,
+    };
+    let mut insertions = calls;
+    for n in 0..drop_in.inputs.len() {
+        let Some(input) = drop_in.inputs.get(n).filter(|i| !i.load_module) else { continue };
+        insertions.extend(place::behind_module(found, &drop_in, input));
+        if let Some(input) = drop_in.inputs.get_mut(n) {
+            input.elsewhere = true;
+        }
+    }
+    if !drop_in.inputs.iter().any(|i| i.elsewhere) {
+        return Err(refusal);
+    }
+    let bytes = render::render(&drop_in);
+    let path = place::drop_in(found, wish, &bytes, &mut insertions).map_err(|_| refusal)?;
+    Ok((path, bytes, in_order(insertions)))
+}
+
+/// From the end of each file on, so that one insertion does not move the place of the next.
+fn in_order(mut insertions: Vec<Insertion>) -> Vec<Insertion> {
+    insertions.sort_by(|a, b| a.file.cmp(&b.file).then(b.at.cmp(&a.at)));
+    insertions
 }
 
 /// The plain listener of a transport and port that takes events from the network.
@@ -191,17 +234,33 @@ fn is_any(address: &Text) -> bool {
     matches!(&*address.to_str_lossy(), "" | "*" | "0.0.0.0" | "::" | "[::]")
 }
 
-fn own_inputs(config: &Effective, wish: &Wish, intakes: &[Intake]) -> Vec<OwnInput> {
+/// Name lookups go where nobody can miss them: on a box without network listeners.
+fn names_off(config: &Effective) -> bool {
+    let network = config.listeners.iter().any(|l| l.transport != Transport::Other);
+    !network && config.setting("net.enableDNS").is_none()
+}
+
+fn tcp_module(found: &Found<'_>, names_off: bool, large_messages: bool) -> TcpModule {
+    let names_off = names_off || is_switched(found.config, "net.enableDNS", false);
+    if found.imptcp { TcpModule::best(found.version, names_off, large_messages) } else { TcpModule::Imtcp }
+}
+
+fn is_switched(config: &Effective, setting: &str, on: bool) -> bool {
+    config.setting(setting).and_then(|s| s.value.switch()) == Some(on)
+}
+
+fn own_inputs(config: &Effective, wish: &Wish, intakes: &[Intake], tcp: TcpModule) -> Vec<OwnInput> {
     intakes
         .iter()
         .filter(|i| i.reused.is_none())
         .map(|i| {
-            let module = if i.transport == Transport::Udp { "imudp" } else { "imtcp" };
+            let module = if i.transport == Transport::Udp { "imudp" } else { tcp.name() };
             OwnInput {
                 transport: i.transport,
                 port: wish.port,
                 load_module: config.module(module).is_none(),
                 octet_counting: wish.octet_counting,
+                elsewhere: false,
             }
         })
         .collect()
@@ -246,8 +305,16 @@ fn overlay(
     source: &dyn ConfigSource,
 ) -> BTreeMap<PathBuf, Option<Vec<u8>>> {
     let mut files: BTreeMap<PathBuf, Option<Vec<u8>>> = BTreeMap::new();
-    for insertion in insertions {
-        let mut text = source.read(&insertion.file).unwrap_or_default();
+    for insertion in in_order(insertions.to_vec()) {
+        let before = files.remove(&insertion.file).flatten();
+        let mut text = before.unwrap_or_else(|| source.read(&insertion.file).unwrap_or_default());
+        if insertion.at >= text.len() && !text.ends_with(b"\n") && !text.is_empty() {
+            text.push(b'\n');
+            let end = text.len();
+            text.splice(end..end, insertion.text.bytes());
+            files.insert(insertion.file.clone(), Some(text));
+            continue;
+        }
         let at = insertion.at.min(text.len());
         text.splice(at..at, insertion.text.bytes());
         files.insert(insertion.file.clone(), Some(text));

@@ -28,7 +28,13 @@ fn main_with(rest: &str) -> MapSource {
 
 fn decided(source: &MapSource, wish: &Wish) -> Result<Collector, Refusal> {
     let config = Effective::load(Path::new("/etc/rsyslog.conf"), source);
-    let found = Found { config: &config, source, version: (8, 2302, 0), work_directory: "/var/spool/rsyslog".into() };
+    let found = Found {
+        config: &config,
+        source,
+        version: (8, 2302, 0),
+        work_directory: "/var/spool/rsyslog".into(),
+        imptcp: false,
+    };
     decide(&found, wish)
 }
 
