@@ -66,7 +66,6 @@ pub fn port() -> u16 {
 /// A clone of a tree.
 pub struct Tree {
     pub root: PathBuf,
-    pub kind: Kind,
 }
 
 impl Tree {
@@ -82,7 +81,7 @@ impl Tree {
         let options = format!("lowerdir={lower},upperdir={},workdir={}", upper.display(), work.display());
         run(Command::new("mount").args(["-t", "overlay", "overlay", "-o", &options]).arg(&root))?;
         run(Command::new("mount").args(["-t", "proc", "proc"]).arg(root.join("proc")))?;
-        let tree = Tree { root, kind };
+        let tree = Tree { root };
         ensure!(tree.program()?.version.language().to_string() == kind.version, "{kind:?} has another version");
         Ok(tree)
     }

@@ -12,6 +12,7 @@ mod events;
 mod language;
 mod outage;
 mod reload;
+#[allow(dead_code)] // shared with the booted hosts
 #[path = "../support/corpus.rs"]
 mod support;
 

@@ -1,6 +1,7 @@
 //! What a whole configuration amounts to: options, sources with their listeners, destinations with their forwards and
 //! files, filters, and log paths with their flags, each with file and line. Blocks are put in where they are used.
 
+mod block;
 mod build;
 mod driver;
 mod path;
