@@ -576,3 +576,92 @@ fn reads_as_the_daemon_reads() {
     }
     assert_eq!(wrong, 0);
 }
+
+/// Files that include each other by name, pattern and folder, with holes in between.
+fn random_tree(r: &mut Rng, dir: &Path) {
+    for sub in ["a.d", "b.d", "b.d/sub"] {
+        std::fs::create_dir_all(dir.join(sub)).unwrap();
+    }
+    let names = [
+        "a.d/10.conf",
+        "a.d/20.conf",
+        "a.d/30.conf",
+        "a.d/note",
+        "b.d/1.conf",
+        "b.d/2.conf",
+        "b.d/sub/z.conf",
+        "b.d/.hid",
+    ];
+    for (n, name) in names.iter().enumerate() {
+        match r.below(6) {
+            0 => {}
+            1 => std::os::unix::fs::symlink("/nowhere/at/all", dir.join(name)).unwrap(),
+            2 if n > 0 => {
+                let _ = std::os::unix::fs::symlink(dir.join(names[r.below(n)]), dir.join(name));
+            }
+            _ => std::fs::write(dir.join(name), tree_file(r, dir, n + 1)).unwrap(),
+        }
+    }
+    std::fs::write(dir.join("main.conf"), tree_file(r, dir, 0) + &tree_file(r, dir, 100)).unwrap();
+}
+
+fn tree_file(r: &mut Rng, dir: &Path, n: usize) -> String {
+    let mut out = format!("set $.f{n}a = 1;\n");
+    for i in 0..1 + r.below(2) {
+        let what = r.pick(&[
+            "a.d/*.conf",
+            "b.d/*.conf",
+            "a.d/",
+            "b.d",
+            "b.d/",
+            "a.d/10.conf",
+            "a.d/20.conf",
+            "b.d/1.conf",
+            "none.conf",
+            "none/*.conf",
+            "a.d/[12]*",
+            "?.d/*.conf",
+            "b.d/sub",
+            "*.d",
+        ]);
+        let path = dir.join(what).display().to_string() + if what.ends_with('/') { "/" } else { "" };
+        let path = path.replace("//", "/");
+        out += &match r.below(5) {
+            0 | 1 => format!("$IncludeConfig {path}{}\n", r.pick(&["", " # note"])),
+            2 => format!("include(file=\"{path}\")\n"),
+            3 => format!("include(file=\"{path}\" mode=\"optional\")\n"),
+            _ => format!("*.* {{\ninclude(file=\"{path}\")\nset $.f{n}i{i} = 1;\n}}\n"),
+        };
+    }
+    out + &format!("set $.f{n}z = 1;\n")
+}
+
+#[test]
+fn follows_includes_as_the_daemon_does() {
+    if !Path::new(DAEMON).exists() {
+        eprintln!("no {DAEMON} here: not checked");
+        return;
+    }
+    let cases: u64 = std::env::var("LANGUAGE_CASES").ok().and_then(|n| n.parse().ok()).unwrap_or(100);
+    let first: u64 = std::env::var("LANGUAGE_FIRST").ok().and_then(|n| n.parse().ok()).unwrap_or(1);
+    for seed in first..first + cases {
+        let dir = tempfile::tempdir().unwrap();
+        random_tree(&mut Rng(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1), dir.path());
+        let main = dir.path().join("main.conf");
+        let (theirs, messages) = daemon(dir.path(), &main);
+        let (mine, effective) = ours(&main);
+        let Some(theirs) = theirs else { continue };
+        assert_eq!(
+            theirs.rulesets,
+            mine.rulesets,
+            "seed {seed}\n{}\n{messages}\n{:#?}\n{}",
+            Command::new("sh")
+                .args(["-c", "ls -lR; head -50 main.conf */*"])
+                .current_dir(dir.path())
+                .output()
+                .map_or(String::new(), |o| String::from_utf8_lossy(&o.stdout).into_owned()),
+            effective.problems,
+            effective.summary()
+        );
+    }
+}

@@ -166,6 +166,7 @@ fn ama_port(root: &Root) -> Option<u16> {
 }
 
 #[cfg(test)]
+#[allow(clippy::disallowed_methods)] // tests make their own trees
 mod tests {
     use super::*;
 

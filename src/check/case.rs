@@ -1,30 +1,53 @@
 //! One diagnosis: the facts, what they are measured against, and what is worked out from both once for all checks.
 
+use std::cell::OnceCell;
 use std::path::Path;
 
-use super::facts::{Facts, OwnLine, encode_path};
+use super::facts::{Facts, OwnLine, decode_path, encode_path};
+use super::flow::Flow;
 use super::outcome::NotJudged;
 use super::target::{Daemon, Target};
+use super::words;
 use crate::agent::AgentFacts;
 use crate::report::shell_quote;
 use crate::syslog::SourceError;
-use crate::syslog::rsyslog::Effective;
+use crate::syslog::rsyslog::lint::lint;
+use crate::syslog::rsyslog::{Effective, Problem, Severity};
 
 pub struct Case<'a> {
     pub facts: &'a Facts,
     pub target: &'a Target,
     /// What rsyslog's configuration amounts to, as far as it could be read. See [`Case::rsyslog`].
-    config: Effective,
+    config: &'a Effective,
+    flow: OnceCell<Result<Flow<'a>, NotJudged>>,
+    problems: OnceCell<Vec<Problem>>,
+}
+
+/// Reads rsyslog's configuration as it was recorded in the facts.
+pub fn read_config(facts: &Facts) -> Effective {
+    Effective::load(Path::new(&facts.rsyslog.main_file), &facts.rsyslog.config)
 }
 
 impl<'a> Case<'a> {
-    pub fn new(facts: &'a Facts, target: &'a Target) -> Self {
-        let config = Effective::load(Path::new(&facts.rsyslog.main_file), &facts.rsyslog.config);
-        Case { facts, target, config }
+    /// `config` is what [`read_config`] gives for the same facts.
+    pub fn new(facts: &'a Facts, target: &'a Target, config: &'a Effective) -> Self {
+        Case { facts, target, config, flow: OnceCell::new(), problems: OnceCell::new() }
+    }
+
+    /// The ways of the sample events, worked out when first asked for.
+    pub fn flow(&self) -> Result<&Flow<'a>, NotJudged> {
+        let flow = self.flow.get_or_init(|| Ok(Flow::new(self.rsyslog()?, self.target)));
+        flow.as_ref().map_err(Clone::clone)
+    }
+
+    /// What is wrong with the configuration as it was read: only what asks for something that does not happen.
+    pub fn errors(&self) -> impl Iterator<Item = &Problem> {
+        let all = self.problems.get_or_init(|| lint(self.config));
+        all.iter().filter(|p| p.severity == Severity::Error)
     }
 
     /// The configuration as it was read, complete or not; for the checks that judge the reading itself.
-    pub fn config_as_read(&self) -> Result<&Effective, NotJudged> {
+    pub fn config_as_read(&self) -> Result<&'a Effective, NotJudged> {
         match self.target.daemon {
             Daemon::Rsyslog => {}
             Daemon::SyslogNg => {
@@ -35,12 +58,12 @@ impl<'a> Case<'a> {
         }
         match self.unread().next() {
             Some((path, why)) => Err(NotJudged::Unknown(format!("{path} could not be read: {why}"))),
-            None => Ok(&self.config),
+            None => Ok(self.config),
         }
     }
 
     /// The whole configuration, for the checks that build on it.
-    pub fn rsyslog(&self) -> Result<&Effective, NotJudged> {
+    pub fn rsyslog(&self) -> Result<&'a Effective, NotJudged> {
         let config = self.config_as_read()?;
         match &config.stopped {
             Some(stopped) if stopped.daemon => {
@@ -88,11 +111,25 @@ impl<'a> Case<'a> {
         self.own_lines().skip(skip).map(|l| (l.source.as_str(), l.text.as_str()))
     }
 
+    /// Files of the configuration that were changed after the daemon was started: what they say now is not in force.
+    pub fn changed_since_start(&self) -> Vec<&str> {
+        let soon = self.facts.taken + 60;
+        let files = self.facts.rsyslog.config.files.iter();
+        let read = files.filter(|(_, f)| f.content.is_ok() && f.mtime.is_some_and(|t| t <= soon));
+        read.map(|(path, _)| path.as_str()).filter(|p| self.is_younger_than_daemon(&decode_path(p))).collect()
+    }
+
     /// Was the file written after the daemon was started, so that the daemon does not know it yet?
     pub fn is_younger_than_daemon(&self, file: &Path) -> bool {
         let started = self.facts.unit(&format!("{}.service", self.unit_name())).and_then(|u| u.since);
         let written = self.facts.rsyslog.config.files.get(&encode_path(file)).and_then(|f| f.mtime);
-        started.zip(written).is_some_and(|(started, written)| written > started)
+        // A second for the rounding of both.
+        started.zip(written).is_some_and(|(started, written)| written > started + 1)
+    }
+
+    /// `3 files read`
+    pub fn files_read(&self) -> String {
+        format!("{} read", words::count(self.config.files.len(), "file"))
     }
 
     /// Name of the daemon's unit.

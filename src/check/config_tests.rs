@@ -95,20 +95,102 @@ fn root_without_the_capability_is_just_a_user() {
 }
 
 #[test]
-fn a_name_that_leads_nowhere_fails() {
+fn a_name_that_leads_nowhere_fails_where_events_pass_and_warns_elsewhere() {
     assert_eq!(judge(references, &healthy()).status, Status::Pass);
     let bad = [
-        "input(type=\"imudp\" port=\"515\" ruleset=\"nowhere\")\n",
+        "module(load=\"imudp\")\ninput(type=\"imudp\" port=\"5150\" ruleset=\"nowhere\")\n",
         "*.* action(type=\"omfile\" file=\"/x\" template=\"none\")\n",
         "input(type=\"imrelp\" port=\"2514\")\n",
         "ruleset(name=\"a\") { stop }\nruleset(name=\"a\") { stop }\n",
     ];
     for text in bad {
         let o = judge(references, &with_files(&[("/etc/rsyslog.d/90-user.conf", text)]));
-        assert_eq!(o.status, Status::Fail, "{text}");
+        assert_eq!(o.status, Status::Warn, "{text}");
         assert!(o.summary.starts_with("/etc/rsyslog.d/90-user.conf:"), "{}", o.summary);
+        let o = judge(references, &with_drop_in(&format!("{DROP_IN}{text}")));
+        assert_eq!(o.status, Status::Fail, "{text}");
     }
     // A module loaded twice does no harm.
     let twice = with_files(&[("/etc/rsyslog.d/90-user.conf", "module(load=\"imudp\")\n")]);
     assert_eq!(judge(references, &twice).status, Status::Pass);
+}
+
+#[test]
+fn a_syntax_error_in_anybodys_file_fails_with_its_place() {
+    assert_eq!(judge(config, &healthy()).status, Status::Pass);
+    let mut facts = with_files(&[("/etc/rsyslog.d/10-their.conf", "# fine\nif $msg contains \"x\" the /d\n")]);
+    facts.rsyslog.validation = Ok(validation(
+        1,
+        &["error during parsing file /etc/rsyslog.d/10-their.conf, on or before line 2: syntax error"],
+    ));
+    let o = judge(config, &facts);
+    assert_eq!(o.status, Status::Fail);
+    assert!(o.summary.starts_with("/etc/rsyslog.d/10-their.conf:2: syntax error"), "{}", o.summary);
+    assert!(o.evidence.iter().any(|e| e.text == "syntax error"), "{o:?}");
+}
+
+fn saying(messages: &[&str]) -> Outcome {
+    let mut facts = healthy();
+    facts.rsyslog.validation = Ok(validation(1, messages));
+    judge(config, &facts)
+}
+
+#[test]
+fn what_only_the_daemon_knows_counts_by_what_it_means() {
+    let typo = |file: &str| {
+        format!(
+            "error during parsing file {file}, on or before line 3: parameter 'x' not known -- typo in config file? [v8.2302.0 try https://www.rsyslog.com/e/2207 ]"
+        )
+    };
+    let o = saying(&[&typo(DROP_IN_PATH)]);
+    assert_eq!(o.status, Status::Fail);
+    assert!(o.summary.starts_with(&format!("{DROP_IN_PATH}:3: parameter 'x'")), "{}", o.summary);
+    assert_eq!(saying(&[&typo("/etc/rsyslog.d/90-user.conf")]).status, Status::Warn);
+    let fatal = saying(&["ID for user 'gone' could not be found or error"]);
+    assert_eq!(fatal.status, Status::Fail);
+    assert!(fatal.summary.contains("does not start"), "{}", fatal.summary);
+    let cut = saying(&[
+        "error during parsing file /etc/rsyslog.d/90-user.conf, on or before line 3: syntax error on token 'x' [v8.2302.0 try https://www.rsyslog.com/e/2207 ]",
+    ]);
+    assert_eq!(cut.status, Status::Fail, "although our own reading found nothing");
+    let harmless =
+        "module 'imudp' already in this config, cannot be added  [v8.2302.0 try https://www.rsyslog.com/e/2221 ]";
+    let elsewhere = "$WorkDirectory: /nix can not be accessed, probably does not exist - directive ignored [v8.2302.0 try https://www.rsyslog.com/e/2181 ]";
+    assert_eq!(saying(&[harmless, elsewhere]).status, Status::Pass);
+    let twice = format!(
+        "error during parsing file {DROP_IN_PATH}, on or before line 2: parameter 'maxmessagesize' specified more than once - one instance is ignored. Fix config [v8.2302.0 try https://www.rsyslog.com/e/2207 ]"
+    );
+    let echo = format!(
+        "error during parsing file {DROP_IN_PATH}, on or before line 2: parameter 'maxMessageSize' not known -- typo in config file? [v8.2302.0 try https://www.rsyslog.com/e/2207 ]"
+    );
+    assert_eq!(saying(&[&twice, &echo]).status, Status::Pass);
+    assert_eq!(saying(&[&echo]).status, Status::Fail);
+}
+
+#[test]
+fn a_validator_that_did_not_run_leaves_it_open() {
+    let mut facts = healthy();
+    facts.rsyslog.validation = Err("no answer within 5s".into());
+    assert_eq!(judge(config, &facts).status, Status::Unknown);
+    facts.host.live = false;
+    assert_eq!(judge(config, &facts).status, Status::Pass);
+}
+
+#[test]
+fn a_mistake_fails_where_events_pass_and_warns_elsewhere() {
+    let bad = "nonsense.info /var/log/x\n";
+    let o = judge(config, &with_files(&[("/etc/rsyslog.d/90-user.conf", bad)]));
+    assert_eq!(o.status, Status::Warn, "{o:?}");
+    let o = judge(config, &with_drop_in(&format!("{DROP_IN}{bad}")));
+    assert_eq!(o.status, Status::Fail, "{o:?}");
+}
+
+#[test]
+fn a_missing_main_file_fails_a_closed_one_is_unknown() {
+    let mut facts = healthy();
+    set_config(&mut facts, &[]);
+    assert_eq!(judge(config, &facts).status, Status::Fail);
+    let mut facts = healthy();
+    facts.rsyslog.config.files.get_mut("/etc/rsyslog.conf").unwrap().content = Err("permission denied".into());
+    assert_eq!(judge(config, &facts).status, Status::Unknown);
 }

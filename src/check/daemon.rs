@@ -119,6 +119,15 @@ fn running_unit(case: &Case<'_>, unit: &UnitFacts) -> Judged {
         .advise("look at why it ends")
         .command(format!("journalctl -u {name} -n 50")));
     }
+    let changed = case.changed_since_start();
+    if let Some(first) = changed.first() {
+        return Ok(Outcome::warn(format!(
+            "{name} runs, but not with its present configuration: {first} was changed after its start"
+        ))
+        .seen_all(changed.iter().map(|p| (*p, "changed after the daemon was started")))
+        .advise("restart it, so that it does what its files say")
+        .command(format!("sudo systemctl restart {name}")));
+    }
     let pid = unit.state.main_pid.map(|p| format!(", pid {p}")).unwrap_or_default();
     Ok(Outcome::pass(format!("{name} is {state}{pid}")))
 }

@@ -6,7 +6,7 @@ use crate::report::Status;
 
 fn judge(f: fn(&Case<'_>) -> Judged, facts: &Facts, daemon: Daemon) -> Outcome {
     let target = Target { daemon, ..Target::default() };
-    f(&Case::new(facts, &target)).unwrap_or_else(Outcome::from)
+    crate::check::fixture::judge_for(f, facts, &target)
 }
 
 fn rsyslog(f: fn(&Case<'_>) -> Judged, facts: &Facts) -> Outcome {
@@ -102,6 +102,18 @@ fn a_halted_process_fails_although_the_unit_is_active() {
     let mut facts = with_unit(ACTIVE);
     facts.processes.get_mut(&47).unwrap().state = "Z".into();
     assert_eq!(rsyslog(running, &facts).status, Status::Fail);
+}
+
+#[test]
+fn a_configuration_changed_after_the_start_warns() {
+    let mut facts = with_unit(ACTIVE);
+    facts.rsyslog.config.files.get_mut(fixture::DROP_IN_PATH).unwrap().mtime = Some(1_000_005);
+    let o = rsyslog(running, &facts);
+    assert_eq!(o.status, Status::Warn);
+    assert!(o.summary.contains(fixture::DROP_IN_PATH), "{}", o.summary);
+    // A time that is still to come says nothing.
+    facts.rsyslog.config.files.get_mut(fixture::DROP_IN_PATH).unwrap().mtime = Some(9_000_000);
+    assert_eq!(rsyslog(running, &facts).status, Status::Pass);
 }
 
 #[test]

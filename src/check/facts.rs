@@ -16,7 +16,7 @@ use crate::host::proc_process::{DeletedFile, Process};
 use crate::host::{Exit, FileKind, FsSpace};
 use crate::platform::access::Step;
 use crate::platform::os_release::OsRelease;
-use crate::platform::service::UnitState;
+use crate::platform::service::{UnitState, parse_show};
 
 /// A fact, or why it is not known.
 pub type Fact<T> = Result<T, String>;
@@ -41,6 +41,8 @@ pub struct Facts {
     pub receipt: Fact<Option<ReceiptFacts>>,
     /// Left by the probe, where it ran.
     pub probe: BTreeMap<Transport, ProbeFacts>,
+    /// Somebody asked for no test event.
+    pub no_probe: bool,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -53,6 +55,8 @@ pub struct HostFacts {
     pub libc: Option<String>,
     /// As `openssl version` says it.
     pub openssl: Option<String>,
+    /// What looking up an address's name took, one second at most; `None` where it could not be tried.
+    pub reverse_lookup_ms: Option<u64>,
     pub euid: u32,
     /// Effective capabilities of this process, one bit each.
     pub capabilities: u64,
@@ -318,6 +322,20 @@ fn not_looked<T>() -> Fact<T> {
     Err(NOT_LOOKED.into())
 }
 
+impl Default for UnitFacts {
+    fn default() -> Self {
+        UnitFacts {
+            state: parse_show(b""),
+            since: None,
+            invocation: String::new(),
+            freezer: String::new(),
+            exec_status: None,
+            user: String::new(),
+            exec_start: String::new(),
+        }
+    }
+}
+
 impl Default for RsyslogFacts {
     fn default() -> Self {
         RsyslogFacts {
@@ -347,6 +365,7 @@ impl Default for Facts {
                 os: not_looked(),
                 libc: None,
                 openssl: None,
+                reverse_lookup_ms: None,
                 euid: 0,
                 capabilities: 0,
                 container: None,
@@ -364,6 +383,7 @@ impl Default for Facts {
             agents: AgentFacts::default(),
             receipt: not_looked(),
             probe: BTreeMap::new(),
+            no_probe: false,
         }
     }
 }

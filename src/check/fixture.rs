@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
-use super::case::Case;
+use super::case::{Case, read_config};
 use super::facts::*;
 use super::outcome::{Judged, Outcome};
 use super::target::Target;
@@ -218,7 +218,8 @@ pub fn close(facts: &mut Facts, transport: Transport, which: impl Fn(&SocketAddr
 
 /// Judges one check of a box.
 pub fn judge_for(check: fn(&Case<'_>) -> Judged, facts: &Facts, target: &Target) -> Outcome {
-    check(&Case::new(facts, target)).unwrap_or_else(Outcome::from)
+    let config = read_config(facts);
+    check(&Case::new(facts, target, &config)).unwrap_or_else(Outcome::from)
 }
 
 /// As [`judge_for`] with the target that follows from the facts.

@@ -1,18 +1,16 @@
 //! The ways of the sample events through the configuration, from each listener of the port to the actions, worked out
 //! once for all checks that need them.
 
-use super::case::Case;
-use super::outcome::NotJudged;
 use super::ports;
 use super::samples::{Fate, SAMPLES, Sample};
 use super::target::Target;
 use crate::agent::AgentKind;
 use crate::host::proc_net::Transport;
 use crate::syslog::Text;
+use crate::syslog::rsyslog::SampleEvent;
 use crate::syslog::rsyslog::effective::{self, Action, ActionKind, Effective, Forward, Listener};
 use crate::syslog::rsyslog::event::{Origin, Reception};
 use crate::syslog::rsyslog::trace::Trace;
-use crate::syslog::rsyslog::SampleEvent;
 
 /// Where the Log Analytics agent takes plain syslog (facts 1.9).
 const OMS_SYSLOG_PORT: u16 = 25224;
@@ -46,11 +44,7 @@ struct Match {
 }
 
 impl<'a> Flow<'a> {
-    /// # Errors
-    /// When the configuration cannot be judged.
-    pub fn look(case: &'a Case<'_>) -> Result<Self, NotJudged> {
-        let config = case.rsyslog()?;
-        let target = case.target;
+    pub fn new(config: &'a Effective, target: &'a Target) -> Self {
         let mut entries = Vec::new();
         for transport in [Transport::Udp, Transport::Tcp] {
             let listeners = ports::listeners(config, transport, target.port);
@@ -61,7 +55,7 @@ impl<'a> Flow<'a> {
         if entries.is_empty() {
             entries.push(entry(config, None, &config.default_ruleset));
         }
-        Ok(Flow { config, target, entries, matched: matched(config, target) })
+        Flow { config, target, entries, matched: matched(config, target) }
     }
 
     /// Actions that pass events on to the agent, wherever they stand.
@@ -122,13 +116,15 @@ impl<'a> Flow<'a> {
             }
             maybe = true;
         }
-        if maybe { None } else { Some(false) }
+        // What was not followed to its end may still come there.
+        if maybe || way.trace.cut_short { None } else { Some(false) }
     }
 }
 
 /// Plain TCP to the agent's port.
 pub fn is_right(target: &Target, forward: &Forward) -> bool {
-    let plain = forward.transport == effective::Transport::Tcp && !forward.tls && !forward.compressed && !forward.octet_counted;
+    let plain =
+        forward.transport == effective::Transport::Tcp && !forward.tls && !forward.compressed && !forward.octet_counted;
     forward.is_loopback() && forward.port_number() == Some(target.agent_port) && plain
 }
 
@@ -145,7 +141,8 @@ fn is_to_agent(target: &Target, action: &Action, forward: &Forward) -> bool {
 }
 
 fn entry<'a>(config: &'a Effective, listener: Option<(Transport, &'a Listener)>, ruleset: &'a Text) -> Entry<'a> {
-    let ways = SAMPLES.iter().map(|sample| Way { sample, trace: config.trace(&event(config, sample, listener), ruleset) });
+    let ways =
+        SAMPLES.iter().map(|sample| Way { sample, trace: config.trace(&event(config, sample, listener), ruleset) });
     Entry { listener, ruleset, ways: ways.collect() }
 }
 
@@ -181,10 +178,12 @@ fn matched(config: &Effective, target: &Target) -> Vec<Match> {
 
 /// Local files that a way leads to; devices are none.
 pub fn files<'a>(config: &'a Effective, trace: &'a Trace) -> impl Iterator<Item = (&'a Action, String)> {
-    trace.visits.iter().filter(|v| !v.maybe).filter_map(|v| config.actions.get(v.action)).filter_map(|a| match &a.kind {
-        ActionKind::File(path) if !path.as_bytes().starts_with(b"/dev/") => Some((a, path.to_string())),
-        ActionKind::DynaFile(template) => Some((a, format!("files named by template {template}"))),
-        _ => None,
+    trace.visits.iter().filter(|v| !v.maybe).filter_map(|v| config.actions.get(v.action)).filter_map(|a| {
+        match &a.kind {
+            ActionKind::File(path) if !path.as_bytes().starts_with(b"/dev/") => Some((a, path.to_string())),
+            ActionKind::DynaFile(template) => Some((a, format!("files named by template {template}"))),
+            _ => None,
+        }
     })
 }
 

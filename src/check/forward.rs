@@ -11,14 +11,16 @@ use super::samples::{Fate, Sample};
 use super::words;
 use crate::report::shell_quote;
 use crate::syslog::rsyslog::effective::{Action, Forward, Transport};
-use crate::syslog::rsyslog::{Severity, Topic};
 
 pub fn rule(case: &Case<'_>) -> Judged {
-    let flow = Flow::look(case)?;
+    let flow = case.flow()?;
     if flow.to_agent().next().is_none() {
-        return Ok(no_rule(case, &flow));
+        return Ok(no_rule(case, flow));
     }
-    let carriers = flow.carriers();
+    let mut carriers = flow.carriers();
+    if carriers.is_empty() {
+        carriers = flow.to_agent().collect();
+    }
     let places = || carriers.iter().map(|(a, f)| (a.at.to_string(), describe(f)));
     let lost = flow.unmatched(Fate::Forwarded);
     if let Some((place, old)) = old_rule(case, &carriers) {
@@ -33,7 +35,8 @@ pub fn rule(case: &Case<'_>) -> Judged {
     }
     let unsure = flow.unsure(Fate::Forwarded);
     if !unsure.is_empty() {
-        let why = format!("whether the rule forwards {} hangs on something only the running daemon knows", names(&unsure));
+        let why =
+            format!("whether the rule forwards {} hangs on something only the running daemon knows", names(&unsure));
         return Ok(Outcome::unknown(why).seen_all(places()));
     }
     let some = flow.unmatched(Fate::Usual);
@@ -59,7 +62,7 @@ fn no_rule(case: &Case<'_>, flow: &Flow<'_>) -> Outcome {
     let plain = flow.config.forwards().filter(|(a, f)| a.enabled && flow::is_plain_syslog(f));
     let remote = flow.config.forwards().filter(|(a, f)| a.enabled && !f.is_loopback());
     let out = Outcome::fail("nothing in the configuration forwards events to an agent on this box")
-        .seen("configuration", format!("{} read", words::count(flow.config.files.len(), "file")))
+        .seen("configuration", case.files_read())
         .seen_all(missing_files(case))
         .seen_all(off.map(|(a, f)| (a.at.to_string(), format!("{}, left out by the daemon", describe(f)))))
         .seen_all(plain.map(|(a, f)| (a.at.to_string(), format!("{}, the agent's plain syslog only", describe(f)))))
@@ -112,18 +115,17 @@ pub fn describe(forward: &Forward) -> String {
         Transport::Tcp => "tcp",
         Transport::Relp | Transport::Other => "another protocol",
     };
-    let more = [(forward.tls, " with TLS"), (forward.compressed, ", compressed"), (forward.octet_counted, ", octet-counted")];
+    let more =
+        [(forward.tls, " with TLS"), (forward.compressed, ", compressed"), (forward.octet_counted, ", octet-counted")];
     let more: String = more.iter().filter(|(on, _)| *on).map(|(_, word)| *word).collect();
     format!("forwards to {}:{} over {over}{more}", forward.target, forward.port)
 }
 
 pub fn target(case: &Case<'_>) -> Judged {
-    let flow = Flow::look(case)?;
+    let flow = case.flow()?;
     let t = case.target;
+    needs_a_rule(flow)?;
     let carriers = flow.carriers();
-    if carriers.is_empty() {
-        return Err(NotJudged::Blocked("forward.rule", "no rule forwards security events".into()));
-    }
     let wanted = format!("127.0.0.1:{} over tcp", t.agent_port);
     if let Some((action, _)) = carriers.iter().find(|(_, f)| flow::is_right(t, f)) {
         return Ok(Outcome::pass(format!("{} forwards to {wanted}, where the agent is", action.at))
@@ -138,11 +140,24 @@ pub fn target(case: &Case<'_>) -> Judged {
         .seen_all(places)
         .seen("agent's port", format!("{}, by {}", t.agent_port, t.agent_port_from))
         .seen_all(changed_files(case));
-    Ok(reinstall(case, out, "let the rule forward to the agent's port; if the agent is to be on another one, name it with --agent-port"))
+    Ok(reinstall(
+        case,
+        out,
+        "let the rule forward to the agent's port; if the agent is to be on another one, name it with --agent-port",
+    ))
+}
+
+/// Nothing can be said of a rule that is not there.
+pub fn needs_a_rule(flow: &Flow<'_>) -> Result<(), NotJudged> {
+    match flow.carriers().is_empty() {
+        true => Err(NotJudged::Blocked("forward.rule", "no rule forwards security events".into())),
+        false => Ok(()),
+    }
 }
 
 pub fn duplicate(case: &Case<'_>) -> Judged {
-    let flow = Flow::look(case)?;
+    let flow = case.flow()?;
+    needs_a_rule(flow)?;
     let mut twice = Vec::new();
     for way in flow.entries.iter().flat_map(|e| &e.ways).filter(|w| w.sample.fate == Fate::Forwarded) {
         let sure = way.trace.visits.iter().filter(|v| !v.maybe);
@@ -167,7 +182,8 @@ pub fn duplicate(case: &Case<'_>) -> Judged {
 }
 
 pub fn local_copy(case: &Case<'_>) -> Judged {
-    let flow = Flow::look(case)?;
+    let flow = case.flow()?;
+    needs_a_rule(flow)?;
     let mut written: Vec<(String, String)> = Vec::new();
     for way in flow.entries.iter().flat_map(|e| &e.ways).filter(|w| w.sample.fate == Fate::Forwarded) {
         for (action, file) in flow::files(flow.config, &way.trace) {
@@ -182,19 +198,20 @@ pub fn local_copy(case: &Case<'_>) -> Judged {
     };
     let kept = case.facts.receipt.as_ref().ok().and_then(|r| r.as_ref()?.local_copy.clone());
     if kept.as_deref() == Some("keep") {
-        return Ok(Outcome::pass("security events are also in local files, as asked for at installation").seen_all(written));
+        return Ok(
+            Outcome::pass("security events are also in local files, as asked for at installation").seen_all(written)
+        );
     }
     let growth = case.facts.logs.growth.map(|g| ("logs grow by".to_owned(), format!("{} an hour", words::bytes(g))));
     let out = Outcome::warn(format!("every security event is also written to local files: a rule {first}"))
         .seen_all(written)
         .seen_all(growth);
-    Ok(out.advise("let the rule stop after forwarding").command(format!("{} --local-copy drop", case.install_command())).fixable())
+    Ok(out
+        .advise("let the rule stop after forwarding")
+        .command(format!("{} --local-copy drop", case.install_command()))
+        .fixable())
 }
 
-/// Is the configuration free of everything that makes a rule's presence say nothing?
-pub fn left_out(case: &Case<'_>) -> Vec<(String, String)> {
-    let Ok(config) = case.rsyslog() else { return Vec::new() };
-    let about = |t: Topic| matches!(t, Topic::TemplateMissing | Topic::ModuleMissing | Topic::Statement);
-    let bad = config.problems.iter().filter(|p| p.severity == Severity::Error && about(p.topic));
-    bad.map(|p| (p.at.as_ref().map_or_else(String::new, |a| a.to_string()), p.text.clone())).collect()
-}
+#[cfg(test)]
+#[path = "forward_tests.rs"]
+mod tests;

@@ -123,14 +123,16 @@ fn writers(facts: &Facts) -> Vec<&str> {
 fn room_of(disk: &DiskFacts, writers: &[&str]) -> Option<(Room, String)> {
     let s = &disk.space;
     let written = disk.folders.iter().any(|f| writers.contains(&f.as_str()));
+    let logs = disk.folders.iter().any(|f| f == "/var/log");
     let full = if written { Room::Full } else { Room::Low };
     let percent = |part: u64, whole: u64| part.saturating_mul(100) / whole.max(1);
     let left = percent(s.available, s.total);
     let inodes = format!("{} of {} inodes free", s.inodes_available, s.inodes);
     let space = format!("{} of {} free", words::bytes(s.available), words::bytes(s.total));
     match () {
-        _ if s.read_only && written => Some((full, "mounted read-only".into())),
-        // What is read-only by design has no free space either.
+        // What is read-only by design has no free space either; whether the daemon may write into its spool is
+        // judged with its own eyes (forward.reliable).
+        _ if s.read_only && logs => Some((Room::Low, "mounted read-only".into())),
         _ if s.read_only => None,
         _ if s.available < FULL => Some((full, space)),
         _ if s.inodes > 0 && s.inodes_available < FULL_INODES => Some((full, inodes)),

@@ -59,9 +59,7 @@ fn not_configured(case: &Case<'_>, port: &Port<'_>) -> Judged {
     } else {
         Outcome::fail(text)
     };
-    Ok(add(out
-        .seen_all(missing)
-        .seen("configuration", format!("{} files read", case.facts.rsyslog.config.files.len()))))
+    Ok(add(out.seen_all(missing).seen("configuration", case.files_read())))
 }
 
 /// The daemon goes on with what it read at its start; the next restart closes the port.

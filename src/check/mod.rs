@@ -1,16 +1,163 @@
 //! The checks of `troubleshoot`: one file an area, pure judgements over gathered facts, in hop order. Prints nothing.
+//!
+//! [`troubleshoot`] looks at the machine and judges; [`diagnose`] judges facts that are already there, of this box or of
+//! another one.
 
 mod agent;
 pub mod case;
+pub mod catalogue;
 mod config;
 mod daemon;
 pub mod facts;
 #[cfg(test)]
 pub(crate) mod fixture;
+mod flow;
+mod forward;
 pub mod gather;
+mod generations;
 mod host;
 mod listen;
 pub mod outcome;
 mod ports;
+mod probe;
+mod probe_run;
+mod routing;
+mod run;
+mod samples;
+pub mod select;
+mod spool;
 pub mod target;
 mod words;
+
+use std::time::Duration;
+
+use case::{Case, read_config};
+use facts::Facts;
+use select::Selection;
+use target::{Target, TargetOptions, agent_word};
+
+use crate::host::proc_net::Transport;
+use crate::host::{Clock, Host, Interrupt};
+use crate::report::{CheckResult, HostInfo, Report, Status, TargetInfo, clean};
+
+/// What a run was asked to do.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    pub target: TargetOptions,
+    pub selection: Selection,
+    /// Send no test event.
+    pub no_probe: bool,
+}
+
+/// Looks at the machine, sends a test event where the way is free, judges. Changes nothing on the machine.
+pub fn troubleshoot(host: &Host, stop: &Interrupt, options: &Options) -> Report {
+    let start = host.clock.monotonic();
+    let started = host.clock.now().to_string();
+    let mut facts = gather::gather(host, &options.target);
+    let target = Target::resolve(&options.target, &facts);
+    facts.no_probe = options.no_probe;
+    if !options.no_probe && facts.host.live {
+        probe(host, stop, &mut facts, &target, &options.selection);
+    }
+    let checks = diagnose(&facts, &target, &options.selection, &*host.clock);
+    let time = host.clock.monotonic().saturating_sub(start);
+    report(&facts, &target, started, time, checks)
+}
+
+/// Judges facts. Pure but for the clock that says how long each check took.
+pub fn diagnose(facts: &Facts, target: &Target, selection: &Selection, clock: &dyn Clock) -> Vec<CheckResult> {
+    let config = read_config(facts);
+    run::run(&Case::new(facts, target, &config), selection, clock)
+}
+
+/// Puts the report together.
+pub fn report(facts: &Facts, target: &Target, started: String, time: Duration, checks: Vec<CheckResult>) -> Report {
+    let h = &facts.host;
+    let os = h.os.as_ref().map_or_else(|_| "unknown".to_owned(), |os| os.pretty_name.clone());
+    let host =
+        HostInfo { hostname: clean(&h.hostname), os: clean(&os), kernel: clean(&h.kernel), arch: clean(&h.arch) };
+    let target = TargetInfo {
+        workspace: target.workspace.clone(),
+        cloud: target.cloud.clone(),
+        agent: agent_word(target.agent).into(),
+        agent_port: target.agent_port,
+        daemon: target.daemon.word().into(),
+        port: target.port,
+    };
+    Report::new(host, target, started, time.as_millis().try_into().unwrap_or(u64::MAX), checks)
+}
+
+/// Sends the test events that are wanted and that no fault found so far holds up, and looks at the sockets again
+/// afterwards: the daemon connects to the agent with the first event.
+fn probe(host: &Host, stop: &Interrupt, facts: &mut Facts, target: &Target, selection: &Selection) {
+    let aims = aims(facts, target, selection, &*host.clock);
+    if aims.is_empty() {
+        return;
+    }
+    facts.probe = probe_run::run(host, stop, &facts.host.hostname, &aims, target.agent_port);
+    gather::sockets_again(host, facts, target.port);
+}
+
+fn aims(facts: &Facts, target: &Target, selection: &Selection, clock: &dyn Clock) -> Vec<probe_run::Aim> {
+    let config = read_config(facts);
+    let case = Case::new(facts, target, &config);
+    let judged = run::run(&case, selection, clock);
+    // Without an event a probe that no fault holds up and that applies here stays unknown.
+    let free = |id: &str| judged.iter().any(|c| c.id == id && c.status == Status::Unknown);
+    [(Transport::Udp, "probe.udp"), (Transport::Tcp, "probe.tcp")]
+        .into_iter()
+        .filter(|(_, id)| free(id))
+        .filter_map(|(transport, _)| probe_run::aim(&ports::Port::look(&case, transport).ok()?))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::fixture::*;
+    use super::*;
+    use crate::host::SystemClock;
+
+    fn aimed(facts: &Facts, selection: &Selection) -> Vec<String> {
+        let target = Target::resolve(&TargetOptions::default(), facts);
+        aims(facts, &target, selection, &SystemClock::default()).iter().map(|a| a.to.to_string()).collect()
+    }
+
+    #[test]
+    fn events_are_sent_where_the_way_is_free_and_only_where_somebody_wants_them() {
+        let mut facts = healthy();
+        let all = Selection::default();
+        assert_eq!(aimed(&facts, &all), ["127.0.0.1:514", "127.0.0.1:514"]);
+        let only = |word: &str| Selection::new(&[word.into()], &[]).unwrap();
+        assert_eq!(aimed(&facts, &only("probe.tcp")).len(), 1);
+        assert_eq!(aimed(&facts, &only("listen")).len(), 0);
+        close(&mut facts, Transport::Udp, |_| true);
+        assert_eq!(aimed(&facts, &all).len(), 1);
+        close(&mut facts, Transport::Tcp, |a| a.port() == 25226);
+        assert_eq!(aimed(&facts, &all).len(), 0);
+    }
+
+    #[test]
+    fn a_healthy_box_is_called_healthy_and_nothing_else() {
+        let mut facts = healthy();
+        facts.no_probe = true;
+        let target = Target::resolve(&TargetOptions::default(), &facts);
+        let checks = diagnose(&facts, &target, &Selection::default(), &SystemClock::default());
+        let odd: Vec<_> = checks.iter().filter(|c| !matches!(c.status, Status::Pass) && c.group != "probe").collect();
+        assert!(odd.is_empty(), "{odd:?}");
+        let report = report(&facts, &target, String::new(), Duration::ZERO, checks);
+        assert_eq!((report.verdict, report.root_cause), (crate::report::Verdict::Healthy, None));
+    }
+
+    #[test]
+    fn facts_of_another_box_give_the_same_report() {
+        let facts = with_files(&[("/etc/rsyslog.d/10-s.conf", "local4.* stop\n")]);
+        let target = Target::resolve(&TargetOptions::default(), &facts);
+        let of = |facts: &Facts| {
+            let checks = diagnose(facts, &target, &Selection::default(), &SystemClock::default());
+            checks.into_iter().map(|c| (c.id, c.status, c.summary, c.blocked_by)).collect::<Vec<_>>()
+        };
+        let back: Facts = serde_json::from_str(&serde_json::to_string(&facts).unwrap()).unwrap();
+        assert_eq!(of(&back), of(&facts));
+        assert!(of(&facts).iter().any(|(id, status, ..)| id == "listen.reachable" && *status == Status::Fail));
+    }
+}

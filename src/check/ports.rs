@@ -90,7 +90,8 @@ pub struct Port<'a> {
     pub own: Vec<&'a Socket>,
     /// Open sockets that are somebody else's.
     pub foreign: Vec<&'a Socket>,
-    has_ipv6: bool,
+    /// Families the host has and the daemon is allowed to use.
+    usable: Vec<Family>,
 }
 
 impl<'a> Port<'a> {
@@ -102,26 +103,18 @@ impl<'a> Port<'a> {
         let number = case.target.port;
         let (own, foreign) = split(case, net, transport, number)?;
         let listeners = listeners(config, transport, number);
-        Ok(Port { transport, number, listeners, own, foreign, has_ipv6: case.facts.host.ipv6 })
+        Ok(Port { transport, number, listeners, own, foreign, usable: usable(case, config) })
     }
 
     /// Families that matter here: what a listener asks for and the host has.
     pub fn families(&self) -> Vec<Family> {
         let asked = |f: &Family| self.listeners.iter().any(|l| Asked::of(l).covers(*f));
-        [Family::V4, Family::V6].into_iter().filter(|f| self.has(*f)).filter(asked).collect()
-    }
-
-    fn has(&self, family: Family) -> bool {
-        family == Family::V4 || self.has_ipv6
+        self.usable.iter().copied().filter(asked).collect()
     }
 
     /// Open for senders from outside.
     pub fn is_open(&self, family: Family) -> bool {
         self.own.iter().any(|s| outside(s, family))
-    }
-
-    pub fn is_open_at_all(&self) -> bool {
-        self.is_open(Family::V4) || self.is_open(Family::V6)
     }
 
     pub fn is_taken(&self, family: Family) -> bool {
@@ -143,6 +136,21 @@ impl<'a> Port<'a> {
     pub fn display(&self) -> String {
         format!("{}/{}", self.transport.word(), self.number)
     }
+}
+
+/// The daemon opens no socket of a family that its command line or configuration forbids.
+fn usable(case: &Case<'_>, config: &Effective) -> Vec<Family> {
+    let argv = case.facts.daemon_process().map(|p| p.cmdline.as_slice()).unwrap_or_default();
+    let option = |o: &str| argv.iter().any(|a| a == o);
+    let set = |value: &str| config.setting("net.ipprotocol").is_some_and(|s| s.value.is(value));
+    let mut families = Vec::new();
+    if !option("-6") && !set("ipv6-only") {
+        families.push(Family::V4);
+    }
+    if case.facts.host.ipv6 && !option("-4") && !set("ipv4-only") {
+        families.push(Family::V6);
+    }
+    families
 }
 
 /// Does the socket take what comes from outside over this family?

@@ -2,9 +2,9 @@
 
 use super::case::Case;
 use super::facts::ProbeFacts;
-use super::flow::Flow;
 use super::outcome::{Judged, NotJudged, Outcome};
 use super::ports;
+use super::probe_run::event_of;
 use super::spool;
 use super::words;
 use crate::agent::AgentKind;
@@ -25,20 +25,23 @@ fn judge(case: &Case<'_>, transport: Transport) -> Judged {
     if ports::listeners(config, transport, case.target.port).is_empty() {
         return Err(NotJudged::Skip(format!("nothing is configured to take {word}")));
     }
-    let Some(probe) = case.facts.probe.get(&transport) else {
-        return Err(NotJudged::Skip("no test event was sent".into()));
-    };
+    let Some(probe) = case.facts.probe.get(&transport) else { return Err(not_sent(case)) };
     let sent = |out: Outcome| out.seen(format!("sent over {word} to {}", probe.to), &probe.sent.0);
     if let Some(error) = &probe.send_error {
         let out = Outcome::fail(format!("the test event could not be sent to {}: {error}", probe.to));
         return Ok(advise(case, sent(out)));
     }
     if let Some(why) = &probe.blind {
-        return Ok(sent(Outcome::unknown(format!("a test event was sent, but its arrival could not be watched: {why}"))));
+        return Ok(sent(Outcome::unknown(format!(
+            "a test event was sent, but its arrival could not be watched: {why}"
+        ))));
     }
     let Some(arrived) = &probe.arrived else { return Ok(lost(case, probe, sent)) };
     let out = match change(case, &probe.sent.0, &arrived.0) {
-        None => Outcome::pass(format!("the test event arrived at port {} after {} ms", case.target.agent_port, probe.took_ms)),
+        None => Outcome::pass(format!(
+            "the test event arrived at port {} after {} ms",
+            case.target.agent_port, probe.took_ms
+        )),
         Some(what) => Outcome::fail(format!("the test event arrived, but {what}"))
             .advise("look for a template that changes the event, or write the current rule")
             .command(case.install_command())
@@ -47,11 +50,22 @@ fn judge(case: &Case<'_>, transport: Transport) -> Judged {
     Ok(sent(out).seen(format!("arrived at port {}", case.target.agent_port), &arrived.0))
 }
 
+fn not_sent(case: &Case<'_>) -> NotJudged {
+    match () {
+        _ if case.facts.no_probe => NotJudged::Skip("left out, as asked for".into()),
+        _ if !case.facts.host.live => NotJudged::Skip("these are the files of an image that does not run".into()),
+        _ => NotJudged::Unknown("no test event was sent: the daemon's listener could not be seen".into()),
+    }
+}
+
 fn lost(case: &Case<'_>, probe: &ProbeFacts, sent: impl Fn(Outcome) -> Outcome) -> Outcome {
     let waited = format!("within {} ms", probe.took_ms);
-    let waiting = Flow::look(case).map(|flow| spool::waiting_on_disk(case, &flow)).unwrap_or_default();
+    let waiting = case.flow().map(|flow| spool::waiting_on_disk(case, flow)).unwrap_or_default();
     if waiting > 0 {
-        let out = Outcome::warn(format!("the test event did not arrive {waited}: {} of events wait before it", words::bytes(waiting)));
+        let out = Outcome::warn(format!(
+            "the test event did not arrive {waited}: {} of events wait before it",
+            words::bytes(waiting)
+        ));
         return sent(out).advise("wait until the queue has drained, then run the check again");
     }
     let hop = match probe.seen_at_listener {
@@ -71,8 +85,7 @@ fn advise(case: &Case<'_>, out: Outcome) -> Outcome {
 
 /// What became of the event on its way, if not everything is as it was.
 fn change(case: &Case<'_>, sent: &[u8], arrived: &[u8]) -> Option<String> {
-    let event = |line: &[u8]| accept::event::find(line).and_then(|e| line.get(e.start..)).map(<[u8]>::to_vec);
-    if event(sent) != event(arrived) {
+    if event_of(sent) != event_of(arrived) {
         return Some("its text was changed on the way".into());
     }
     if case.target.agent == AgentKind::Ama {
@@ -122,7 +135,8 @@ mod tests {
     fn arrived_as_sent() {
         assert_eq!(of(|_| ()), (Status::Pass, "the test event arrived at port 25226 after 12 ms".into()));
         // A rebuilt header is all right, as long as the agent takes it.
-        let other: Vec<u8> = String::from_utf8_lossy(LINE).replace("Aug  1 10:00:00 c1", "2026-08-01T10:00:00.000+00:00 c2").into();
+        let other: Vec<u8> =
+            String::from_utf8_lossy(LINE).replace("Aug  1 10:00:00 c1", "2026-08-01T10:00:00.000+00:00 c2").into();
         assert_eq!(of(|p| p.arrived = Some(Bytes(other))).0, Status::Pass);
     }
 
@@ -159,7 +173,10 @@ mod tests {
 
     #[test]
     fn not_sent_or_nothing_to_send_to() {
-        assert_eq!(fixture::judge(tcp, &facts(|_| ())).status, Status::Skip);
+        let mut facts = facts(|_| ());
+        assert_eq!(fixture::judge(tcp, &facts).status, Status::Unknown);
+        facts.no_probe = true;
+        assert_eq!(fixture::judge(tcp, &facts).status, Status::Skip);
         let facts = fixture::with_drop_in("module(load=\"imudp\")\n");
         assert!(fixture::judge(udp, &facts).summary.contains("nothing is configured"));
     }

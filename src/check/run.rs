@@ -27,14 +27,14 @@ fn run_checks(checks: &[&Check], case: &Case<'_>, selection: &Selection, clock: 
     checks.iter().filter(shown).filter_map(|c| done.get(c.id).map(|(o, time)| result(c, o, *time))).collect()
 }
 
-struct Runner<'a> {
+struct Runner<'a, 'c> {
     checks: &'a [&'a Check],
-    case: &'a Case<'a>,
+    case: &'a Case<'c>,
     clock: &'a dyn Clock,
     done: BTreeMap<&'static str, (Outcome, Duration)>,
 }
 
-impl Runner<'_> {
+impl Runner<'_, '_> {
     /// Judges what the check needs first, then the check.
     fn judge(&mut self, check: &Check) {
         if self.done.contains_key(check.id) {
@@ -96,6 +96,7 @@ fn result(check: &Check, outcome: &Outcome, time: Duration) -> CheckResult {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::check::case::read_config;
     use crate::check::facts::Facts;
     use crate::check::outcome::Judged;
     use crate::check::target::Target;
@@ -108,14 +109,17 @@ mod tests {
     fn run_all(checks: &[Check], selection: &Selection) -> Vec<CheckResult> {
         let facts = Facts::default();
         let target = Target::default();
-        let case = Case::new(&facts, &target);
+        let config = read_config(&facts);
+        let case = Case::new(&facts, &target, &config);
         run_checks(&checks.iter().collect::<Vec<_>>(), &case, selection, &SystemClock::default())
     }
 
     fn chain() -> Vec<Check> {
         vec![
             check("listen.udp", &["listen.owner"], |_| Ok(Outcome::pass("p"))),
-            check("listen.owner", &[], |_| Ok(Outcome::fail("taken").seen("ss", "x").advise("stop it").command("kill\n1"))),
+            check("listen.owner", &[], |_| {
+                Ok(Outcome::fail("taken").seen("ss", "x").advise("stop it").command("kill\n1"))
+            }),
             check("forward.connected", &["listen.udp"], |_| Ok(Outcome::pass("p"))),
             check("probe.udp", &[], |_| Ok(Outcome::blocked("forward.connected", "no use"))),
             check("host.os", &[], |_| Err("not looked at".to_owned().into())),
@@ -127,7 +131,10 @@ mod tests {
         let all = run_all(&chain(), &Selection::default());
         let of = |id: &str| all.iter().find(|c| c.id == id).unwrap();
         assert_eq!(all[0].id, "listen.udp");
-        assert_eq!((of("listen.udp").status, of("listen.udp").blocked_by.as_deref()), (Status::Skip, Some("listen.owner")));
+        assert_eq!(
+            (of("listen.udp").status, of("listen.udp").blocked_by.as_deref()),
+            (Status::Skip, Some("listen.owner"))
+        );
         assert_eq!(of("forward.connected").blocked_by.as_deref(), Some("listen.owner"));
         assert_eq!(of("probe.udp").blocked_by.as_deref(), Some("listen.owner"));
         assert_eq!(of("host.os").status, Status::Unknown);

@@ -24,8 +24,14 @@ pub struct Sample {
 pub const SAMPLES: &[Sample] = &[
     must("CEF", b"<164>Aug  1 10:00:00 fw1 CEF:0|Vendor|Product|1.0|100|Name|5|src=192.0.2.1 dst=192.0.2.2"),
     must("CEF with a blank", b"<164>Aug  1 10:00:00 fw1 CEF: 0|Vendor|Product|1.0|100|Name|5|src=192.0.2.1"),
-    must("CEF behind a program name", b"<164>Aug  1 10:00:00 fw1 app[12]: CEF:0|Vendor|Product|1.0|100|Name|5|src=192.0.2.1"),
-    must("CEF in RFC 5424", b"<164>1 2026-08-01T10:00:00.123Z fw1 app 1 - - CEF:0|Vendor|Product|1.0|100|Name|5|src=192.0.2.1"),
+    must(
+        "CEF behind a program name",
+        b"<164>Aug  1 10:00:00 fw1 app[12]: CEF:0|Vendor|Product|1.0|100|Name|5|src=192.0.2.1",
+    ),
+    must(
+        "CEF in RFC 5424",
+        b"<164>1 2026-08-01T10:00:00.123Z fw1 app 1 - - CEF:0|Vendor|Product|1.0|100|Name|5|src=192.0.2.1",
+    ),
     must("CEF without a header", b"<164>CEF:0|Vendor|Product|1.0|100|Name|5|src=192.0.2.1"),
     must("ASA", b"<164>Aug  1 10:00:00 fw1 %ASA-6-302013: Built outbound TCP connection 1 for outside:192.0.2.1/443"),
     must("ASA behind a colon", b"<164>Aug  1 2026 10:00:00 fw1 : %ASA-6-302013: Built outbound TCP connection 1"),

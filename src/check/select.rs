@@ -7,7 +7,7 @@ use super::catalogue::{self, Check};
 
 /// A word that names no check.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("no check is called `{given}`\nhint: {}", self.hint())]
+#[error("no check is called `{given}`; {}", self.hint())]
 pub struct UnknownCheck {
     pub given: String,
     /// Nearest id or group, where one is near.
@@ -15,7 +15,7 @@ pub struct UnknownCheck {
 }
 
 impl UnknownCheck {
-    fn new(given: &str) -> Self {
+    pub(super) fn new(given: &str) -> Self {
         let names = catalogue::all().flat_map(|c| [c.id, c.group()]);
         let near = names.map(|n| (distance(given, n), n)).min().filter(|(d, n)| *d <= 1 + n.len() / 3);
         UnknownCheck { given: given.to_owned(), nearest: near.map(|(_, n)| n.to_owned()) }
@@ -134,7 +134,10 @@ mod tests {
         assert_eq!(ids(&["listen.udp"], &[]), ["listen.udp"]);
         assert_eq!(ids(&["probe"], &[]), ["probe.udp", "probe.tcp"]);
         assert_eq!(ids(&["*.udp, host.os"], &[]), ["host.os", "listen.udp", "probe.udp"]);
-        assert_eq!(ids(&["listen.*"], &["listen.??p", "listen.l*"]), ["listen.owner", "listen.duplicate", "listen.reachable"]);
+        assert_eq!(
+            ids(&["listen.*"], &["listen.??p", "listen.l*"]),
+            ["listen.owner", "listen.duplicate", "listen.reachable"]
+        );
         assert_eq!(ids(&[], &["*"]), Vec::<&str>::new());
         assert_eq!(ids(&[], &[]).len(), catalogue::all().count());
     }
@@ -143,7 +146,7 @@ mod tests {
     fn a_typo_is_an_error_with_the_nearest_name() {
         let e = Selection::new(&["listen.upd".into()], &[]).unwrap_err();
         assert_eq!(e.nearest.as_deref(), Some("listen.udp"));
-        assert!(e.to_string().contains("hint: did you mean `listen.udp`?"), "{e}");
+        assert!(e.to_string().contains("; did you mean `listen.udp`?"), "{e}");
         let e = Selection::new(&[], &["lisen".into()]).unwrap_err();
         assert_eq!(e.nearest.as_deref(), Some("listen"));
         let e = Selection::new(&["xyzzy-plugh-frotz".into()], &[]).unwrap_err();

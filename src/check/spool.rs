@@ -6,6 +6,7 @@ use std::path::Path;
 use super::case::Case;
 use super::facts::{OwnLine, Spool};
 use super::flow::Flow;
+use super::forward::needs_a_rule;
 use super::outcome::{Judged, NotJudged, Outcome};
 use super::ports;
 use super::words;
@@ -19,20 +20,29 @@ use crate::syslog::rsyslog::effective::{Action, QueueType};
 const MIB: u64 = 1 << 20;
 
 pub fn reliable(case: &Case<'_>) -> Judged {
-    let flow = Flow::look(case)?;
+    let flow = case.flow()?;
+    needs_a_rule(flow)?;
     let carriers = flow.good_carriers();
-    let Some((action, _)) = carriers.first() else {
-        return Err(NotJudged::Blocked("forward.rule", "no rule forwards security events".into()));
-    };
+    let Some((action, _)) = carriers.first() else { return Err(NotJudged::Skip("there is no forward".into())) };
     let queue = &action.queue;
     let at = action.at.to_string();
-    let install = |out: Outcome| out.advise("give the forward a disk-assisted queue with endless retries").command(case.install_command()).fixable();
+    let install = |out: Outcome| {
+        out.advise("give the forward a disk-assisted queue with endless retries")
+            .command(case.install_command())
+            .fixable()
+    };
     if queue.kind == QueueType::Direct {
-        return Ok(install(Outcome::warn("the forward has no queue: what arrives while the agent is away is lost").seen(at, "direct queue")));
+        return Ok(install(
+            Outcome::warn("the forward has no queue: what arrives while the agent is away is lost")
+                .seen(at, "direct queue"),
+        ));
     }
     if !queue.on_disk() {
         let text = format!("queue of {} messages in memory, no file", queue.size);
-        return Ok(install(Outcome::warn("the queue of the forward is in memory only: a long outage or a restart loses events").seen(at, text)));
+        return Ok(install(
+            Outcome::warn("the queue of the forward is in memory only: a long outage or a restart loses events")
+                .seen(at, text),
+        ));
     }
     if let Some(bad) = spool_fault(case, action)? {
         return Ok(bad);
@@ -42,19 +52,25 @@ pub fn reliable(case: &Case<'_>) -> Judged {
         return Ok(install(Outcome::warn("the forward gives events up after some tries").seen(at, text)));
     }
     if !queue.save_on_shutdown {
-        return Ok(install(Outcome::warn("what is in the queue's memory is lost when the daemon stops").seen(at, "queue.saveOnShutdown is off")));
+        return Ok(install(
+            Outcome::warn("what is in the queue's memory is lost when the daemon stops")
+                .seen(at, "queue.saveOnShutdown is off"),
+        ));
     }
     if queue.max_disk == 0 {
-        return Ok(install(Outcome::warn("the queue may fill the disk: it has no limit").seen(at, "queue.maxDiskSpace is not set")));
+        return Ok(install(
+            Outcome::warn("the queue may fill the disk: it has no limit").seen(at, "queue.maxDiskSpace is not set"),
+        ));
     }
     let limit = u64::try_from(queue.max_disk).unwrap_or_default();
-    Ok(Outcome::pass(format!("up to {} of events wait on disk while the agent is away", words::bytes(limit))).seen(at, "disk-assisted queue"))
+    Ok(Outcome::pass(format!("up to {} of events wait on disk while the agent is away", words::bytes(limit)))
+        .seen(at, "disk-assisted queue"))
 }
 
 /// What keeps the queue from writing to disk: events beyond its memory are lost.
 fn spool_fault(case: &Case<'_>, action: &Action) -> Result<Option<Outcome>, NotJudged> {
     let config = case.rsyslog()?;
-    let set = config.setting("workdirectory").map(|s| &s.value);
+    let set = config.work_directory();
     let Some(path) = action.queue.spool.as_ref().or(set).map(|p| p.to_string()) else {
         return Ok(Some(
             Outcome::fail("no work directory is set, so the queue never writes to disk")
@@ -110,6 +126,9 @@ fn unwritable(case: &Case<'_>, dir: &Spool) -> Result<Option<Outcome>, NotJudged
                 .command(restart),
         ));
     }
+    if let (Err(why), Some(_)) = (&case.facts.rsyslog.mounts, case.facts.daemon_process()) {
+        return Err(NotJudged::Unknown(format!("what the daemon sees of its file systems is not known: {why}")));
+    }
     let who = writer(case)?;
     match access::may(&who, &dir.walk, access::WRITE | access::SEARCH) {
         Ok(()) => Ok(None),
@@ -120,7 +139,9 @@ fn unwritable(case: &Case<'_>, dir: &Spool) -> Result<Option<Outcome>, NotJudged
             let out = out.advise("let the daemon write there, then restart it");
             Ok(Some(match () {
                 _ if immutable => out.command(format!("sudo chattr -i {}", shell_quote(&at.path))).command(restart),
-                _ if at.path == dir.real => out.command(format!("sudo chown {}:{} {quoted}", who.uid, who.gid)).command(restart),
+                _ if at.path == dir.real => {
+                    out.command(format!("sudo chown {}:{} {quoted}", who.uid, who.gid)).command(restart)
+                }
                 _ => out.command(format!("sudo chmod o+x {}", shell_quote(&at.path))).command(restart),
             }))
         }
@@ -134,15 +155,16 @@ fn writer(case: &Case<'_>) -> Result<Who, NotJudged> {
         return Ok(who(process));
     }
     let config = case.rsyslog()?;
-    let drops = ["privdrop.user.name", "privdrop.user.id"].iter().find_map(|n| config.setting(n));
-    match drops {
-        Some(user) => Err(NotJudged::Unknown(format!("the daemon would run as {}, but does not run now", user.value))),
+    match config.privilege_drop().0 {
+        Some(user) => Err(NotJudged::Unknown(format!("the daemon would run as {user}, but does not run now"))),
         None => Ok(Who { capabilities: u64::MAX, ..Who::default() }),
     }
 }
 
 /// Everything looks right now, but the daemon could not use the folder since it was started and does not try again.
 fn complained(case: &Case<'_>, dir: &Spool) -> Option<Outcome> {
+    // What a daemon that is gone complained about, its successor may find in order.
+    case.facts.daemon_process()?;
     let lines: Vec<&OwnLine> = case.own_lines().filter(|l| spool_error(&l.text)).collect();
     let first = lines.first()?;
     let text = format!("the daemon could not use {} since it was started: {}", dir.path, first.text);
@@ -150,7 +172,9 @@ fn complained(case: &Case<'_>, dir: &Spool) -> Option<Outcome> {
     let out = if first.source == "journal" { Outcome::fail(text) } else { Outcome::warn(text) };
     Some(
         out.seen_all(lines.iter().take(4).map(|l| (l.source.as_str(), l.text.as_str())))
-            .advise("the folder looks right now: restart the daemon; if it says so again, a security module may forbid it")
+            .advise(
+                "the folder looks right now: restart the daemon; if it says so again, a security module may forbid it",
+            )
             .command(format!("sudo systemctl restart {}", case.unit_name())),
     )
 }
@@ -166,7 +190,8 @@ fn spool_lines<'a>(case: &'a Case<'_>) -> impl Iterator<Item = (&'a str, &'a str
 
 pub fn connected(case: &Case<'_>) -> Judged {
     let net = ports::net(case)?;
-    let flow = Flow::look(case)?;
+    let flow = case.flow()?;
+    needs_a_rule(flow)?;
     let port = case.target.agent_port;
     let pid = case.daemon_pid();
     let all: Vec<&Socket> = net.connections_to(port).collect();
@@ -174,34 +199,41 @@ pub fn connected(case: &Case<'_>) -> Judged {
         return Err(format!("there are connections to port {port}, but whose they are can only be seen as root").into());
     }
     let own: Vec<&Socket> = all.into_iter().filter(|s| pid.is_some_and(|p| s.owners.contains(&p))).collect();
-    let waiting = waiting_on_disk(case, &flow);
+    let waiting = waiting_on_disk(case, flow);
     let spill = (waiting > 0).then(|| ("queue files".to_owned(), format!("{} on disk", words::bytes(waiting))));
     let stuck = own.iter().map(|s| s.send_queue).sum::<u64>();
-    let lines = || own.iter().map(|s| (s.display(), format!("to {}, {} not yet taken", s.remote, words::bytes(s.send_queue))));
+    let lines =
+        || own.iter().map(|s| (s.display(), format!("to {}, {} not yet taken", s.remote, words::bytes(s.send_queue))));
     if !own.is_empty() {
         // What the agent does not take piles up in the socket first, then in the queue.
         if stuck > MIB && waiting > MIB {
-            return Ok(Outcome::warn(format!("the agent takes events too slowly: {} wait on disk", words::bytes(waiting)))
-                .seen_all(lines())
-                .seen_all(spill)
-                .advise("look at the agent's load and log; the queue drains by itself once it keeps up"));
+            return Ok(Outcome::warn(format!(
+                "the agent takes events too slowly: {} wait on disk",
+                words::bytes(waiting)
+            ))
+            .seen_all(lines())
+            .seen_all(spill)
+            .advise("look at the agent's load and log; the queue drains by itself once it keeps up"));
         }
         return Ok(Outcome::pass(format!("the daemon is connected to port {port}")).seen_all(lines()).seen_all(spill));
     }
     let suspended = last_suspension(case);
     if waiting > 0 || suspended.is_some() {
-        return Ok(Outcome::warn(format!("the daemon is not connected to port {port} although somebody listens there"))
-            .seen_all(suspended.map(|l| (l.source.as_str(), l.text.as_str())))
-            .seen_all(spill)
-            .advise("it tries again by itself; a restart makes it try at once")
-            .command(format!("sudo systemctl restart {}", case.unit_name())));
+        return Ok(Outcome::warn(format!(
+            "the daemon is not connected to port {port} although somebody listens there"
+        ))
+        .seen_all(suspended.map(|l| (l.source.as_str(), l.text.as_str())))
+        .seen_all(spill)
+        .advise("it tries again by itself; a restart makes it try at once")
+        .command(format!("sudo systemctl restart {}", case.unit_name())));
     }
     Ok(Outcome::pass(format!("no connection to port {port} yet: the daemon makes it with the first event")))
 }
 
 /// Bytes in the files of the forward's queue.
 pub fn waiting_on_disk(case: &Case<'_>, flow: &Flow<'_>) -> u64 {
-    let names: Vec<String> = flow.good_carriers().iter().filter_map(|(a, _)| a.queue.file_name.as_ref()).map(|n| n.to_string()).collect();
+    let names: Vec<String> =
+        flow.good_carriers().iter().filter_map(|(a, _)| a.queue.file_name.as_ref()).map(|n| n.to_string()).collect();
     let files = case.facts.rsyslog.spools.iter().filter_map(|s| s.files.as_ref().ok()).flatten();
     let mine = files.filter(|f| {
         let name = f.path.rsplit('/').next().unwrap_or_default();
@@ -217,3 +249,7 @@ fn last_suspension<'a>(case: &'a Case<'_>) -> Option<&'a OwnLine> {
     let last = case.own_lines().filter(|l| about(&l.text)).last()?;
     (!last.text.contains("/e/2359") && !last.text.contains("resumed")).then_some(last)
 }
+
+#[cfg(test)]
+#[path = "spool_tests.rs"]
+mod tests;

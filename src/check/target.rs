@@ -1,7 +1,11 @@
 //! What the box is measured against: which agent on which port, which daemon, which transports were promised. An option
 //! beats what the agent itself says, that beats the receipt of `install`, and last come the defaults.
 
+use std::collections::BTreeSet;
+
+use super::case::read_config;
 use super::facts::{Facts, ReceiptFacts};
+use super::flow::is_plain_syslog;
 use crate::agent::{AgentFacts, AgentKind, OMS_PORT};
 use crate::host::proc_net::Transport;
 
@@ -132,7 +136,26 @@ fn find_agent_port(
         AgentKind::None => None,
     };
     let received = receipt.and_then(|r| Some((r.agent_port?, r.path.clone())));
-    own.or(received).unwrap_or_else(|| (AgentFacts::default().port(agent), "the default".into()))
+    own.or(received)
+        .or_else(|| used_port(facts))
+        .unwrap_or_else(|| (AgentFacts::default().port(agent), "the default".into()))
+}
+
+/// Where nobody says which port it is and nobody has the usual one: the port of this machine that the configuration
+/// forwards to, if it is one and somebody listens there.
+fn used_port(facts: &Facts) -> Option<(u16, String)> {
+    let net = facts.net.as_ref().ok()?;
+    let listens = |port: u16| net.open(Transport::Tcp, port).next().is_some();
+    if listens(OMS_PORT) {
+        return None;
+    }
+    let config = read_config(facts);
+    let here = config.forwards().filter(|(a, f)| a.enabled && f.is_loopback() && !is_plain_syslog(f));
+    let ports: BTreeSet<u16> = here.filter_map(|(_, f)| f.port_number()).filter(|p| listens(*p)).collect();
+    match ports.into_iter().collect::<Vec<_>>().as_slice() {
+        [port] => Some((*port, "the configuration, and somebody listens there".into())),
+        _ => None,
+    }
 }
 
 fn find_promise(options: &TargetOptions, receipt: Option<&ReceiptFacts>) -> (Vec<Transport>, String) {
@@ -203,6 +226,18 @@ mod tests {
         };
         let t = of(&facts, &options);
         assert_eq!((t.agent_port, t.port, t.promised), (1, 2, vec![Transport::Udp]));
+    }
+
+    #[test]
+    fn a_port_that_works_is_not_called_wrong() {
+        use crate::check::fixture::*;
+        let mut facts = with_drop_in(&DROP_IN.replace("25226", "25300"));
+        let port = |f: &Facts| Target::resolve(&TargetOptions::default(), f).agent_port;
+        assert_eq!(port(&facts), 25226, "somebody has the usual port");
+        close(&mut facts, Transport::Tcp, |a| a.port() == 25226);
+        assert_eq!(port(&facts), 25226, "nobody listens on the other one");
+        add_socket(&mut facts, Transport::Tcp, "127.0.0.1:25300", AGENT);
+        assert_eq!(port(&facts), 25300);
     }
 
     #[test]

@@ -20,7 +20,7 @@ pub fn completions(ui: &Ui, shell: clap_complete::Shell) -> anyhow::Result<Exit>
 pub fn print(ui: &Ui, what: Generated, name: Option<&str>) -> anyhow::Result<Exit> {
     let text = match what {
         Generated::Reference => reference(),
-        Generated::Checks => String::new(),
+        Generated::Checks => crate::check::catalogue::document(),
         Generated::Man => man(name)?,
     };
     ui.result(&text)?;

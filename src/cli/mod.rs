@@ -2,11 +2,13 @@
 
 pub mod args;
 pub mod exit;
+mod explain;
 mod generate;
 pub mod install;
 mod listen;
 mod send;
 mod show;
+mod troubleshoot;
 mod uninstall;
 
 use std::process::ExitCode;
@@ -48,7 +50,8 @@ fn run(cli: Cli, ui: &Ui) -> anyhow::Result<Exit> {
         Command::Listen(args) => listen::run(&host, ui, &args),
         Command::Install(args) => install::run(&host, ui, &args),
         Command::Uninstall(args) => uninstall::run(&host, ui, &args),
-        _ => unreachable!(),
+        Command::Troubleshoot(args) => troubleshoot::run(&host, ui, &args),
+        Command::Explain(args) => explain::run(ui, &args),
     }
 }
 

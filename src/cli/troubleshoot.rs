@@ -4,26 +4,33 @@ use anyhow::Context;
 
 use super::args::{AgentChoice, DaemonChoice, Format, Protocol, TroubleshootArgs};
 use super::exit::{Exit, usage};
+use crate::agent::AgentKind;
+use crate::check;
 use crate::check::select::Selection;
-use crate::check::target::{Agent, Daemon, TargetOptions};
-use crate::check::{self};
+use crate::check::target::{Daemon, TargetOptions};
 use crate::host::proc_net::Transport;
 use crate::host::{Host, Interrupt};
 use crate::report::{TextOptions, json, text};
 use crate::ui::Ui;
 
 pub fn run(host: &Host, ui: &Ui, args: &TroubleshootArgs) -> anyhow::Result<Exit> {
-    let selection =
-        Selection::new(&args.only, &args.skip).map_err(|e| usage(e.to_string(), "`cefctl explain` lists all checks"))?;
+    let selection = Selection::new(&args.only, &args.skip)
+        .map_err(|e| usage(e.to_string(), "`cefctl explain` lists all checks"))?;
     let interrupt = Interrupt::install().context("watching for Ctrl-C")?;
     let progress = ui.progress("looking at every hop");
-    let report = check::diagnose(host, &interrupt, &options(args), &selection, !args.no_probe);
+    let options = check::Options { target: options(args), selection, no_probe: args.no_probe };
+    let report = check::troubleshoot(host, &interrupt, &options);
     drop(progress);
     let page = match args.output {
         Format::Json => json::render(&report).context("writing the report as JSON")?,
         Format::Text => text::render(
             &report,
-            &TextOptions { color: ui.out_color(), unicode: ui.unicode(), width: ui.width().min(100), short: args.short },
+            &TextOptions {
+                color: ui.out_color(),
+                unicode: ui.unicode(),
+                width: ui.width().min(100),
+                short: args.short,
+            },
         ),
     };
     ui.result(&page)?;
@@ -43,9 +50,9 @@ fn options(args: &TroubleshootArgs) -> TargetOptions {
     TargetOptions {
         agent: match target.agent {
             AgentChoice::Auto => None,
-            AgentChoice::Oms => Some(Agent::Oms),
-            AgentChoice::Ama => Some(Agent::Ama),
-            AgentChoice::None => Some(Agent::None),
+            AgentChoice::Oms => Some(AgentKind::Oms),
+            AgentChoice::Ama => Some(AgentKind::Ama),
+            AgentChoice::None => Some(AgentKind::None),
         },
         daemon: match target.daemon {
             DaemonChoice::Auto => None,

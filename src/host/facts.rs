@@ -138,7 +138,14 @@ pub fn sockets(
     for socket in &mut sockets {
         socket.owners = open_files.owners.get(&socket.inode).into_iter().flatten().copied().collect();
     }
-    let processes = pids.into_iter().filter_map(|pid| Some((pid, proc_process::process(root, pid)?))).collect();
+    // Seen from inside a container its own processes may carry its id; they are no strangers.
+    let own = proc_process::process(root, std::process::id()).and_then(|p| p.container);
+    let look = |pid| {
+        let mut process = proc_process::process(root, pid)?;
+        process.container = process.container.filter(|c| Some(c) != own.as_ref());
+        Some((pid, process))
+    };
+    let processes = pids.into_iter().filter_map(look).collect();
     Ok(Sockets { sockets, open_files, processes })
 }
 

@@ -30,27 +30,44 @@ pub struct TcpSocket {
 /// All connections of both families.
 pub(super) fn tcp_sockets() -> io::Result<Vec<TcpSocket>> {
     let mut all = Vec::new();
-    for family in [nix::libc::AF_INET, nix::libc::AF_INET6] {
-        all.extend(dump(family as u8)?);
+    for v6 in [false, true] {
+        let query = Query { v6, protocol: nix::libc::IPPROTO_TCP, attribute: INET_DIAG_INFO, states: STATES };
+        dump(&query, &mut |message| all.extend(read_socket(message)))?;
     }
     Ok(all)
 }
 
-fn dump(family: u8) -> io::Result<Vec<TcpSocket>> {
+/// Which sockets are wanted, and what of them beside the fixed part.
+pub(super) struct Query {
+    pub v6: bool,
+    /// `IPPROTO_TCP`, `IPPROTO_UDP`
+    pub protocol: i32,
+    /// An `INET_DIAG_…` attribute.
+    pub attribute: u16,
+    /// One bit a state.
+    pub states: u32,
+}
+
+/// Gives each `inet_diag_msg` with its attributes to `each`.
+///
+/// # Errors
+/// Where the kernel has no socket monitor (module missing, sandbox) or does not answer in time.
+pub(super) fn dump(query: &Query, each: &mut dyn FnMut(&[u8])) -> io::Result<()> {
     let flags = SockFlag::SOCK_CLOEXEC;
     let fd = socket(AddressFamily::Netlink, SockType::Raw, flags, SockProtocol::NetlinkSockDiag)?;
-    setsockopt(&fd, sockopt::ReceiveTimeout, &TimeVal::seconds(2))?;
-    sendto(fd.as_raw_fd(), &request(family), &NetlinkAddr::new(0, 0), MsgFlags::empty())?;
-    let mut sockets = Vec::new();
+    setsockopt(&fd, sockopt::ReceiveTimeout, &TimeVal::milliseconds(500))?;
+    sendto(fd.as_raw_fd(), &request(query), &NetlinkAddr::new(0, 0), MsgFlags::empty())?;
     let mut buffer = vec![0; 64 * 1024];
     loop {
         let length = recv(fd.as_raw_fd(), &mut buffer, MsgFlags::empty())?;
-        if !read_messages(buffer.get(..length).unwrap_or_default(), &mut sockets)? {
-            return Ok(sockets);
+        if length == 0 || !read_messages(buffer.get(..length).unwrap_or_default(), each)? {
+            return Ok(());
         }
     }
 }
 
+/// Length of an `inet_diag_msg`; its attributes stand behind it.
+pub(super) const MESSAGE: usize = 72;
 const SOCK_DIAG_BY_FAMILY: u16 = 20;
 const NLMSG_ERROR: u16 = 2;
 const NLMSG_DONE: u16 = 3;
@@ -61,20 +78,21 @@ const INET_DIAG_INFO: u16 = 2;
 const STATES: u32 = 1 << 1 | 1 << 8;
 
 /// A netlink header (16 bytes) and an `inet_diag_req_v2` (56 bytes) that leaves the addresses open.
-fn request(family: u8) -> Vec<u8> {
+fn request(query: &Query) -> Vec<u8> {
+    let family = if query.v6 { nix::libc::AF_INET6 } else { nix::libc::AF_INET };
     let mut bytes = Vec::with_capacity(72);
     bytes.extend(72u32.to_ne_bytes());
     bytes.extend(SOCK_DIAG_BY_FAMILY.to_ne_bytes());
     bytes.extend(REQUEST_DUMP.to_ne_bytes());
     bytes.extend([0; 8]);
-    bytes.extend([family, nix::libc::IPPROTO_TCP as u8, 1 << (INET_DIAG_INFO - 1), 0]);
-    bytes.extend(STATES.to_ne_bytes());
+    bytes.extend([family as u8, query.protocol as u8, 1 << (query.attribute - 1), 0]);
+    bytes.extend(query.states.to_ne_bytes());
     bytes.resize(72, 0);
     bytes
 }
 
 /// Reads the messages of one datagram; `false` when they say that there are no more.
-fn read_messages(mut bytes: &[u8], sockets: &mut Vec<TcpSocket>) -> io::Result<bool> {
+fn read_messages(mut bytes: &[u8], each: &mut dyn FnMut(&[u8])) -> io::Result<bool> {
     while let (Some(length), Some(kind)) = (u32_at(bytes, 0), u16_at(bytes, 4)) {
         let length = length as usize;
         let Some(message) = bytes.get(16..length) else { break };
@@ -84,7 +102,7 @@ fn read_messages(mut bytes: &[u8], sockets: &mut Vec<TcpSocket>) -> io::Result<b
                 let code = u32_at(message, 0).map_or(0, |code| (code as i32).wrapping_neg());
                 return Err(io::Error::from_raw_os_error(code));
             }
-            SOCK_DIAG_BY_FAMILY => sockets.extend(read_socket(message)),
+            SOCK_DIAG_BY_FAMILY => each(message),
             _ => {}
         }
         bytes = bytes.get(length.next_multiple_of(4)..).unwrap_or_default();
@@ -103,7 +121,7 @@ fn read_socket(bytes: &[u8]) -> Option<TcpSocket> {
             Some(IpAddr::from(<[u8; 16]>::try_from(bytes.get(at..at + 16)?).ok()?).to_canonical())
         }
     };
-    let info = attribute(bytes.get(72..)?, INET_DIAG_INFO).unwrap_or_default();
+    let info = attribute(bytes.get(MESSAGE..)?, INET_DIAG_INFO).unwrap_or_default();
     Some(TcpSocket {
         local: SocketAddr::new(address(8)?, port(4)?),
         remote: SocketAddr::new(address(24)?, port(6)?),
@@ -117,7 +135,8 @@ fn read_socket(bytes: &[u8]) -> Option<TcpSocket> {
     })
 }
 
-fn attribute(mut bytes: &[u8], wanted: u16) -> Option<&[u8]> {
+/// Value of an attribute.
+pub(super) fn attribute(mut bytes: &[u8], wanted: u16) -> Option<&[u8]> {
     loop {
         let (length, kind) = (usize::from(u16_at(bytes, 0)?), u16_at(bytes, 2)?);
         let value = bytes.get(4..length)?;
@@ -132,7 +151,7 @@ fn u16_at(bytes: &[u8], at: usize) -> Option<u16> {
     Some(u16::from_ne_bytes(bytes.get(at..at + 2)?.try_into().ok()?))
 }
 
-fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
+pub(super) fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
     Some(u32::from_ne_bytes(bytes.get(at..at + 4)?.try_into().ok()?))
 }
 
@@ -168,7 +187,7 @@ mod tests {
     fn garbage_is_survived() {
         let mut sockets = Vec::new();
         for bytes in [&[][..], &[1], &[0; 16], &[0xFF; 200], &[20; 72], &[200, 0, 0, 0, 20, 0, 0, 0]] {
-            let _ = read_messages(bytes, &mut sockets);
+            let _ = read_messages(bytes, &mut |message| sockets.extend(read_socket(message)));
             let _ = read_socket(bytes);
             let _ = attribute(bytes, 2);
         }

@@ -133,6 +133,14 @@ pub fn take(content: &[u8], id: &str) -> Result<Option<Vec<u8>>, BlockError> {
     Ok(Some(out))
 }
 
+/// What is between the marks of the block; `None` if there is none.
+pub fn body(content: &[u8], id: &str) -> Result<Option<Vec<u8>>, BlockError> {
+    let Some(first) = find(content, id)?.into_iter().next() else { return Ok(None) };
+    let whole = content.get(first.all).unwrap_or_default();
+    let inner: Vec<&[u8]> = lines(whole).map(|(_, line)| line).collect();
+    Ok(inner.get(1..inner.len().saturating_sub(1)).map(<[_]>::concat))
+}
+
 /// For a block whose marks somebody damaged: `content` without our marks and without `body`, if that is in there once
 /// as we wrote it. `None`: only a person can tell what is ours.
 pub fn scrub(content: &[u8], id: &str, body: &[u8]) -> Option<Vec<u8>> {
@@ -187,6 +195,7 @@ mod tests {
         assert_eq!(put(&new, "x", b"new", Place::Prepend).unwrap(), new);
         assert_eq!(take(&new, "x").unwrap().unwrap(), b"a\nb\nb\n");
         assert_eq!(take(&new, "y").unwrap(), None);
+        assert_eq!((body(&new, "x").unwrap().unwrap(), body(&new, "y").unwrap()), (b"new\n".to_vec(), None));
     }
 
     #[test]
@@ -221,6 +230,7 @@ mod tests {
             let bytes = content.as_bytes();
             let _ = put(bytes, "x", b"b", Place::At(at % 90));
             let _ = take(bytes, "x");
+            let _ = body(bytes, "x");
             let _ = scrub(bytes, "x", b"y");
         }
     }

@@ -8,6 +8,7 @@ use anyhow::{Context, Result};
 
 use super::block;
 use super::build::{Put, put_of};
+use super::change::Place;
 use super::diff::visible;
 use super::journal::UndoFile;
 use super::state::{FileState, Saved};
@@ -63,7 +64,7 @@ pub(super) fn undo(root: &Root, store: &Store, step: &UndoFile, done: bool) -> R
         return put_back(root, store, path, &step.before);
     }
     if let (Some(id), Some(content)) = (&step.block, &content)
-        && let Some(undone) = take_block(root, path, id, content)?
+        && let Some(undone) = revert_block(root, path, id, content, &store.saved_content(&step.before)?)?
     {
         return Ok(undone);
     }
@@ -100,11 +101,19 @@ pub(super) fn is_not_empty(error: &anyhow::Error) -> bool {
         .is_some_and(|e| matches!(e.kind(), ErrorKind::DirectoryNotEmpty | ErrorKind::AlreadyExists))
 }
 
-/// Takes only our block out of a file that has changed elsewhere. `None`: our block is not in it.
-fn take_block(root: &Root, path: &Path, id: &str, content: &[u8]) -> Result<Option<Undone>> {
+/// In a file that has changed elsewhere, makes only our block what it was in `before`, or takes it out. `None`: our
+/// block is not in it, or cannot be told apart.
+fn revert_block(root: &Root, path: &Path, id: &str, content: &[u8], before: &[u8]) -> Result<Option<Undone>> {
     let Ok(Some(without)) = block::take(content, id) else { return Ok(None) };
-    root.write(path, &without, &Attrs::default()).with_context(|| format!("cannot write {}", shown(path)))?;
-    Ok(Some(Undone::Back(format!("took our block out of {}", shown(path)))))
+    let (reverted, what) = match block::body(before, id) {
+        Ok(Some(old)) => (block::put(content, id, &old, Place::Append)?, "put our old block back into"),
+        _ => (without, "took our block out of"),
+    };
+    if reverted == content {
+        return Ok(Some(Undone::Nothing));
+    }
+    root.write(path, &reverted, &Attrs::default()).with_context(|| format!("cannot write {}", shown(path)))?;
+    Ok(Some(Undone::Back(format!("{what} {}", shown(path)))))
 }
 
 /// Keeps `content` beside `path` under a name that no include pattern matches, readable as before.

@@ -85,7 +85,8 @@ impl Page {
         let state = self.paint(&style, &format!("{mark} {:<7}", check.status.word()));
         let id = clean(&check.id);
         let head = format!("{state} {id:<ID_WIDTH$} ");
-        self.wrapped_after(&head, INDENT + 2, &check.summary);
+        let column = console::measure_text_width(&head);
+        self.wrapped_after(&head, column, &check.summary);
         if matches!(check.status, Status::Pass | Status::Skip) {
             return;
         }

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use super::glob;
 use crate::host::{FileKind, Root};
@@ -114,10 +114,11 @@ impl MapSource {
 
 impl ConfigSource for MapSource {
     fn read(&self, path: &Path) -> Result<Vec<u8>, SourceError> {
-        self.files.get(path).cloned().ok_or(SourceError::NotFound)
+        self.files.get(&plain(path)).cloned().ok_or(SourceError::NotFound)
     }
 
     fn kind(&self, path: &Path) -> PathKind {
+        let path = &plain(path);
         match () {
             _ if self.files.contains_key(path) => PathKind::File,
             _ if self.dangling.contains(path) => PathKind::Missing,
@@ -130,6 +131,19 @@ impl ConfigSource for MapSource {
         let exists = |p: &Path| self.dangling.contains(p) || self.kind(p) != PathKind::Missing;
         glob::expand(pattern, &exists, &|p| self.names(p))
     }
+}
+
+/// Without `.` and `..`; there are no links here that they could lead behind.
+fn plain(path: &Path) -> PathBuf {
+    let mut out = PathBuf::new();
+    for part in path.components() {
+        match part {
+            Component::CurDir => {}
+            Component::ParentDir => drop(out.pop()),
+            part => out.push(part),
+        }
+    }
+    out
 }
 
 /// A source with some files replaced, added (`Some`) or taken away (`None`): the candidate configuration of a plan.

@@ -67,6 +67,14 @@ impl Ui {
         }
     }
 
+    /// May marks beyond ASCII be used? The locale decides, as for every other program on the terminal.
+    pub fn unicode(&self) -> bool {
+        let set = |name: &str| std::env::var(name).ok().filter(|v| !v.is_empty());
+        let locale = set("LC_ALL").or_else(|| set("LC_CTYPE")).or_else(|| set("LANG")).unwrap_or_default();
+        let locale = locale.to_ascii_lowercase();
+        locale.contains("utf-8") || locale.contains("utf8")
+    }
+
     pub fn quiet(&self) -> bool {
         self.quiet
     }

@@ -69,7 +69,7 @@ impl Rsyslogd {
         let (_, version) = program();
         let port = free_port();
         std::fs::create_dir(dir.path().join("work")).expect("a work folder");
-        let own = |transport| OwnInput { transport, port, load_module: true, octet_counting: true };
+        let own = |transport| OwnInput { transport, port, load_module: true, octet_counting: true, elsewhere: false };
         let mut drop_in = DropIn {
             version,
             receipt: "/var/lib/cefctl/receipt.json".into(),

@@ -180,7 +180,7 @@ fn table() -> Vec<Broken> {
             root_cause: "forward.target",
             ..NORMAL
         },
-        Broken { name: "nobody_on_the_agent_port", agent: false, root_cause: "forward.connected", ..NORMAL },
+        Broken { name: "nobody_on_the_agent_port", agent: false, root_cause: "agent.listening", ..NORMAL },
         Broken {
             name: "originals_rule_of_2019",
             install: false,

@@ -24,9 +24,10 @@ const FAULTS: [Fault; 8] = [
     ("int", |_| true),
     ("term", |point| point.starts_with("ran.")),
     ("timeout", |point| point.starts_with("run.")),
-    ("enospc", |point| !point.starts_with("run.") && !point.starts_with("ran.")),
-    ("shortwrite", |point| !point.starts_with("run.") && !point.starts_with("ran.")),
-    ("changed", |point| !point.starts_with("run.") && !point.starts_with("ran.")),
+    ("enospc", |point| [".data", ".open", "mkdir"].iter().any(|writes| point.contains(writes))),
+    ("shortwrite", |point| point.contains(".data")),
+    // Only where the engine looks at a file for the last time before it changes it.
+    ("changed", |point| point.starts_with("plan.")),
 ];
 
 pub fn cases() -> Vec<Case> {

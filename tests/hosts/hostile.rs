@@ -1,11 +1,12 @@
 //! Configuration files as nobody would write them on purpose. Whatever is in them: no panic, the services run as before,
 //! and nothing is changed unless the tool says that it succeeded.
 
+use std::time::Duration;
+
 use anyhow::{Result, ensure};
 
 use crate::agent::Agent;
-use crate::coexist::restart;
-use crate::host::Host;
+use crate::host::{Host, wait_for};
 use crate::install::INSTALL;
 use crate::{Case, Kind, send};
 
@@ -58,7 +59,10 @@ fn survives(kind: &Kind, make: fn(&Host)) -> Result<()> {
     let host = kind.boot()?;
     make(&host);
     // Some of these the daemon itself does not survive: then the tool has a stopped daemon to deal with.
-    let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| restart(&host, kind)));
+    host.exec(&["systemctl", "restart", kind.unit()]);
+    wait_for("the daemon runs, or is given up", Duration::from_secs(10), || {
+        matches!(host.unit(kind.unit(), "ActiveState").as_str(), "active" | "failed").then_some(())
+    })?;
     let before = (host.tree("/etc"), host.service_state(kind.unit()));
 
     let report = host.cefctl(&["troubleshoot", "-o", "json"]);
@@ -79,8 +83,8 @@ fn survives(kind: &Kind, make: fn(&Host)) -> Result<()> {
     }
     ensure!(host.all_bound(514), "success, but 514 is not open: {out}");
     let agent = Agent::start(&host)?;
-    send::udp(&host, send::loopback(514), &[send::numbered(3)], std::time::Duration::ZERO)?;
-    ensure!(agent.sees("seq=000000003", std::time::Duration::from_secs(40)), "success, but nothing arrives: {out}");
+    send::udp(&host, send::loopback(514), &[send::numbered(3)], Duration::ZERO)?;
+    ensure!(agent.sees("seq=000000003", Duration::from_secs(40)), "success, but nothing arrives: {out}");
     host.cefctl(&["uninstall", "--yes"]).ok();
     before.0.assert_same(&host.tree("/etc"), "after uninstall");
     Ok(())

@@ -1,7 +1,7 @@
 //! The syslog daemon: is it there, is its configuration sound, does it run.
 
 use super::Check;
-use crate::check::daemon as judge;
+use crate::check::{config, daemon as judge};
 
 pub const CHECKS: &[Check] = &[
     Check {
@@ -32,7 +32,7 @@ pub const CHECKS: &[Check] = &[
                    without a listener) are not counted, and what a more exact check names is left to it.",
         mend: "correct the line that is named, check with `rsyslogd -N1`, restart the daemon.",
         needs: &["daemon.present"],
-        judge: judge::config,
+        judge: config::config,
     },
     Check {
         id: "daemon.references",
@@ -43,7 +43,7 @@ pub const CHECKS: &[Check] = &[
                    those that `rsyslogd -N1` does not report.",
         mend: "define the name before it is used, or remove the statement that uses it.",
         needs: &["daemon.present"],
-        judge: judge::references,
+        judge: config::references,
     },
     Check {
         id: "daemon.include",
@@ -52,7 +52,7 @@ pub const CHECKS: &[Check] = &[
         looks_at: "whether every `*.conf` in /etc/rsyslog.d is part of the configuration the daemon reads.",
         mend: "put the include back into the main file, before its rules; `cefctl install` does that with a marked block.",
         needs: &["daemon.present"],
-        judge: judge::include,
+        judge: config::include,
     },
     Check {
         id: "daemon.files",
@@ -62,14 +62,14 @@ pub const CHECKS: &[Check] = &[
                    nowhere, against the user and the capabilities the daemon starts with.",
         mend: "give the named file or folder the mode it should have (0644 for files, 0755 for folders).",
         needs: &["daemon.present"],
-        judge: judge::files,
+        judge: config::files,
     },
     Check {
         id: "daemon.running",
         title: "Does the daemon run?",
         why: "While it does not run, datagrams are lost and TCP senders are refused.",
         looks_at: "the unit's state, its main process (ended, stopped by a signal, frozen), how often it was restarted, \
-                   and what it said last.",
+                   what it said last, and whether its configuration was changed since it was started.",
         mend: "`systemctl start rsyslog`; if it does not stay up, the lines shown as evidence say why.",
         needs: &["daemon.present"],
         judge: judge::running,

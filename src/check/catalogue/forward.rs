@@ -1,7 +1,7 @@
 //! From the daemon to the agent's port.
 
 use super::Check;
-use crate::check::forward as judge;
+use crate::check::{forward as judge, spool};
 
 const CONFIG: &[&str] = &["daemon.present"];
 
@@ -25,7 +25,7 @@ pub const CHECKS: &[Check] = &[
         looks_at: "address, port and protocol of the forward, against the port the agent itself states (the OMS input \
                    file, AMA's syslog.port), the receipt of `install`, or `--agent-port`.",
         mend: "`cefctl install --agent-port PORT` writes the right port.",
-        needs: &["daemon.present", "forward.rule"],
+        needs: CONFIG,
         judge: judge::target,
     },
     Check {
@@ -36,8 +36,8 @@ pub const CHECKS: &[Check] = &[
         looks_at: "queue type, file name, size limit and retries of the forward; the work directory: set, there, on a \
                    writable file system as the daemon sees it, writable for the user the daemon runs as.",
         mend: "`cefctl install` sets the queue; for the spool, create the folder or correct its owner or mode as shown.",
-        needs: &["daemon.present", "forward.rule"],
-        judge: judge::reliable,
+        needs: CONFIG,
+        judge: spool::reliable,
     },
     Check {
         id: "forward.duplicate",
@@ -46,7 +46,7 @@ pub const CHECKS: &[Check] = &[
         looks_at: "where else the sample events go: a second forward to the agent's port, the agent's plain syslog port \
                    (25224).",
         mend: "remove the second rule, or stop processing after the first; `cefctl install` writes a rule that stops.",
-        needs: &["daemon.present", "forward.rule"],
+        needs: CONFIG,
         judge: judge::duplicate,
     },
     Check {
@@ -55,7 +55,7 @@ pub const CHECKS: &[Check] = &[
         why: "A copy of every event fills /var/log at the rate of the firewall.",
         looks_at: "local files that the sample events are written to on their way.",
         mend: "let the rule stop after forwarding; `cefctl install` does unless told to keep the local copy.",
-        needs: &["daemon.present", "forward.rule"],
+        needs: CONFIG,
         judge: judge::local_copy,
     },
     Check {
@@ -65,7 +65,7 @@ pub const CHECKS: &[Check] = &[
         looks_at: "the daemon's TCP connection to the agent's port and what is not yet taken from it, messages of the \
                    daemon about suspension, spill files in the spool.",
         mend: "look at the agent first; `systemctl restart rsyslog` makes the daemon try again at once.",
-        needs: &["daemon.present", "daemon.running", "forward.rule", "forward.target", "agent.listening"],
-        judge: judge::connected,
+        needs: &["daemon.present", "daemon.running", "forward.target", "agent.listening"],
+        judge: spool::connected,
     },
 ];

@@ -28,9 +28,9 @@ pub const CHECKS: &[Check] = &[
     Check {
         id: "host.disk",
         title: "Is there room where the daemon and the agent write?",
-        why: "On a full or read-only file system the daemon loses what it cannot forward at once, and the agent stops.",
+        why: "On a full file system the daemon loses what it cannot forward at once, and the agent stops.",
         looks_at: "free bytes and inodes of the file systems of /var/log, the daemon's spool, /etc and, with an agent, \
-                   /var/opt/microsoft and /opt; whether they are read-only; the largest files under /var/log; files \
+                   /var/opt/microsoft and /opt; whether /var/log is read-only; the largest files under /var/log; files \
                    that are deleted but still open; how fast the logs have grown since their last rotation.",
         mend: "remove or rotate the largest files, restart the program that holds a deleted one, enlarge the file \
                system. Security events need no local copy: `cefctl install` keeps them out of the local files.",

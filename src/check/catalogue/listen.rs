@@ -1,7 +1,7 @@
 //! The port that devices send to.
 
 use super::Check;
-use crate::check::listen as judge;
+use crate::check::{listen as judge, routing};
 
 const DAEMON: &[&str] = &["daemon.present", "daemon.running"];
 
@@ -35,7 +35,7 @@ pub const CHECKS: &[Check] = &[
               a word.",
         looks_at: "every open socket on the port that another process, container or socket unit holds.",
         mend: "stop the other program or move it to another port, then restart the daemon; or let the collector listen \
-               elsewhere with `cefctl install --port`.",
+               elsewhere with `cefctl install --port 5514`.",
         needs: &["daemon.present"],
         judge: judge::owner,
     },
@@ -48,7 +48,7 @@ pub const CHECKS: &[Check] = &[
                    traffic.",
         mend: "remove one of the two, or give both the same ruleset.",
         needs: &["daemon.present"],
-        judge: judge::duplicate,
+        judge: routing::duplicate,
     },
     Check {
         id: "listen.reachable",
@@ -59,17 +59,18 @@ pub const CHECKS: &[Check] = &[
         mend: "bind the listener to the ruleset of the rule, call the rule's ruleset from the listener's, or move the \
                rule before the `stop` that is named.",
         needs: &["daemon.present", "daemon.references"],
-        judge: judge::reachable,
+        judge: routing::reachable,
     },
     Check {
         id: "listen.limits",
         title: "Are the limits of the listeners wide enough?",
         why: "rsyslog cuts messages at 8 kB unless told otherwise, and a small receive buffer loses datagrams in bursts.",
-        looks_at: "message size, number of TCP sessions and receive buffer, as configured and as the kernel has them, \
-                   and datagrams dropped so far.",
-        mend: "raise maxMessageSize to 64k, rcvbufSize to 8m and maxSessions to 500; `cefctl install` sets them where it \
-               makes the listener.",
+        looks_at: "message size, rate limits, number of TCP sessions and receive buffer, as configured and as the kernel has them, \
+                   datagrams dropped so far, and how long it takes to look up a new sender's name where the daemon \
+                   does that.",
+        mend: "raise maxMessageSize to 64k, rcvbufSize to 8m and maxSessions to 500, set net.enableDNS to off where \
+               lookups are slow; `cefctl install` sets these where it makes the listener.",
         needs: DAEMON,
-        judge: judge::limits,
+        judge: routing::limits,
     },
 ];

@@ -86,6 +86,8 @@ fn is_copy_of(copy: &str, log: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::disallowed_methods)] // a test makes its own files
+
     use super::*;
 
     fn found(path: &str, size: u64, mtime: i64) -> Found {

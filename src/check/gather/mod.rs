@@ -40,6 +40,7 @@ pub fn gather(host: &Host, options: &TargetOptions) -> Facts {
     let mut facts = thread::scope(|scope| {
         let net = scope.spawn(|| sockets(host, port));
         let logs = scope.spawn(|| disk::logs(host));
+        let lookup = scope.spawn(|| reverse_lookup(host));
         let machine = scope.spawn(|| machine(host, identity.clone()));
         let program = find_program(host, "rsyslogd");
         let main_file = main_file(host, unit);
@@ -75,7 +76,7 @@ pub fn gather(host: &Host, options: &TargetOptions) -> Facts {
         };
         Facts {
             taken: host.clock.now().as_second(),
-            host: join(machine),
+            host: HostFacts { reverse_lookup_ms: join(lookup), ..join(machine) },
             disks,
             logs: LogFacts { largest, deleted, growth },
             net,
@@ -89,6 +90,13 @@ pub fn gather(host: &Host, options: &TargetOptions) -> Facts {
     });
     facts.units = units;
     facts
+}
+
+/// Looks at the sockets once more.
+pub fn sockets_again(host: &Host, facts: &mut Facts, port: u16) {
+    let (net, processes, _) = sockets(host, port);
+    facts.net = net;
+    facts.processes = processes;
 }
 
 /// A gatherer does not panic; should one do so all the same, the others' facts are not worth less.
@@ -118,12 +126,26 @@ fn machine(host: &Host, identity: facts::Identity) -> HostFacts {
         os: os.map(|text| OsRelease::parse(&text)).ok_or_else(|| "/etc/os-release is not there".to_owned()),
         libc: line(&["getconf", "GNU_LIBC_VERSION"]),
         openssl: line(&["openssl", "version"]),
+        reverse_lookup_ms: None,
         euid: facts::euid(),
         capabilities: facts::own_capabilities(root),
         container: facts::container(root),
         systemd: matches!(root.stat(Path::new("/run/systemd/system")), Ok(Some(_))),
         ipv6: facts::has_ipv6(root),
         live: root.is_live(),
+    }
+}
+
+/// How long the resolver takes for a sender's name, tried with an address that nobody has (TEST-NET-2).
+fn reverse_lookup(host: &Host) -> Option<u64> {
+    let start = host.clock.monotonic();
+    let cmd = Cmd::new(["getent", "hosts", "198.51.100.7"]).limit(Duration::from_secs(1));
+    match host.runner.run(&cmd) {
+        Ok(_) | Err(RunError::Timeout(..)) => {
+            let took = host.clock.monotonic().saturating_sub(start);
+            Some(took.as_millis().try_into().unwrap_or(u64::MAX))
+        }
+        Err(_) => None,
     }
 }
 
@@ -136,12 +158,18 @@ fn sockets(host: &Host, port: u16) -> Net {
     };
     let limit = Duration::from_secs(1);
     match facts::sockets(&host.root, &*host.clock, &keep, DAEMONS, MIN_DELETED, limit) {
-        Ok(found) => {
+        Ok(mut found) => {
+            found.processes.retain(|_, p| !is_validator(p));
             let owners_complete = found.open_files.complete;
             (Ok(NetFacts { sockets: found.sockets, owners_complete }), found.processes, found.open_files.deleted)
         }
         Err(e) => (Err(e.to_string()), BTreeMap::new(), Vec::new()),
     }
+}
+
+/// `rsyslogd -N1`, ours or somebody else's: a process of that name, but no daemon.
+fn is_validator(process: &Process) -> bool {
+    process.comm == "rsyslogd" && process.cmdline.iter().any(|a| a.starts_with("-N"))
 }
 
 /// Program file in the places the system's packages use.
@@ -221,7 +249,7 @@ fn drop_ins(host: &Host) -> Fact<Vec<DropIn>> {
 fn spools(host: &Host, effective: &Effective) -> Vec<Spool> {
     let own = effective.actions.iter().filter_map(|a| a.queue.spool.as_ref());
     let of_rulesets = effective.rulesets.iter().filter_map(|r| r.queue.as_ref()?.spool.as_ref());
-    let work_dir = effective.setting("workdirectory").map(|s| &s.value);
+    let work_dir = effective.work_directory();
     let paths: BTreeSet<String> = work_dir.into_iter().chain(own).chain(of_rulesets).map(|p| p.to_string()).collect();
     let absolute = paths.iter().filter(|p| p.starts_with('/')).take(MOST_SPOOLS);
     absolute.map(|p| config::spool(&host.root, Path::new(p))).collect()
@@ -256,6 +284,17 @@ mod tests {
         let processes = BTreeMap::from([p(5, 10, Some("abc")), p(7, 30, None), p(9, 20, None)]);
         assert_eq!(daemon_pid(None, &processes), Some(9));
         assert_eq!(daemon_pid(None, &BTreeMap::new()), None);
+    }
+
+    #[test]
+    fn a_check_of_the_configuration_is_no_daemon() {
+        let p = |argv: &str| Process {
+            comm: "rsyslogd".into(),
+            cmdline: argv.split(' ').map(str::to_owned).collect(),
+            ..Process::default()
+        };
+        assert!(is_validator(&p("/usr/sbin/rsyslogd -N1 -f /etc/rsyslog.conf")));
+        assert!(!is_validator(&p("/usr/sbin/rsyslogd -n -iNONE")));
     }
 
     #[test]

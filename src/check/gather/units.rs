@@ -27,12 +27,12 @@ pub fn gather(host: &Host) -> Fact<BTreeMap<String, UnitFacts>> {
         return Err(format!("systemctl show failed: {}", said.trim()));
     }
     // Units tell their times on the monotonic clock, which no time zone or clock step disturbs.
-    let boot = facts::monotonic().map(|up| host.clock.now().as_second() - up.as_secs() as i64);
+    let boot = facts::monotonic().map(|up| host.clock.now().as_microsecond() - up.as_micros() as i64);
     Ok(parse(&out.stdout, boot))
 }
 
 /// Blocks of `Key=value` lines, one block a unit, separated by an empty line. `boot`: when the monotonic clock was zero,
-/// in seconds since the epoch.
+/// in microseconds since the epoch.
 fn parse(text: &[u8], boot: Option<i64>) -> BTreeMap<String, UnitFacts> {
     let text = String::from_utf8_lossy(text);
     let mut units = BTreeMap::new();
@@ -46,7 +46,7 @@ fn parse(text: &[u8], boot: Option<i64>) -> BTreeMap<String, UnitFacts> {
         }
         let since = number("ActiveEnterTimestampMonotonic").filter(|us| *us > 0);
         let unit = UnitFacts {
-            since: since.zip(boot).map(|(us, boot)| boot + us / 1_000_000),
+            since: since.zip(boot).map(|(us, boot)| (boot + us).div_euclid(1_000_000)),
             invocation: get("InvocationID"),
             freezer: get("FreezerState"),
             exec_status: number("ExecMainStatus").and_then(|n| n.try_into().ok()),
@@ -78,7 +78,7 @@ Id=syslog-ng.service\nLoadState=not-found\nActiveState=inactive\nSubState=dead\n
 
     #[test]
     fn reads_several_units() {
-        let units = parse(SHOWN.as_bytes(), Some(1_000_000));
+        let units = parse(SHOWN.as_bytes(), Some(1_000_000_000_000));
         let u = &units["rsyslog.service"];
         assert_eq!((u.state.is_active(), u.state.main_pid, u.state.restarts), (true, Some(47), Some(2)));
         assert_eq!((u.since, u.freezer.as_str()), (Some(1_001_219), "running"));

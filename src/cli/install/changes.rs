@@ -9,18 +9,11 @@ use crate::host::proc_net::Transport;
 use crate::plan::receipt::Entry;
 use crate::plan::{Change, EditBlock, Place, Receipt, ServiceChange, When, WriteFile};
 use crate::platform::service_act::Action;
-use crate::syslog::rsyslog::Effective;
-use crate::syslog::rsyslog::collector::{BLOCK_ID, Collector};
+use crate::syslog::rsyslog::collector::{self, Collector};
 use crate::syslog::rsyslog::effective;
 
 /// Everything that shall be true afterwards, also what already is.
-pub fn changes(
-    host: &Host,
-    facts: &Facts,
-    config: &Effective,
-    collector: &Collector,
-    receipt: Option<&Receipt>,
-) -> Vec<Change> {
+pub fn changes(host: &Host, facts: &Facts, collector: &Collector, receipt: Option<&Receipt>) -> Vec<Change> {
     let mut changes = Vec::new();
     if is_there(host, &collector.work_directory).is_none() {
         let owner = facts.daemon_process().map(|p| (p.uid, p.gid));
@@ -41,11 +34,12 @@ pub fn changes(
             .purpose("listeners and the forward to the agent")
             .into(),
     );
-    for insertion in &collector.insertions {
-        let block = EditBlock::new(&insertion.file, BLOCK_ID, insertion.text.clone(), Place::At(insertion.at));
+    for (n, insertion) in collector.insertions.iter().enumerate() {
+        let id = collector::block_id(n);
+        let block = EditBlock::new(&insertion.file, id, insertion.text.clone(), Place::At(insertion.at));
         changes.push(block.purpose(&insertion.why).into());
     }
-    let when = if is_live(facts, config, collector) { When::AnyChange } else { When::Always };
+    let when = if is_live(facts, collector) { When::AnyChange } else { When::Always };
     changes.push(ServiceChange::new("rsyslog.service", Action::Restart).when(when).into());
     changes
 }
@@ -63,7 +57,7 @@ fn is_there(host: &Host, path: &Path) -> Option<()> {
 }
 
 /// Does the running daemon already have every listener? If not it has to be restarted although its files are right.
-fn is_live(facts: &Facts, _config: &Effective, collector: &Collector) -> bool {
+fn is_live(facts: &Facts, collector: &Collector) -> bool {
     let (Ok(net), Some(pid)) = (&facts.net, facts.rsyslog.pid) else { return true };
     collector.intakes.iter().all(|intake| {
         let transport = match intake.transport {

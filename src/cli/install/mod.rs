@@ -146,7 +146,7 @@ fn propose(host: &Host, args: &InstallArgs, receipt: Option<&Receipt>) -> anyhow
     }
     let main = PathBuf::from(&facts.rsyslog.main_file);
     let replaced = [PathBuf::from(REPLACED)];
-    let source = Without::new(&host.root, receipt, collector::BLOCK_ID, &replaced);
+    let source = Without::new(&host.root, receipt, &replaced);
     let config = Effective::load(&main, &source);
     validate::refuse_broken(&facts, &config)?;
     let found = Found {
@@ -158,7 +158,7 @@ fn propose(host: &Host, args: &InstallArgs, receipt: Option<&Receipt>) -> anyhow
     };
     let collector = collector::decide(&found, &wish)
         .map_err(|r| anyhow::Error::msg(hint(&r.hint)).context(Failure { exit: Exit::Problems, message: r.what }))?;
-    let changes = changes::changes(host, &facts, &config, &collector, receipt);
+    let changes = changes::changes(host, &facts, &collector, receipt);
     Ok(Proposal { facts, wish, port, transports, collector, changes, main })
 }
 

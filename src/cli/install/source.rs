@@ -8,10 +8,14 @@ use crate::host::Root;
 use crate::plan::receipt::Entry;
 use crate::plan::state::FileState;
 use crate::plan::{Receipt, block};
+use crate::syslog::rsyslog::collector::block_id;
 use crate::syslog::{ConfigSource, PathKind, SourceError};
 
 /// The first words of every file of ours.
 const HEADER: &[u8] = b"# Written by cefctl";
+
+/// Blocks of ours that are known without a receipt; no box has needed more than two.
+const MAX_BLOCKS: usize = 8;
 
 pub struct Without<'a> {
     root: &'a Root,
@@ -20,16 +24,18 @@ pub struct Without<'a> {
 }
 
 impl<'a> Without<'a> {
-    /// `block` is the name of the blocks we put into other files; `replaced` are files of others that go.
-    pub fn new(root: &'a Root, receipt: Option<&Receipt>, block: &str, replaced: &[PathBuf]) -> Self {
+    /// `replaced` are files of others that go.
+    pub fn new(root: &'a Root, receipt: Option<&Receipt>, replaced: &[PathBuf]) -> Self {
         let mut hidden: BTreeSet<PathBuf> = replaced.iter().cloned().collect();
-        let mut blocks = BTreeSet::from([block.to_owned()]);
+        let mut blocks: BTreeSet<String> = (0..MAX_BLOCKS).map(block_id).collect();
         for entry in receipt.iter().flat_map(|r| &r.entries) {
             match entry {
                 Entry::File { path, before, .. } if before.state == FileState::Absent => {
-                    drop(hidden.insert(path.clone()))
+                    hidden.insert(path.clone());
                 }
-                Entry::Block { id, .. } => drop(blocks.insert(id.clone())),
+                Entry::Block { id, .. } => {
+                    blocks.insert(id.clone());
+                }
                 _ => {}
             }
         }

@@ -13,19 +13,30 @@ use crate::cli::exit::{Exit, fail};
 use crate::host::{Attrs, Cmd, Host};
 use crate::plan::build::Put;
 use crate::plan::{Op, Plan};
-use crate::syslog::rsyslog::{Effective, Severity, Topic, stage};
+use crate::report::clean;
+use crate::syslog::rsyslog::validate::Harm;
+use crate::syslog::rsyslog::{Effective, Problem, Severity, Topic, stage, validate};
 use crate::syslog::source::Overlay;
 
-/// A daemon that is restarted on a broken configuration may lose what it does now: nothing is added to one.
-pub fn refuse_broken(_facts: &Facts, config: &Effective) -> anyhow::Result<()> {
-    let broken = |t: Topic| matches!(t, Topic::Syntax | Topic::Include);
-    let Some(problem) = config.problems.iter().find(|p| p.severity == Severity::Error && broken(p.topic)) else {
-        return Ok(());
+/// A daemon that is restarted on a broken configuration may lose what it does now: nothing is added to one. The
+/// daemon's own word counts; ours where it could not be asked.
+pub fn refuse_broken(facts: &Facts, config: &Effective) -> anyhow::Result<()> {
+    let broken = match &facts.rsyslog.validation {
+        Ok(said) => {
+            let messages = validate::parse(&said.stderr.0).messages;
+            let fatal = |m: &&validate::Message| matches!(m.harm, Harm::ConfigCutOff | Harm::NoStart);
+            messages.iter().find(fatal).map(|m| clean(&m.text))
+        }
+        Err(_) => {
+            let fatal = |p: &&Problem| p.severity == Severity::Error && p.topic == Topic::Syntax;
+            config.problems.iter().find(fatal).map(|p| clean(&p.to_string()))
+        }
     };
+    let Some(what) = broken else { return Ok(()) };
     Err(fail(
         Exit::Problems,
-        format!("rsyslog's configuration is broken already: {problem}"),
-        "mend that line (rsyslogd -N1 names it as well), see that rsyslog works, and run the command again",
+        format!("rsyslog's configuration is broken already, and a restart would make it felt: {what}"),
+        "mend that line (`rsyslogd -N1` names it as well), see that rsyslog works, and run the command again",
     ))
 }
 
@@ -40,7 +51,7 @@ pub fn validate(host: &Host, proposal: &Proposal, plan: &Plan) -> anyhow::Result
     }
     let program = proposal.facts.rsyslog.program.as_deref().context("rsyslog is not installed")?;
     let before = match &proposal.facts.rsyslog.validation {
-        Ok(validation) => messages(&validation.stderr.0),
+        Ok(said) => validate::parse(&said.stderr.0),
         Err(why) => bail!("rsyslogd could not check its present configuration: {why}"),
     };
     let changed: BTreeSet<PathBuf> = changes.keys().cloned().collect();
@@ -50,8 +61,8 @@ pub fn validate(host: &Host, proposal: &Proposal, plan: &Plan) -> anyhow::Result
     let staged = stage::stage(&config, &changed, &source, &staging.folder);
     let output = staging.check(program, &staged);
     let output = output.context("rsyslogd could not check the new configuration")?;
-    let after = messages(&staged.real_names(&output));
-    let new = after.difference(&before).cloned().collect::<Vec<_>>();
+    let after = validate::parse(&staged.real_names(&output));
+    let new: Vec<String> = validate::new_messages(&before, &after).iter().map(|m| clean(&m.text)).collect();
     if new.is_empty() {
         return Ok(());
     }
@@ -120,13 +131,4 @@ impl Drop for Staging<'_> {
     fn drop(&mut self) {
         self.clear();
     }
-}
-
-/// stopgap until the reader lands
-fn messages(stderr: &[u8]) -> BTreeSet<String> {
-    String::from_utf8_lossy(stderr)
-        .lines()
-        .filter(|l| l.starts_with("rsyslogd: ") && !l.contains("config validation run") && !l.contains("End of config"))
-        .map(str::to_owned)
-        .collect()
 }

@@ -90,17 +90,17 @@ fn kill_the_recovery(dir: &Path, check: &dyn Fn(&Path, &str) -> bool) -> usize {
 
 #[test]
 fn a_kill_at_any_point_of_the_first_install() {
-    kill_everywhere(Job::Install(1), 12);
+    kill_everywhere(Job::Install(1), 24);
 }
 
 #[test]
 fn a_kill_at_any_point_of_an_install_with_other_options() {
-    kill_everywhere(Job::Install(2), 40);
+    kill_everywhere(Job::Install(2), 60);
 }
 
 #[test]
 fn a_kill_at_any_point_of_an_uninstall() {
-    kill_everywhere(Job::Uninstall, 12);
+    kill_everywhere(Job::Uninstall, 30);
 }
 
 #[test]

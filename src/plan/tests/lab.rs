@@ -146,9 +146,9 @@ fn make_tree(base: &Path) {
         if nix::unistd::Uid::effective().is_root() {
             std::os::unix::fs::chown(&path, Some(owner.0), Some(owner.1)).unwrap();
         }
-        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
         let old = std::time::SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(1_500_000_000);
         std::fs::File::options().append(true).open(&path).unwrap().set_modified(old).unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
     };
     file("proc/1/comm", b"systemd\n", 0o444, (0, 0));
     // Not UTF-8, CRLF, NUL, no newline at its end.

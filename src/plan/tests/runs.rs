@@ -208,3 +208,20 @@ fn a_restart_by_somebody_else_during_the_run_is_taken_back_as_well() {
     drop(session);
     assert_eq!(lab.snapshot(), before);
 }
+
+#[test]
+fn a_file_edited_during_the_run_keeps_the_edit_and_gets_our_old_block_back() {
+    let lab = Lab::new();
+    let edit = || {
+        let mut content = lab.read("/etc/rsyslog.conf");
+        content.splice(0..0, b"# edited meanwhile\n".iter().copied());
+        lab.edit("/etc/rsyslog.conf", &content);
+        Err(anyhow::anyhow!("no"))
+    };
+    let text = || String::from_utf8_lossy(&lab.read("/etc/rsyslog.conf")).into_owned();
+    assert_eq!(lab.run_with(Job::Install(1), &mut { edit }).unwrap().exit_code(), exit::FAILED);
+    assert!(text().starts_with("# edited meanwhile\n# main") && !text().contains("cefctl"), "{}", text());
+    done(lab.run(Job::Install(1)).unwrap());
+    assert_eq!(lab.run_with(Job::Install(2), &mut { edit }).unwrap().exit_code(), exit::FAILED);
+    assert!(text().starts_with("# edited meanwhile\n# edited") && text().contains("\ninclude 1\n"), "{}", text());
+}

@@ -5,192 +5,15 @@
 
 use std::ops::Range;
 
-use super::lines::{LINE_MARK, Lines};
+use super::lines::Lines;
 
-/// Which kind of text the scanner is in. It outlives a file: an include inside a block starts in the block's mode.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Mode {
-    /// Between statements.
-    #[default]
-    Statement,
-    /// Inside `(…)` of an object.
-    Object,
-    /// Behind `if`, `set` and the like.
-    Expr,
-    /// Behind `call`.
-    Call,
-    /// Behind `reload_lookup_table`.
-    Procedure,
-    /// Behind `$IncludeConfig`.
-    Include,
-}
+mod kind;
+mod statement;
 
-/// The scanner's memory between two tokens.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct State {
-    pub mode: Mode,
-    /// Inside `/* … */`.
-    pub comment: bool,
-}
+pub use kind::{Kind, Mode, ObjectKind, State, Word};
 
-/// Words with a meaning of their own.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Word {
-    If,
-    Then,
-    Else,
-    Foreach,
-    In,
-    Do,
-    Stop,
-    Continue,
-    Call,
-    CallIndirect,
-    Set,
-    Reset,
-    Unset,
-    ReloadLookupTable,
-    And,
-    Or,
-    Not,
-    Exists,
-    Contains,
-    ContainsI,
-    StartsWith,
-    StartsWithI,
-    EndsWith,
-}
-
-/// The objects of RainerScript.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ObjectKind {
-    MainQueue,
-    Timezone,
-    Parser,
-    Global,
-    Template,
-    Ruleset,
-    Property,
-    Constant,
-    Input,
-    Module,
-    LookupTable,
-    DynStats,
-    PercentileStats,
-    RateLimit,
-    Include,
-    Action,
-}
-
-impl ObjectKind {
-    /// As written in a configuration.
-    pub fn word(self) -> &'static str {
-        OBJECTS.iter().find(|(_, k)| *k == self).map_or("", |(w, _)| w)
-    }
-}
-
-const OBJECTS: [(&str, ObjectKind); 16] = [
-    ("main_queue", ObjectKind::MainQueue),
-    ("timezone", ObjectKind::Timezone),
-    ("parser", ObjectKind::Parser),
-    ("global", ObjectKind::Global),
-    ("template", ObjectKind::Template),
-    ("ruleset", ObjectKind::Ruleset),
-    ("property", ObjectKind::Property),
-    ("constant", ObjectKind::Constant),
-    ("input", ObjectKind::Input),
-    ("module", ObjectKind::Module),
-    ("lookup_table", ObjectKind::LookupTable),
-    ("dyn_stats", ObjectKind::DynStats),
-    ("percentile_stats", ObjectKind::PercentileStats),
-    ("ratelimit", ObjectKind::RateLimit),
-    ("include", ObjectKind::Include),
-    ("action", ObjectKind::Action),
-];
-
-const STATEMENT_WORDS: [(&str, Word, Mode); 11] = [
-    ("if", Word::If, Mode::Expr),
-    ("foreach", Word::Foreach, Mode::Expr),
-    ("reload_lookup_table", Word::ReloadLookupTable, Mode::Procedure),
-    ("stop", Word::Stop, Mode::Statement),
-    ("else", Word::Else, Mode::Statement),
-    ("call", Word::Call, Mode::Call),
-    ("call_indirect", Word::CallIndirect, Mode::Expr),
-    ("set", Word::Set, Mode::Expr),
-    ("reset", Word::Reset, Mode::Expr),
-    ("unset", Word::Unset, Mode::Expr),
-    ("continue", Word::Continue, Mode::Statement),
-];
-
-const EXPR_WORDS: [(&str, Word); 12] = [
-    ("then", Word::Then),
-    ("do", Word::Do),
-    ("or", Word::Or),
-    ("and", Word::And),
-    ("not", Word::Not),
-    ("in", Word::In),
-    ("exists", Word::Exists),
-    ("contains", Word::Contains),
-    ("contains_i", Word::ContainsI),
-    ("startswith", Word::StartsWith),
-    ("startswith_i", Word::StartsWithI),
-    // Known to daemons from 8.2604 on; older ones stop with a syntax error.
-    ("endswith", Word::EndsWith),
-];
-
-/// What a token is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
-    Space,
-    Comment,
-    /// Bytes the daemon never sees: blanks at line ends, a backslash that joins lines, what stands behind a NUL.
-    Dropped,
-    /// A byte that means nothing here; the daemon reports it and goes on.
-    Bad,
-    /// A double-quoted text of an expression with a bare `$`; reported and left out.
-    BadDollar,
-    Word(Word),
-    /// An object's name with its opening bracket.
-    Begin(ObjectKind),
-    /// The bracket that closes an object.
-    EndObject,
-    /// A parameter's or ruleset's name.
-    Name,
-    /// A quoted text, quotes included.
-    Str,
-    /// A text in backticks: `echo …` or `cat FILE`.
-    Backtick,
-    Number,
-    Var,
-    Func,
-    /// An operator or bracket, one or two bytes.
-    Punct,
-    /// An action in the old form, to the end of the line for most of them.
-    LegacyAction,
-    /// `$Directive value`.
-    Directive,
-    /// `$RuleSet name`.
-    LegacyRuleset,
-    /// `$IncludeConfig`.
-    IncludeDirective,
-    IncludePath,
-    /// `mail.info;…`
-    PriFilter,
-    /// `:property, operation, "value"`
-    PropFilter,
-    /// `!prog`
-    BsdTag,
-    /// `+host`, `-host`, `+*`
-    BsdHost,
-}
-
-impl Kind {
-    /// Does the grammar never see it?
-    pub fn is_trivia(self) -> bool {
-        matches!(self, Kind::Space | Kind::Comment | Kind::Dropped)
-    }
-}
+use kind::EXPR_WORDS;
+use statement::statement;
 
 /// One token of a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -242,34 +65,6 @@ pub fn next(text: &[u8], at: usize, state: &mut State) -> Option<(Kind, usize)> 
 }
 
 // ---- one mode each ----
-
-fn statement(text: &[u8], at: usize, state: &mut State) -> (Kind, usize) {
-    if let Some((kind, end)) = line_start(text, at) {
-        return (kind, end);
-    }
-    if let Some(found) = word(text, at, state) {
-        return found;
-    }
-    let line_end = run(text, at, |b| b != b'\n');
-    match text[at] {
-        b' ' | b'\t' | b'\n' => (Kind::Space, statement_space(text, at)),
-        b'&' | b'{' | b'}' => (Kind::Punct, at + 1),
-        b'#' if line_end < text.len() => (Kind::Comment, line_end + 1),
-        b'*' => (Kind::LegacyAction, at + 1),
-        b'/' if text.get(at + 1) == Some(&b'*') => comment(at, state),
-        // The byte behind the slash may be anything but a star, a line end included.
-        b'/' if at + 1 < text.len() => (Kind::LegacyAction, run(text, at + 2, |b| b != b'\n')),
-        b':' => colon_action(text, at, line_end),
-        // Without a line end behind it (a text that is cut off) it is no directive.
-        b'$' if line_end < text.len() && text.get(at + 1).is_some_and(u8::is_ascii_alphabetic) => {
-            dollar(text, at, line_end, state)
-        }
-        b'!' => bsd_tag(text, at, line_end).unwrap_or((Kind::Bad, at + 1)),
-        b'+' | b'-' => bsd_host(text, at).unwrap_or_else(|| rest_of_line_action(text, at, line_end)),
-        b'|' | b'.' | b'@' | b'^' | b'?' | b'~' | b'>' => rest_of_line_action(text, at, line_end),
-        _ => (Kind::Bad, at + 1),
-    }
-}
 
 fn object(text: &[u8], at: usize, state: &mut State) -> (Kind, usize) {
     match text[at] {
@@ -362,167 +157,12 @@ fn include(text: &[u8], at: usize, state: &mut State) -> (Kind, usize) {
     (Kind::IncludePath, run(text, at, |b| !is_blank(b)))
 }
 
-// ---- pieces of the statement mode ----
-
-fn at_line_start(text: &[u8], at: usize) -> bool {
-    at == 0 || text.get(at - 1) == Some(&b'\n')
-}
-
-/// What the daemon looks for at the start of a line only: filters and `+host` lines. Leading blanks belong to them.
-fn line_start(text: &[u8], at: usize) -> Option<(Kind, usize)> {
-    if !at_line_start(text, at) {
-        return None;
-    }
-    let first = run(text, at, |b| matches!(b, b' ' | b'\t'));
-    match *text.get(first)? {
-        b':' => property_filter(text, first).map(|end| (Kind::PropFilter, end)),
-        b'*' | b'a'..=b'z' | b'A'..=b'Z' => {
-            // `root,some-user` is a list of users, not a filter: the longer match.
-            let end = pri_filter(text, first).filter(|end| first > at || *end >= word_end(text, at))?;
-            Some((Kind::PriFilter, end))
-        }
-        b'+' | b'-' => {
-            let name = run(text, first + 1, |b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b':' | b'-'));
-            let end = run(text, name, |b| matches!(b, b' ' | b'\t'));
-            (name > first + 1 && text.get(end) == Some(&b'\n')).then_some((Kind::BsdHost, end))
-        }
-        _ => None,
-    }
-}
-
-/// `:property, operation, "value"`. The value ends at a quote that no backslash precedes, or at the last quote there is.
-fn property_filter(text: &[u8], colon: usize) -> Option<usize> {
-    let blank = |b: u8| b == b' ';
-    let name = if text.get(colon + 1) == Some(&b'$') { colon + 2 } else { colon + 1 };
-    let name_end = run(text, name, |b| b.is_ascii_alphabetic() || b == b'-');
-    let comma = run(text, name_end, blank);
-    let op = run(text, comma + 1, blank);
-    let op = if text.get(op) == Some(&b'!') { op + 1 } else { op };
-    let op_end = run(text, op, |b| b.is_ascii_alphabetic());
-    let comma2 = run(text, op_end, blank);
-    let quote = run(text, comma2 + 1, blank);
-    let shape = [(comma, b','), (comma2, b','), (quote, b'"')];
-    if name_end == name || op_end == op || shape.iter().any(|(i, b)| text.get(*i) != Some(b)) {
-        return None;
-    }
-    let mut last = None;
-    for (i, _) in text.iter().enumerate().skip(quote + 1).filter(|(_, b)| **b == b'"') {
-        last = Some(i + 1);
-        if text[i - 1] != b'\\' {
-            break;
-        }
-    }
-    last
-}
-
-/// `facility.severity` and what may be strung to it.
-fn pri_filter(text: &[u8], at: usize) -> Option<usize> {
-    let facility = run(text, at, |b| b == b'*' || b.is_ascii_alphabetic());
-    let digits = run(text, facility, |b| (b'0'..=b'7').contains(&b));
-    if !matches!(text.get(digits), Some(b'.' | b',')) {
-        return None;
-    }
-    let end = run(text, digits + 1, |b| {
-        matches!(b, b',' | b'!' | b'=' | b';' | b'.' | b'*' | b'0'..=b'7') || b.is_ascii_alphabetic()
-    });
-    (end > digits + 1).then_some(end)
-}
-
-/// A keyword, an object with its bracket, or a word that is an action by itself (`root,admin`).
-fn word(text: &[u8], at: usize, state: &mut State) -> Option<(Kind, usize)> {
-    let first = text[at];
-    if !(first.is_ascii_alphanumeric() || first == b'_') {
-        return None;
-    }
-    if text.get(at..at + LINE_MARK.len()).is_some_and(|t| t.eq_ignore_ascii_case(LINE_MARK.as_bytes())) {
-        return Some((Kind::Dropped, (run(text, at, |b| b != b')') + 1).min(text.len())));
-    }
-    let end = word_end(text, at);
-    for (name, kind) in OBJECTS {
-        let name_end = at + name.len();
-        if text.get(at..name_end).is_some_and(|t| t.eq_ignore_ascii_case(name.as_bytes())) {
-            let bracket = run(text, name_end, is_blank);
-            if text.get(bracket) == Some(&b'(') && bracket + 1 > end {
-                state.mode = Mode::Object;
-                return Some((Kind::Begin(kind), bracket + 1));
-            }
-        }
-    }
-    match STATEMENT_WORDS.iter().find(|(name, ..)| text[at..end].eq_ignore_ascii_case(name.as_bytes())) {
-        Some((_, word, mode)) => {
-            state.mode = *mode;
-            Some((Kind::Word(*word), end))
-        }
-        None => Some((Kind::LegacyAction, end)),
-    }
-}
-
-fn word_end(text: &[u8], at: usize) -> usize {
-    run(text, at, |b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'+' | b',' | b';'))
-}
-
-/// Blanks up to where the next line starts with something that takes its blanks along.
-fn statement_space(text: &[u8], at: usize) -> usize {
-    let mut end = at + 1;
-    while end < text.len() && is_blank(text[end]) && line_start(text, end).is_none() {
-        end += 1;
-    }
-    end
-}
+// ---- pieces ----
 
 fn comment(at: usize, state: &mut State) -> (Kind, usize) {
     state.comment = true;
     (Kind::Comment, at + 2)
 }
-
-/// `:omusrmsg:…` and other module actions.
-fn colon_action(text: &[u8], at: usize, line_end: usize) -> (Kind, usize) {
-    let name = run(text, at + 1, |b| b.is_ascii_alphanumeric());
-    match name > at + 1 && text.get(name) == Some(&b':') {
-        true => (Kind::LegacyAction, line_end),
-        false => (Kind::Bad, at + 1),
-    }
-}
-
-fn rest_of_line_action(text: &[u8], at: usize, line_end: usize) -> (Kind, usize) {
-    match text[at] {
-        b'~' => (Kind::LegacyAction, line_end.max(at + 1)),
-        b'+' => (Kind::Bad, at + 1),
-        _ if line_end > at + 1 => (Kind::LegacyAction, line_end),
-        _ => (Kind::Bad, at + 1),
-    }
-}
-
-fn dollar(text: &[u8], at: usize, line_end: usize, state: &mut State) -> (Kind, usize) {
-    let line = &text[at..line_end];
-    let starts = |name: &str| line.get(..name.len()).is_some_and(|l| l.eq_ignore_ascii_case(name.as_bytes()));
-    if starts("$includeconfig") {
-        state.mode = Mode::Include;
-        return (Kind::IncludeDirective, at + "$includeconfig".len());
-    }
-    (if starts("$ruleset ") { Kind::LegacyRuleset } else { Kind::Directive }, line_end)
-}
-
-fn bsd_tag(text: &[u8], at: usize, line_end: usize) -> Option<(Kind, usize)> {
-    let name = run(text, at + 1, |b| !is_blank(b));
-    let end = run(text, name, |b| matches!(b, b' ' | b'\t'));
-    (name > at + 1 && end == line_end && end < text.len()).then_some((Kind::BsdTag, end))
-}
-
-/// `+*` or `-*`, alone on its line but for a comment that may even follow on a later line.
-fn bsd_host(text: &[u8], at: usize) -> Option<(Kind, usize)> {
-    if text.get(at + 1) != Some(&b'*') {
-        return None;
-    }
-    let rest = run(text, at + 2, is_blank);
-    if text.get(rest) == Some(&b'#') {
-        return Some((Kind::BsdHost, run(text, rest, |b| b != b'\n')));
-    }
-    let newline = text.get(at + 2..rest)?.iter().rposition(|b| *b == b'\n')?;
-    Some((Kind::BsdHost, at + 2 + newline))
-}
-
-// ---- pieces of the other modes ----
 
 fn number(text: &[u8], at: usize) -> usize {
     let hex = run(text, at + 2, |b| b.is_ascii_hexdigit());
@@ -608,6 +248,13 @@ fn run(text: &[u8], at: usize, belongs: impl Fn(u8) -> bool) -> usize {
     at + text[at..].iter().position(|b| !belongs(*b)).unwrap_or(text.len() - at)
 }
 
+fn line_end(text: &[u8], at: usize) -> usize {
+    run(text, at, |b| b != b'\n')
+}
+
 fn find(text: &[u8], at: usize, needle: &[u8]) -> Option<usize> {
     text.get(at..)?.windows(needle.len()).position(|w| w == needle).map(|i| at + i)
 }
+
+#[cfg(test)]
+mod tests;

@@ -9,6 +9,7 @@ pub mod event;
 pub mod filter;
 pub mod lex;
 pub mod lines;
+pub mod lint;
 pub mod names;
 pub mod parse;
 pub mod posix;
@@ -17,8 +18,10 @@ pub mod query;
 pub mod render;
 pub mod stage;
 mod stream;
+pub mod summary;
 pub mod template;
 pub mod trace;
+pub mod validate;
 
 pub use effective::Effective;
 pub use event::SampleEvent;

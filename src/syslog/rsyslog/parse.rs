@@ -8,10 +8,15 @@ use std::path::Path;
 use super::ast::*;
 use super::lex::{Kind, Word};
 use super::problem::{Problem, Topic};
-use super::stream::{IncludeKind, Stream, Tok};
+use super::stream::{Stream, Tok};
 use crate::syslog::{ConfigSource, Location, Text};
 
-pub use super::stream::{FileRead, Include, Stopped};
+pub use super::stream::{FileRead, Include, IncludeKind, Stopped};
+
+mod expr;
+pub(super) mod text;
+
+use text::unquote;
 
 /// Deepest nesting of brackets and blocks that is followed; the daemon's own limit lies far above what anybody writes.
 const DEPTH: usize = 200;
@@ -347,131 +352,6 @@ impl Parser<'_> {
         Ok(())
     }
 
-    // ---- expressions ----
-
-    /// An expression whose operators rank at `rank` or above.
-    fn expr(&mut self, rank: u8) -> Parsed<Expr> {
-        let mut left = self.deeper(Self::operand)?;
-        while let Some((op, op_rank)) = self.operator().filter(|(_, r)| *r >= rank) {
-            self.bump()?;
-            let right = self.deeper(|p| p.expr(op_rank + 1))?;
-            left = match left {
-                Expr::Chain { first, mut rest } if rest.first().is_some_and(|(o, _)| op_ranks(*o) == op_rank) => {
-                    rest.push((op, right));
-                    Expr::Chain { first, rest }
-                }
-                left => Expr::Chain { first: Box::new(left), rest: vec![(op, right)] },
-            };
-        }
-        Ok(left)
-    }
-
-    fn operator(&mut self) -> Option<(Op, u8)> {
-        let tok = self.stream.peek()?;
-        let op = match (tok.kind, tok.text.as_bytes()) {
-            (Kind::Word(word), _) => match word {
-                Word::And => Op::And,
-                Word::Or => Op::Or,
-                Word::Contains => Op::Contains,
-                Word::ContainsI => Op::ContainsI,
-                Word::StartsWith => Op::StartsWith,
-                Word::StartsWithI => Op::StartsWithI,
-                Word::EndsWith => Op::EndsWith,
-                _ => return None,
-            },
-            (Kind::Punct, text) => match text {
-                b"==" => Op::Eq,
-                b"!=" | b"<>" => Op::Ne,
-                b"<=" => Op::Le,
-                b">=" => Op::Ge,
-                b"<" => Op::Lt,
-                b">" => Op::Gt,
-                b"&" => Op::Concat,
-                b"+" => Op::Add,
-                b"-" => Op::Sub,
-                b"*" => Op::Mul,
-                b"/" => Op::Div,
-                b"%" => Op::Mod,
-                _ => return None,
-            },
-            _ => return None,
-        };
-        Some((op, op_ranks(op)))
-    }
-
-    fn operand(&mut self) -> Parsed<Expr> {
-        let Some(kind) = self.kind() else { return self.syntax_error() };
-        match kind {
-            Kind::Str => Ok(Expr::Text(unquote(&self.bump()?.text))),
-            Kind::Backtick => {
-                let tok = self.bump()?;
-                Ok(self.stream.backticks(&tok).map_or_else(Expr::Unknown, Expr::Text))
-            }
-            Kind::Number => Ok(Expr::Number(number(self.bump()?.text.as_bytes()))),
-            Kind::Var => Ok(Expr::Var(self.variable()?)),
-            Kind::Func => {
-                let name = self.bump()?.text;
-                Ok(Expr::Call { name, args: self.arguments()? })
-            }
-            Kind::Word(Word::Exists) => {
-                self.bump()?;
-                self.expect_punct(b'(')?;
-                let var = self.variable()?;
-                self.expect_punct(b')')?;
-                Ok(Expr::Exists(var))
-            }
-            // Both bind tighter than any other operator: `not $msg contains "x"` is `(not $msg) contains "x"`.
-            Kind::Word(Word::Not) => {
-                self.bump()?;
-                Ok(Expr::Not(Box::new(self.deeper(Self::operand)?)))
-            }
-            Kind::Punct if self.punct(b'-') => {
-                self.bump()?;
-                Ok(match self.deeper(Self::operand)? {
-                    Expr::Number(n) => Expr::Number(n.wrapping_neg()),
-                    inner => Expr::Negate(Box::new(inner)),
-                })
-            }
-            Kind::Punct if self.punct(b'(') => {
-                self.bump()?;
-                let inner = self.expr(0)?;
-                self.expect_punct(b')')?;
-                Ok(inner)
-            }
-            Kind::Punct if self.punct(b'[') => Ok(Expr::List(self.list()?)),
-            _ => self.syntax_error(),
-        }
-    }
-
-    fn arguments(&mut self) -> Parsed<Vec<Expr>> {
-        self.expect_punct(b'(')?;
-        let mut args = Vec::new();
-        if self.punct(b')') {
-            self.bump()?;
-            return Ok(args);
-        }
-        loop {
-            args.push(self.expr(0)?);
-            if self.punct(b',') {
-                self.bump()?;
-            } else {
-                self.expect_punct(b')')?;
-                return Ok(args);
-            }
-        }
-    }
-
-    /// A variable's name without the dollar sign.
-    fn variable(&mut self) -> Parsed<Text> {
-        match self.kind() {
-            Some(Kind::Var) => {
-                let tok = self.bump()?;
-                Ok(Text::from(tok.text.as_bytes().strip_prefix(b"$").unwrap_or(tok.text.as_bytes())))
-            }
-            _ => self.syntax_error(),
-        }
-    }
-
     // ---- tokens ----
 
     fn kind(&mut self) -> Option<Kind> {
@@ -523,16 +403,6 @@ impl Parser<'_> {
     }
 }
 
-/// Rank of an operator; the higher, the tighter.
-fn op_ranks(op: Op) -> u8 {
-    match op {
-        Op::And | Op::Or => 0,
-        Op::Concat | Op::Add | Op::Sub => 2,
-        Op::Mul | Op::Div | Op::Mod => 3,
-        _ => 1,
-    }
-}
-
 fn directive_stmt(tok: &Tok) -> Stmt {
     Stmt { at: tok.at.clone(), kind: StmtKind::Directive(directive(tok)) }
 }
@@ -542,69 +412,4 @@ fn directive(tok: &Tok) -> Directive {
     let line = tok.text.as_bytes().strip_prefix(b"$").unwrap_or(tok.text.as_bytes());
     let end = line.iter().position(u8::is_ascii_whitespace).unwrap_or(line.len());
     Directive { name: Text::from(&line[..end]), rest: Text::from(line[end..].trim_ascii()), at: tok.at.clone() }
-}
-
-/// The text between quotes, escapes resolved as the daemon resolves them.
-pub(super) fn unquote(quoted: &Text) -> Text {
-    let inner = quoted.as_bytes();
-    let inner = inner.get(1..inner.len().saturating_sub(1)).unwrap_or_default();
-    Text(unescape(inner))
-}
-
-/// Backslash sequences. A digit that does not start a full octal number gives what the daemon's arithmetic gives.
-pub(super) fn unescape(text: &[u8]) -> Vec<u8> {
-    let mut out = Vec::with_capacity(text.len());
-    let mut i = 0;
-    while let Some(&b) = text.get(i) {
-        i += 1;
-        if b != b'\\' {
-            out.push(b);
-            continue;
-        }
-        let Some(&e) = text.get(i) else {
-            out.push(b'\\');
-            break;
-        };
-        i += 1;
-        out.push(match e {
-            b'a' => 7,
-            b'b' => 8,
-            b'f' => 12,
-            b'n' => b'\n',
-            b'r' => b'\r',
-            b't' => b'\t',
-            b'\'' | b'"' | b'?' | b'$' | b'\\' => e,
-            b'x' | b'X' | b'0'..=b'7' => {
-                let (radix, digits) =
-                    if e.is_ascii_digit() { (8, text.get(i - 1..i + 2)) } else { (16, text.get(i..i + 2)) };
-                match digits.and_then(|d| u32::from_str_radix(std::str::from_utf8(d).ok()?, radix).ok()) {
-                    Some(value) => {
-                        i += 2;
-                        value as u8
-                    }
-                    None => b'?',
-                }
-            }
-            _ => b'?',
-        });
-    }
-    out
-}
-
-/// As `strtoll` with base 0: octal and hexadecimal by prefix, clamped.
-fn number(text: &[u8]) -> i64 {
-    let (digits, radix) = match text {
-        [b'0', b'x' | b'X', rest @ ..] => (rest, 16),
-        [b'0', rest @ ..] if !rest.is_empty() => (rest, 8),
-        _ => (text, 10),
-    };
-    let digits = std::str::from_utf8(digits).unwrap_or("0");
-    i64::from_str_radix(digits, radix).unwrap_or(i64::MAX)
-}
-
-impl IncludeKind {
-    /// Does a failure end the whole reading?
-    pub fn ends_reading(self) -> bool {
-        self == IncludeKind::Legacy
-    }
 }

@@ -44,6 +44,8 @@ pub enum Topic {
     ModuleIdle,
     /// A ruleset named but not defined.
     RulesetMissing,
+    /// A ruleset that a file opens and leaves open for the files behind it.
+    RulesetOpen,
     /// A template named but not defined (yet).
     TemplateMissing,
     /// A name given twice.
@@ -52,6 +54,8 @@ pub enum Topic {
     QueueFileTwice,
     /// Two listeners on one port and address.
     ListenerTwice,
+    /// No action at all: the daemon does not start.
+    NoAction,
     /// Statements no event reaches.
     Unreachable,
     /// A function that does not exist or is called wrongly.

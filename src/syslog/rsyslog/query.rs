@@ -67,16 +67,28 @@ impl Effective {
     /// The listener that gets what arrives for `address` (none: for any address of this machine): of several on UDP the
     /// most specific, then the last one; on TCP the first one.
     pub fn taker(&self, port: u16, transport: Transport, address: Option<&str>) -> Option<&Listener> {
+        let (any_v4, any_v6) = address.map_or((true, true), |a| (!a.contains(':'), a.contains(':')));
         let fits = |l: &&Listener| match (&l.address, address) {
             (None, _) => true,
-            (Some(own), Some(wanted)) => own.is(wanted),
-            (Some(own), None) => matches!(own.as_bytes(), b"0.0.0.0" | b"::" | b"*"),
+            (Some(own), Some(wanted)) if own.is(wanted) => true,
+            (Some(own), _) => (any_v4 && *own == "0.0.0.0") || (any_v6 && *own == "::"),
         };
         let all: Vec<_> = self.listeners_on(port, transport).into_iter().filter(fits).collect();
-        let specific = |l: &&Listener| l.address.is_some();
+        let specific = |l: &&Listener| l.address.as_ref().is_some_and(|a| !matches!(a.as_bytes(), b"0.0.0.0" | b"::"));
         match transport {
             Transport::Udp => all.iter().rev().find(|l| specific(l)).or(all.last()).copied(),
             _ => all.first().copied(),
+        }
+    }
+
+    /// Does a listener open sockets for IPv4, for IPv6? A name as address may mean either.
+    pub fn families(&self, listener: &Listener) -> (bool, bool) {
+        let only = self.setting("net.ipprotocol").map(|s| s.value.to_lower().0);
+        let allowed = (only.as_deref() != Some(b"ipv6-only"), only.as_deref() != Some(b"ipv4-only"));
+        let address = listener.address.as_ref().map(|a| a.to_str_lossy().parse::<std::net::IpAddr>());
+        match address {
+            Some(Ok(ip)) => (ip.is_ipv4(), ip.is_ipv6()),
+            _ => allowed,
         }
     }
 
@@ -84,6 +96,22 @@ impl Effective {
     pub fn forwards_to(&self, port: u16) -> Vec<(&Action, &Forward)> {
         let here = |f: &Forward| f.is_loopback() && f.port_number() == Some(port);
         self.forwards().filter(|(a, f)| a.enabled && here(f)).collect()
+    }
+
+    /// Folder of spool and state files; none: queues cannot go to disk.
+    pub fn work_directory(&self) -> Option<&Text> {
+        self.setting("workdirectory").map(|s| &s.value)
+    }
+
+    /// Bytes behind which an event is cut (8096 by default).
+    pub fn max_message_size(&self) -> i64 {
+        self.setting("maxmessagesize").and_then(|s| super::effective::size(&s.value)).unwrap_or(8096)
+    }
+
+    /// User and group (names or numbers) the daemon changes to after its start.
+    pub fn privilege_drop(&self) -> (Option<&Text>, Option<&Text>) {
+        let either = |name: &str, id: &str| self.setting(name).or_else(|| self.setting(id)).map(|s| &s.value);
+        (either("privdrop.user.name", "privdrop.user.id"), either("privdrop.group.name", "privdrop.group.id"))
     }
 
     /// What the daemon makes of raw bytes that arrive at this listener from a sender on this machine.
@@ -213,4 +241,57 @@ pub fn placement(main: &Path, source: &dyn ConfigSource, path: &Path) -> Option<
         behind: places(&ruleset.steps[at + 1..]),
         in_ruleset: (ruleset.name != e.default_ruleset).then(|| ruleset.name.clone()),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::syslog::MapSource;
+
+    fn load(text: &str) -> Effective {
+        Effective::load(Path::new("/etc/rsyslog.conf"), &MapSource::new().with("/etc/rsyslog.conf", text))
+    }
+
+    #[test]
+    fn who_gets_the_traffic() {
+        let e = load(
+            "module(load=\"imudp\") module(load=\"imtcp\")\n\
+             input(type=\"imudp\" port=\"514\" address=\"10.0.0.1\" name=\"a\")\ninput(type=\"imudp\" port=\"514\" name=\"b\")\n\
+             input(type=\"imudp\" port=\"514\" name=\"c\")\n\
+             input(type=\"imtcp\" port=\"514\" name=\"d\")\ninput(type=\"imtcp\" port=\"514\" name=\"e\")\n",
+        );
+        let name = |t, a| e.taker(514, t, a).and_then(|l| l.name.as_ref()).map(Text::to_string);
+        assert_eq!(name(Transport::Udp, None).as_deref(), Some("c"));
+        assert_eq!(name(Transport::Udp, Some("10.0.0.1")).as_deref(), Some("a"));
+        assert_eq!(name(Transport::Udp, Some("10.0.0.2")).as_deref(), Some("c"));
+        assert_eq!(name(Transport::Tcp, None).as_deref(), Some("d"));
+        assert_eq!(e.families(&e.listeners[0]), (true, false));
+        assert_eq!(e.families(&e.listeners[1]), (true, true));
+    }
+
+    #[test]
+    fn places_of_drop_ins() {
+        let source = MapSource::new()
+            .with("/etc/rsyslog.conf", "*.* /a\n$RuleSet remote\n$IncludeConfig /etc/rsyslog.d/*.conf\n*.* /b\n")
+            .with("/etc/rsyslog.d/50.conf", "*.* /c\n");
+        let at = |name: &str| placement(Path::new("/etc/rsyslog.conf"), &source, Path::new(name));
+        let before = at("/etc/rsyslog.d/10.conf").unwrap();
+        assert_eq!((before.before.len(), before.behind.len()), (0, 2));
+        assert_eq!(before.in_ruleset, Some("remote".into()));
+        assert_eq!(at("/etc/rsyslog.d/90.conf").unwrap().before.len(), 1);
+        assert_eq!(at("/etc/rsyslog.d/90.txt"), None);
+        assert_eq!(at("/etc/other.d/90.conf"), None);
+    }
+
+    #[test]
+    fn names_in_use() {
+        let e = load(
+            "template(name=\"tt\" type=\"string\" string=\"x\")\nruleset(name=\"rr\" queue.fileName=\"q1\") { stop }\n\
+             action(type=\"omfwd\" name=\"aa\" target=\"h\" queue.type=\"linkedlist\" queue.fileName=\"q2\")\n",
+        );
+        let names = e.names();
+        assert!(names.templates.contains_key(&"tt".into()) && names.rulesets.contains_key(&"rr".into()));
+        assert_eq!(names.queue_files.keys().map(Text::to_string).collect::<Vec<_>>(), ["q1", "q2"]);
+        assert_eq!(names.actions[&"aa".into()].line, 3);
+    }
 }

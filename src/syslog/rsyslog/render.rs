@@ -81,6 +81,8 @@ pub struct OwnInput {
     pub load_module: bool,
     /// Does TCP take frames that start with their length? Then a line that starts with a digit is misread as one.
     pub octet_counting: bool,
+    /// The statement stands in another file, behind the module it needs; see [`input`].
+    pub elsewhere: bool,
 }
 
 /// All that the drop-in depends on.
@@ -235,21 +237,23 @@ fn block(d: &DropIn) -> String {
 const STOP: &str = "if $.cefctl_sent == \"yes\" then stop";
 
 fn inputs(d: &DropIn) -> String {
-    let mut out = String::new();
-    for input in &d.inputs {
-        let ruleset = if d.forward { format!(" ruleset=\"{OWN_RULESET}\"") } else { String::new() };
-        let port = input.port;
-        out += &match input.transport {
-            Transport::Tcp => {
-                let (module, limits) = (d.tcp_module.name(), tcp_input(d, input));
-                format!("input(type=\"{module}\" name=\"cefctl_tcp\" port=\"{port}\"{limits}{ruleset})\n")
-            }
-            _ => format!(
-                "input(type=\"imudp\" name=\"cefctl_udp\" port=\"{port}\" rcvbufSize=\"8m\" rateLimit.interval=\"0\"{ruleset})\n"
-            ),
-        };
-    }
+    let out: String = d.inputs.iter().filter(|i| !i.elsewhere).map(|i| input(d, i)).collect();
     if out.is_empty() { out } else { format!("\n{out}") }
+}
+
+/// The statement of one of our inputs, with its line feed.
+pub fn input(d: &DropIn, input: &OwnInput) -> String {
+    let ruleset = if d.forward { format!(" ruleset=\"{OWN_RULESET}\"") } else { String::new() };
+    let port = input.port;
+    match input.transport {
+        Transport::Tcp => {
+            let (module, limits) = (d.tcp_module.name(), tcp_input(d, input));
+            format!("input(type=\"{module}\" name=\"cefctl_tcp\" port=\"{port}\"{limits}{ruleset})\n")
+        }
+        _ => format!(
+            "input(type=\"imudp\" name=\"cefctl_udp\" port=\"{port}\" rcvbufSize=\"8m\" rateLimit.interval=\"0\"{ruleset})\n"
+        ),
+    }
 }
 
 /// Parameters of a TCP input. A blank behind the line feed is a habit of Cisco ASA; NUL ends a message like a line feed.

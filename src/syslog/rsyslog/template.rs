@@ -5,6 +5,7 @@ use super::ast::Object;
 use super::effective::Template;
 use super::eval::Env;
 use super::event::EventTime;
+use super::names;
 use super::posix::{Pattern, Syntax};
 use crate::syslog::Text;
 
@@ -36,6 +37,30 @@ pub fn render(env: &Env<'_>, name: &Text) -> Option<Vec<u8>> {
     }
     let template = env.config.template(name)?;
     render_template(env, template)
+}
+
+/// The first name in a template that is neither a property nor a variable. A template with one does not exist.
+pub fn unknown_property(format: &[u8], parts: &[Object]) -> Option<Text> {
+    let mut names = Vec::new();
+    let mut rest = format;
+    while let Some(at) = rest.iter().position(|b| *b == b'%') {
+        let escaped = at > 0 && rest[at - 1] == b'\\';
+        match Field::parse(&rest[at + 1..]).filter(|_| !escaped) {
+            Some((field, after)) => {
+                names.push(field.name);
+                rest = after;
+            }
+            // Not understood here: the rest is not judged.
+            None if !escaped => break,
+            None => rest = &rest[at + 1..],
+        }
+    }
+    names.extend(parts.iter().filter_map(|p| p.get("name").cloned()));
+    names.into_iter().find(|n| !names::is_property(n.as_bytes()) && !is_variable(n.as_bytes()))
+}
+
+fn is_variable(name: &[u8]) -> bool {
+    names::is_variable(name) || name.strip_prefix(b"$").is_some_and(names::is_variable)
 }
 
 fn render_template(env: &Env<'_>, template: &Template) -> Option<Vec<u8>> {

@@ -71,7 +71,7 @@ impl Effective {
     }
 
     /// As [`Effective::trace`], as if no `stop` were there.
-    pub(super) fn trace_without_stops(&self, event: &SampleEvent, ruleset: &Text) -> Trace {
+    pub fn trace_without_stops(&self, event: &SampleEvent, ruleset: &Text) -> Trace {
         self.run(event, ruleset, true)
     }
 

@@ -8,12 +8,16 @@
 mod copy;
 mod place;
 mod reach;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-/// The name of our blocks in files of others.
-pub const BLOCK_ID: &str = "collector";
+/// The name of our `n`th block in files of others, counted from 0.
+pub fn block_id(n: usize) -> String {
+    if n == 0 { "collector".to_owned() } else { format!("collector-{}", n + 1) }
+}
 
 use super::effective::{Effective, Listener, Transport};
 use super::render::{self, Block, DropIn, OwnInput, TcpModule};
@@ -152,18 +156,51 @@ pub fn decide(found: &Found<'_>, wish: &Wish) -> Result<Collector, Refusal> {
         names_off,
         keep_repeats: is_switched(config, "RepeatedMsgReduction", true),
     };
-    let mut insertions = place::calls(found, &rulesets)?;
+    let calls = place::calls(found, &rulesets)?;
+    let (path, bytes, insertions) = placed(found, wish, drop_in, calls)?;
+    Ok(Collector { drop_in: (path, bytes), insertions, intakes, notes, work_directory: work_directory(found) })
+}
+
+/// The folder queues spill into: as configured, else the one we set.
+fn work_directory(found: &Found<'_>) -> PathBuf {
+    let set = found.config.setting("workDirectory");
+    set.map_or_else(|| found.work_directory.clone(), |s| PathBuf::from(s.value.to_str_lossy().as_ref()))
+}
+
+/// A path for the drop-in at which it works. Where somebody's module line comes behind every drop-in (at the end of the
+/// main file, say) our input goes behind that line: loading the module ourselves would void its parameters.
+fn placed(
+    found: &Found<'_>,
+    wish: &Wish,
+    mut drop_in: DropIn,
+    calls: Vec<Insertion>,
+) -> Result<(PathBuf, Vec<u8>, Vec<Insertion>), Refusal> {
+    let mut insertions = calls.clone();
     let bytes = render::render(&drop_in);
-    let path = place::drop_in(found, wish, &bytes, &mut insertions)?;
-    Ok(Collector {
-        drop_in: (path, bytes),
-        insertions,
-        intakes,
-        notes,
-        work_directory: config
-            .setting("workDirectory")
-            .map_or_else(|| found.work_directory.clone(), |s| PathBuf::from(s.value.to_str_lossy().as_ref())),
-    })
+    let refusal = match place::drop_in(found, wish, &bytes, &mut insertions) {
+        Ok(path) => return Ok((path, bytes, in_order(insertions))),
+        Err(refusal) => refusal,
+    };
+    let mut insertions = calls;
+    for n in 0..drop_in.inputs.len() {
+        let Some(input) = drop_in.inputs.get(n).filter(|i| !i.load_module) else { continue };
+        insertions.extend(place::behind_module(found, &drop_in, input));
+        if let Some(input) = drop_in.inputs.get_mut(n) {
+            input.elsewhere = true;
+        }
+    }
+    if !drop_in.inputs.iter().any(|i| i.elsewhere) {
+        return Err(refusal);
+    }
+    let bytes = render::render(&drop_in);
+    let path = place::drop_in(found, wish, &bytes, &mut insertions).map_err(|_| refusal)?;
+    Ok((path, bytes, in_order(insertions)))
+}
+
+/// From the end of each file on, so that one insertion does not move the place of the next.
+fn in_order(mut insertions: Vec<Insertion>) -> Vec<Insertion> {
+    insertions.sort_by(|a, b| a.file.cmp(&b.file).then(b.at.cmp(&a.at)));
+    insertions
 }
 
 /// The plain listener of a transport and port that takes events from the network.
@@ -223,6 +260,7 @@ fn own_inputs(config: &Effective, wish: &Wish, intakes: &[Intake], tcp: TcpModul
                 port: wish.port,
                 load_module: config.module(module).is_none(),
                 octet_counting: wish.octet_counting,
+                elsewhere: false,
             }
         })
         .collect()
@@ -267,8 +305,16 @@ fn overlay(
     source: &dyn ConfigSource,
 ) -> BTreeMap<PathBuf, Option<Vec<u8>>> {
     let mut files: BTreeMap<PathBuf, Option<Vec<u8>>> = BTreeMap::new();
-    for insertion in insertions {
-        let mut text = source.read(&insertion.file).unwrap_or_default();
+    for insertion in in_order(insertions.to_vec()) {
+        let before = files.remove(&insertion.file).flatten();
+        let mut text = before.unwrap_or_else(|| source.read(&insertion.file).unwrap_or_default());
+        if insertion.at >= text.len() && !text.ends_with(b"\n") && !text.is_empty() {
+            text.push(b'\n');
+            let end = text.len();
+            text.splice(end..end, insertion.text.bytes());
+            files.insert(insertion.file.clone(), Some(text));
+            continue;
+        }
         let at = insertion.at.min(text.len());
         text.splice(at..at, insertion.text.bytes());
         files.insert(insertion.file.clone(), Some(text));

@@ -5,9 +5,9 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use super::{Found, Insertion, Refusal, Wish, reach, show, word};
-use crate::syslog::rsyslog::effective::{DEFAULT_RULESET, Effective, Listener, Ruleset};
+use crate::syslog::rsyslog::effective::{DEFAULT_RULESET, Effective, Listener, Ruleset, Transport};
 use crate::syslog::rsyslog::problem::Severity;
-use crate::syslog::rsyslog::render;
+use crate::syslog::rsyslog::render::{self, DropIn, OwnInput};
 use crate::syslog::source::Overlay;
 use crate::syslog::{Text, glob};
 
@@ -65,6 +65,25 @@ fn call(found: &Found<'_>, ruleset: &Ruleset) -> Result<Insertion, Refusal> {
     })
 }
 
+/// One of our inputs behind the line that loads its module.
+pub fn behind_module(found: &Found<'_>, drop_in: &DropIn, input: &OwnInput) -> Option<Insertion> {
+    let name = match input.transport {
+        Transport::Tcp => drop_in.tcp_module.name(),
+        _ => "imudp",
+    };
+    let module = found.config.module(name)?;
+    let file = module.at.file.to_path_buf();
+    let text = found.source.read(&file).ok()?;
+    let rest = text.get(module.at.end..)?;
+    let line_end = rest.iter().position(|b| *b == b'\n').map_or(text.len(), |n| module.at.end + n + 1);
+    Some(Insertion {
+        file,
+        at: line_end,
+        text: render::input(drop_in, input),
+        why: format!("module {name} is loaded here, behind the drop-ins"),
+    })
+}
+
 fn line_start(text: &[u8], at: usize) -> usize {
     text.get(..at).and_then(|t| t.iter().rposition(|b| *b == b'\n')).map_or(0, |n| n + 1)
 }
@@ -84,7 +103,7 @@ pub fn drop_in(
     let mut first_reason = None;
     for name in NAMES {
         let path = folder.join(name);
-        if matches!(found.source.read(&path), Ok(_)) {
+        if found.source.read(&path).is_ok() {
             continue;
         }
         match works(found, wish, &path, bytes, insertions) {

@@ -144,6 +144,8 @@ pub struct Ruleset {
     pub steps: Vec<Step>,
     /// `parser="…"`
     pub parsers: Vec<Text>,
+    /// Opened by `$RuleSet`.
+    pub legacy: bool,
 }
 
 /// A statement that does something to an event.

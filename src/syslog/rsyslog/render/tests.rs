@@ -17,7 +17,7 @@ const STOCK: &str = "module(load=\"imuxsock\")\n$WorkDirectory /var/spool/rsyslo
                      $IncludeConfig /etc/rsyslog.d/*.conf\n*.* /var/log/syslog\n";
 
 fn own(transport: Transport) -> OwnInput {
-    OwnInput { transport, port: 514, load_module: true, octet_counting: true }
+    OwnInput { transport, port: 514, load_module: true, octet_counting: true, elsewhere: false }
 }
 
 fn stock() -> DropIn {

@@ -1,0 +1,196 @@
+use super::*;
+use crate::check::facts::{Facts, SizedFile};
+use crate::check::fixture::*;
+use crate::host::proc_mount::Mount;
+use crate::host::proc_net::Transport;
+use crate::report::Status;
+
+fn with(from: &str, to: &str) -> Facts {
+    assert!(DROP_IN.contains(from), "{from}");
+    with_drop_in(&DROP_IN.replace(from, to))
+}
+
+fn spool(facts: &mut Facts) -> &mut Spool {
+    &mut facts.rsyslog.spools[0]
+}
+
+fn failing(facts: &Facts) -> Outcome {
+    let o = judge(reliable, facts);
+    assert_eq!(o.status, Status::Fail, "{o:?}");
+    o
+}
+
+#[test]
+fn a_disk_assisted_queue_with_all_it_needs_passes() {
+    let o = judge(reliable, &healthy());
+    assert_eq!(
+        (o.status, o.summary.as_str()),
+        (Status::Pass, "up to 1.0 GiB of events wait on disk while the agent is away")
+    );
+}
+
+#[test]
+fn a_queue_that_loses_something_warns() {
+    let warns = |from: &str, to: &str, word: &str| {
+        let o = judge(reliable, &with(from, to));
+        assert_eq!(o.status, Status::Warn, "{o:?}");
+        assert!(o.summary.contains(word), "{}", o.summary);
+    };
+    warns("queue.type=\"LinkedList\"", "", "no queue");
+    warns("queue.fileName=\"cef_fwd\"", "", "memory only");
+    warns("action.resumeRetryCount=\"-1\"", "", "some tries");
+    warns("queue.saveOnShutdown=\"on\"", "queue.saveOnShutdown=\"off\"", "stops");
+    warns("queue.maxDiskSpace=\"1g\"", "", "no limit");
+}
+
+#[test]
+fn without_a_work_directory_nothing_goes_to_disk() {
+    let mut facts = healthy();
+    let main = MAIN.replace("$WorkDirectory", "#");
+    let text = DROP_IN.replace("workDirectory=\"/var/spool/rsyslog\"", "");
+    set_config(&mut facts, &[("/etc/rsyslog.conf", &main), (DROP_IN_PATH, &text)]);
+    assert!(failing(&facts).summary.contains("no work directory"));
+}
+
+#[test]
+fn a_spool_that_is_missing_or_no_folder_fails() {
+    let mut facts = healthy();
+    spool(&mut facts).walk.pop();
+    let o = failing(&facts);
+    assert!(o.summary.contains("does not exist"), "{}", o.summary);
+    assert_eq!(o.advice.unwrap().commands[0], "sudo install -d -m 0700 -o 0 /var/spool/rsyslog");
+    let mut facts = healthy();
+    spool(&mut facts).walk.last_mut().unwrap().kind = FileKind::File;
+    assert!(failing(&facts).summary.contains("no folder"));
+}
+
+#[test]
+fn a_spool_the_daemon_sees_read_only_fails() {
+    let mut facts = healthy();
+    facts.rsyslog.mounts.as_mut().unwrap().push(Mount {
+        point: "/var/spool".into(),
+        fs_type: "tmpfs".into(),
+        read_only: true,
+        noexec: false,
+    });
+    let o = failing(&facts);
+    assert!(o.evidence.iter().any(|e| e.text == "/var/spool (tmpfs) read-only"), "{o:?}");
+}
+
+#[test]
+fn without_the_daemons_view_of_its_mounts_nothing_is_called_good() {
+    let mut facts = healthy();
+    facts.rsyslog.mounts = Err("permission denied".into());
+    assert_eq!(judge(reliable, &facts).status, Status::Unknown);
+}
+
+#[test]
+fn a_spool_closed_to_the_daemons_user_fails() {
+    let mut facts = healthy();
+    spool(&mut facts).walk.last_mut().unwrap().mode = 0o700;
+    assert_eq!(judge(reliable, &facts).status, Status::Pass);
+    let process = facts.processes.get_mut(&DAEMON).unwrap();
+    (process.uid, process.gid, process.cap_effective) = (104, 110, 0);
+    let o = failing(&facts);
+    assert!(o.summary.contains("the daemon runs as user 104"), "{}", o.summary);
+    assert_eq!(o.advice.unwrap().commands[0], "sudo chown 104:110 /var/spool/rsyslog");
+    spool(&mut facts).walk.last_mut().unwrap().uid = 104;
+    assert_eq!(judge(reliable, &facts).status, Status::Pass);
+    spool(&mut facts).walk[2].mode = 0o700;
+    assert_eq!(failing(&facts).advice.unwrap().commands[0], "sudo chmod o+x /var/spool");
+}
+
+#[test]
+fn an_immutable_spool_fails_even_for_root() {
+    let mut facts = healthy();
+    spool(&mut facts).walk.last_mut().unwrap().immutable = true;
+    assert_eq!(failing(&facts).advice.unwrap().commands[0], "sudo chattr -i /var/spool/rsyslog");
+}
+
+#[test]
+fn a_daemon_that_gave_its_queue_up_fails_until_it_is_restarted() {
+    let line = |source: &str| OwnLine {
+        source: source.into(),
+        text: "error starting up disk queue, using pure in-memory mode [v8.2302.0 try https://www.rsyslog.com/e/2036 ]"
+            .into(),
+    };
+    let mut facts = healthy();
+    facts.rsyslog.own_lines = Ok(vec![line("journal")]);
+    assert_eq!(failing(&facts).advice.unwrap().commands, ["sudo systemctl restart rsyslog"]);
+    facts.rsyslog.own_lines = Ok(vec![line("/var/log/syslog")]);
+    assert_eq!(judge(reliable, &facts).status, Status::Warn);
+    facts.rsyslog.own_lines = Ok(vec![line("journal")]);
+    facts.rsyslog.pid = None;
+    assert_eq!(judge(reliable, &facts).status, Status::Pass, "the complaint of a daemon that is gone");
+}
+
+#[test]
+fn a_queue_with_a_folder_of_its_own_is_judged_by_that() {
+    let mut facts = with("queue.fileName", "queue.spoolDirectory=\"/data/q\" queue.fileName");
+    assert_eq!(judge(reliable, &facts).status, Status::Unknown);
+    let own = Spool {
+        path: "/data/q".into(),
+        real: "/data/q".into(),
+        walk: folders(&["/", "/data"]),
+        files: Ok(Vec::new()),
+        space: None,
+    };
+    facts.rsyslog.spools.push(own);
+    assert!(failing(&facts).summary.contains("/data/q"));
+}
+
+#[test]
+fn connected_passes_and_not_yet_connected_too() {
+    let mut facts = healthy();
+    assert_eq!(judge(connected, &facts).summary, "the daemon is connected to port 25226");
+    sockets(&mut facts).retain(|s| s.remote.port() != 25226);
+    let o = judge(connected, &facts);
+    assert_eq!(o.status, Status::Pass);
+    assert!(o.summary.contains("with the first event"), "{}", o.summary);
+}
+
+#[test]
+fn somebody_elses_connection_is_not_the_daemons() {
+    let mut facts = healthy();
+    sockets(&mut facts).iter_mut().filter(|s| s.remote.port() == 25226).for_each(|s| s.owners = vec![AGENT]);
+    facts.rsyslog.own_lines = Ok(vec![OwnLine {
+        source: "journal".into(),
+        text: "action 'cef_fwd' suspended (module 'builtin:omfwd'), retry 0 [try https://www.rsyslog.com/e/2007 ]"
+            .into(),
+    }]);
+    let o = judge(connected, &facts);
+    assert_eq!(o.status, Status::Warn);
+    assert!(o.evidence.iter().any(|e| e.text.contains("suspended")));
+    if let Ok(lines) = &mut facts.rsyslog.own_lines {
+        let text = "action 'cef_fwd' resumed (module 'builtin:omfwd') [try https://www.rsyslog.com/e/2359 ]".into();
+        lines.push(OwnLine { source: "journal".into(), text });
+    }
+    assert_eq!(judge(connected, &facts).status, Status::Pass);
+    facts.net.as_mut().unwrap().owners_complete = false;
+    sockets(&mut facts).iter_mut().for_each(|s| s.owners.clear());
+    assert_eq!(judge(connected, &facts).status, Status::Unknown);
+}
+
+#[test]
+fn events_on_disk_without_a_connection_warn() {
+    let mut facts = healthy();
+    let file = |name: &str, size| SizedFile { path: format!("/var/spool/rsyslog/{name}"), size };
+    spool(&mut facts).files =
+        Ok(vec![file("cef_fwd.00000001", 3 << 20), file("cef_fwd.qi", 500), file("other.00000001", 9)]);
+    assert_eq!(judge(connected, &facts).status, Status::Pass);
+    close(&mut facts, Transport::Udp, |_| false);
+    sockets(&mut facts).retain(|s| s.remote.port() != 25226);
+    let o = judge(connected, &facts);
+    assert_eq!(o.status, Status::Warn);
+    assert!(o.evidence.iter().any(|e| e.text == "3.0 MiB on disk"), "{o:?}");
+}
+
+#[test]
+fn an_agent_that_takes_too_slowly_warns() {
+    let mut facts = healthy();
+    sockets(&mut facts).iter_mut().filter(|s| s.remote.port() == 25226).for_each(|s| s.send_queue = 3 << 20);
+    assert_eq!(judge(connected, &facts).status, Status::Pass);
+    let file = SizedFile { path: "/var/spool/rsyslog/cef_fwd.00000002".into(), size: 90 << 20 };
+    spool(&mut facts).files = Ok(vec![file]);
+    assert_eq!(judge(connected, &facts).status, Status::Warn);
+}

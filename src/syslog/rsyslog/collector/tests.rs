@@ -1,0 +1,172 @@
+//! Decisions on small configurations, each judged by what the candidate configuration then does with sample events.
+
+use std::path::{Path, PathBuf};
+
+use super::*;
+use crate::syslog::source::{MapSource, Overlay};
+
+const STOCK: &str = "module(load=\"imuxsock\")\n#module(load=\"imudp\")\n#input(type=\"imudp\" port=\"514\")\n\
+                     $WorkDirectory /var/spool/rsyslog\n$IncludeConfig /etc/rsyslog.d/*.conf\n\
+                     auth,authpriv.* /var/log/auth.log\n*.*;auth,authpriv.none -/var/log/syslog\n*.emerg :omusrmsg:*\n";
+
+fn wish() -> Wish {
+    Wish {
+        port: 514,
+        transports: vec![Transport::Udp, Transport::Tcp],
+        agent: AgentTarget { kind: AgentKind::None, port: 25226 },
+        local_copy: LocalCopy::Auto,
+        rewrite_ids: false,
+        octet_counting: true,
+        queue_disk: 2048,
+        receipt: PathBuf::from("/var/lib/cefctl/receipt.json"),
+    }
+}
+
+fn main_with(rest: &str) -> MapSource {
+    MapSource::new().with("/etc/rsyslog.conf", [STOCK, rest].concat())
+}
+
+fn decided(source: &MapSource, wish: &Wish) -> Result<Collector, Refusal> {
+    let config = Effective::load(Path::new("/etc/rsyslog.conf"), source);
+    let found = Found {
+        config: &config,
+        source,
+        version: (8, 2302, 0),
+        work_directory: "/var/spool/rsyslog".into(),
+        imptcp: false,
+    };
+    decide(&found, wish)
+}
+
+/// The whole configuration with what was decided.
+fn candidate(source: &MapSource, collector: &Collector) -> Effective {
+    let changes = overlay(&collector.drop_in.0, &collector.drop_in.1, &collector.insertions, source);
+    Effective::load(Path::new("/etc/rsyslog.conf"), &Overlay { base: source, changes })
+}
+
+/// Where one plain CEF event of a transport ends up.
+fn ends(config: &Effective, transport: Transport) -> Vec<String> {
+    let listener = config.taker(514, transport, None).unwrap();
+    let raw = b"<164>Aug  1 10:00:00 fw1 CEF:0|Vendor|Product|1.0|100|Name|5|src=192.0.2.1";
+    let trace = config.trace_from(&config.event_at(listener, raw), listener);
+    let name = |id: usize| match &config.actions[id].kind {
+        effective_kind::Forward(f) => format!("{}:{}", f.target, f.port),
+        effective_kind::File(path) => path.to_string(),
+        _ => "other".to_owned(),
+    };
+    trace.visits.iter().map(|v| name(v.action)).collect()
+}
+use crate::syslog::rsyslog::effective::ActionKind as effective_kind;
+
+fn errors(config: &Effective) -> Vec<String> {
+    config
+        .problems
+        .iter()
+        .filter(|p| p.severity == crate::syslog::rsyslog::Severity::Error)
+        .map(|p| p.to_string())
+        .collect()
+}
+
+#[test]
+fn a_stock_box_gets_its_own_listeners_and_no_local_copies() {
+    let source = main_with("");
+    let collector = decided(&source, &wish()).unwrap();
+    assert_eq!(collector.drop_in.0, Path::new("/etc/rsyslog.d/10-cefctl.conf"));
+    assert!(collector.insertions.is_empty());
+    let config = candidate(&source, &collector);
+    assert_eq!(errors(&config), Vec::<String>::new());
+    for transport in [Transport::Udp, Transport::Tcp] {
+        assert_eq!(ends(&config, transport), ["127.0.0.1:25226"]);
+    }
+}
+
+#[test]
+fn local_copies_can_be_kept() {
+    let source = main_with("");
+    let collector = decided(&source, &Wish { local_copy: LocalCopy::Keep, ..wish() }).unwrap();
+    assert_eq!(ends(&candidate(&source, &collector), Transport::Udp), ["127.0.0.1:25226", "/var/log/syslog"]);
+}
+
+#[test]
+fn a_listener_that_is_there_is_used_and_only_the_other_transport_is_added() {
+    let source = main_with("module(load=\"imudp\")\ninput(type=\"imudp\" port=\"514\")\n");
+    let collector = decided(&source, &wish()).unwrap();
+    let config = candidate(&source, &collector);
+    assert_eq!(errors(&config), Vec::<String>::new());
+    assert_eq!(config.listeners_on(514, Transport::Udp).len(), 1);
+    assert!(collector.intakes[0].reused.is_some() && collector.intakes[1].reused.is_none());
+    for transport in [Transport::Udp, Transport::Tcp] {
+        assert_eq!(ends(&config, transport), ["127.0.0.1:25226"], "{transport:?}");
+    }
+}
+
+#[test]
+fn somebodys_own_rule_on_a_used_listener_goes_on_seeing_its_events() {
+    let source = main_with("module(load=\"imudp\")\ninput(type=\"imudp\" port=\"514\")\n")
+        .with("/etc/rsyslog.d/60-siem.conf", "*.* @@siem.example.net:6514\n");
+    let collector = decided(&source, &wish()).unwrap();
+    let config = candidate(&source, &collector);
+    assert_eq!(ends(&config, Transport::Udp), ["127.0.0.1:25226", "siem.example.net:6514", "/var/log/syslog"]);
+    assert_eq!(ends(&config, Transport::Tcp), ["127.0.0.1:25226"]);
+    assert!(collector.notes.iter().any(|n| n.contains("60-siem.conf:1")), "{:?}", collector.notes);
+}
+
+#[test]
+fn a_ruleset_of_somebodys_own_calls_ours_and_works_as_before() {
+    let source = main_with(
+        "module(load=\"imtcp\")\nruleset(name=\"fw\") {\n  action(type=\"omfile\" file=\"/var/log/fw.log\")\n  stop\n}\n\
+         input(type=\"imtcp\" port=\"514\" ruleset=\"fw\")\n",
+    );
+    let collector = decided(&source, &wish()).unwrap();
+    assert_eq!(collector.insertions.len(), 1);
+    let config = candidate(&source, &collector);
+    assert_eq!(errors(&config), Vec::<String>::new());
+    assert_eq!(ends(&config, Transport::Tcp), ["127.0.0.1:25226", "/var/log/fw.log"]);
+    assert_eq!(ends(&config, Transport::Udp), ["127.0.0.1:25226"]);
+}
+
+#[test]
+fn an_earlier_stop_is_overtaken_by_the_name_or_named() {
+    let listeners = "module(load=\"imudp\")\ninput(type=\"imudp\" port=\"514\")\n";
+    let source = main_with(listeners).with("/etc/rsyslog.d/05-drop.conf", "if $rawmsg contains \"CEF:\" then stop\n");
+    let collector = decided(&source, &wish()).unwrap();
+    assert_eq!(collector.drop_in.0, Path::new("/etc/rsyslog.d/00-cefctl.conf"));
+    assert_eq!(ends(&candidate(&source, &collector), Transport::Udp), ["127.0.0.1:25226"]);
+
+    let early = ["module(load=\"imudp\")\ninput(type=\"imudp\" port=\"514\")\nlocal4.* stop\n", STOCK].concat();
+    let source = MapSource::new().with("/etc/rsyslog.conf", early);
+    let refusal = decided(&source, &wish()).unwrap_err();
+    assert!(refusal.what.contains("/etc/rsyslog.conf:3"), "{refusal}");
+}
+
+#[test]
+fn without_an_include_the_main_file_gets_one_before_its_first_rule() {
+    let source =
+        MapSource::new().with("/etc/rsyslog.conf", STOCK.replace("$IncludeConfig /etc/rsyslog.d/*.conf\n", ""));
+    let collector = decided(&source, &wish()).unwrap();
+    assert_eq!(collector.insertions.len(), 1);
+    let config = candidate(&source, &collector);
+    assert_eq!(ends(&config, Transport::Udp), ["127.0.0.1:25226"]);
+}
+
+#[test]
+fn what_cannot_be_done_safely_is_refused_with_the_place() {
+    let hand_made = main_with("if $rawmsg contains \"CEF:\" then @@127.0.0.1:25226\n");
+    assert!(decided(&hand_made, &wish()).unwrap_err().what.contains("rsyslog.conf:9"));
+    let tls = main_with(
+        "module(load=\"imtcp\" StreamDriver.Name=\"gtls\" StreamDriver.Mode=\"1\" StreamDriver.AuthMode=\"anon\")\n\
+         input(type=\"imtcp\" port=\"514\")\n",
+    );
+    assert!(decided(&tls, &wish()).unwrap_err().what.contains("TLS"));
+    let bound = main_with("module(load=\"imudp\")\ninput(type=\"imudp\" port=\"514\" address=\"127.0.0.1\")\n");
+    assert!(decided(&bound, &wish()).unwrap_err().what.contains("127.0.0.1 only"));
+}
+
+#[test]
+fn what_is_set_elsewhere_is_not_set_again() {
+    let source = main_with("global(maxMessageSize=\"128k\")\nmodule(load=\"imtcp\")\n");
+    let collector = decided(&source, &wish()).unwrap();
+    let config = candidate(&source, &collector);
+    assert_eq!(errors(&config), Vec::<String>::new());
+    assert_eq!(config.setting("maxmessagesize").unwrap().value.to_string(), "128k");
+}
