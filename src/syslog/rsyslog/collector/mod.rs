@@ -237,7 +237,9 @@ fn is_any(address: &Text) -> bool {
 /// Name lookups go where nobody can miss them: on a box without network listeners.
 fn names_off(config: &Effective) -> bool {
     let network = config.listeners.iter().any(|l| l.transport != Transport::Other);
-    !network && config.setting("net.enableDNS").is_none()
+    // with it off, the box's own full name is no longer looked up either
+    let full_name = is_switched(config, "preserveFQDN", true);
+    !network && !full_name && config.setting("net.enableDNS").is_none()
 }
 
 fn tcp_module(found: &Found<'_>, names_off: bool, large_messages: bool) -> TcpModule {

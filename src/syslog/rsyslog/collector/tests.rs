@@ -170,3 +170,17 @@ fn what_is_set_elsewhere_is_not_set_again() {
     assert_eq!(errors(&config), Vec::<String>::new());
     assert_eq!(config.setting("maxmessagesize").unwrap().value.to_string(), "128k");
 }
+
+/// Name lookups are switched off where nothing rests on them: not where others listen, nor where the box logs under its
+/// full name, nor where somebody has decided.
+#[test]
+fn name_lookups_go_only_where_nobody_misses_them() {
+    let off = |rest: &str| {
+        let collector = decided(&main_with(rest), &wish()).unwrap();
+        String::from_utf8_lossy(&collector.drop_in.1).contains("net.enableDNS")
+    };
+    assert!(off(""));
+    assert!(!off("module(load=\"imudp\")\ninput(type=\"imudp\" port=\"1514\")\n"));
+    assert!(!off("$PreserveFQDN on\n"));
+    assert!(!off("global(net.enableDNS=\"on\")\n"));
+}
