@@ -1,6 +1,6 @@
-//! Nothing is lost while the agent is away, not even when the daemon is restarted meanwhile. What is under way at the
-//! moment in which the agent leaves can be lost: TCP has no acknowledgement of the application, and rsyslog counts a
-//! message as delivered once the kernel has taken it (seen: 0 to 10 of 36 000).
+//! Nothing is lost while the agent is away, not even when the daemon is restarted meanwhile, but for the batch that was
+//! under way when the agent left: rsyslog holds it, tries it again and again, and gives it up when it is stopped. Seen:
+//! 0 to 10 of 36 000; the drop-in keeps batches small for that reason.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -38,11 +38,11 @@ fn agent_away(kind: &Kind) -> Result<()> {
     ensure!(connects >= 1, "the sender never had to connect again: the restart was not seen");
     let lines = agent.lines_when(Duration::from_secs(25), |lines| lines.len() >= sent);
     let (lost, doubled) = count(sent, &lines);
-    // within a tenth of a second of the agent's leaving, and a hundredth of a second's worth
+    // the batch under way: within two tenths of a second of the agent's leaving, and no more than that
     let leaving = 3 * RATE..3 * RATE + RATE / 5;
     let late: Vec<usize> = lost.iter().copied().filter(|n| !leaving.contains(n)).collect();
     ensure!(late.is_empty(), "{} of {sent} lost, the first {:?}", late.len(), &late[..late.len().min(20)]);
-    ensure!(lost.len() <= RATE / 100, "{} lost while the agent left: {lost:?}", lost.len());
+    ensure!(lost.len() <= 16, "{} lost while the agent left: {lost:?}", lost.len());
     // The sender repeats a tenth of a second; a batch that was under way may come once more.
     ensure!(doubled <= RATE / 4, "{doubled} of {sent} arrived more than once");
     Ok(())

@@ -212,10 +212,11 @@ fn action(d: &DropIn) -> String {
     format!(
         r##"    # While the agent is away, events wait in memory and from 2000 on in files of the work directory, which
     # survive a restart. When those are full the newest are discarded at once: waiting for space here would hold up
-    # everything else this daemon logs.
+    # everything else this daemon logs. The batch under way is lost if the daemon is stopped while the agent is away:
+    # therefore a small one.
     action(type="omfwd" name={file} target="127.0.0.1" port="{port}" protocol="tcp" template="cefctl_line"
            keepAlive="on" action.resumeRetryCount="-1" action.resumeInterval="2"
-           queue.type="LinkedList" queue.fileName={file} queue.size="50000" queue.dequeueBatchSize="512"
+           queue.type="LinkedList" queue.fileName={file} queue.size="50000" queue.dequeueBatchSize="16"
            queue.highWaterMark="2000" queue.lowWaterMark="500" queue.maxDiskSpace="{disk}m"
            queue.saveOnShutdown="on" queue.timeoutActionCompletion="20"
            queue.timeoutEnqueue="0"{flow})
