@@ -4,6 +4,7 @@
 pub mod glob;
 pub mod rsyslog;
 pub mod source;
+pub mod syslogng;
 pub mod text;
 
 pub use source::{ConfigSource, MapSource, PathKind, SourceError};

@@ -1,0 +1,328 @@
+//! Our drop-in, as text. Pure: what the box has (configuration, program, wishes) goes in, the file comes out.
+//!
+//! Our own source reads lines as they come (`flags(no-parse)`), so that nothing of what the daemon's parsers do to a
+//! header can harm an event, and the good majority costs one pattern. What the agent would drop or take wrongly gets a
+//! new header from what the old one said. One arrangement serves all versions from 3.5 on; docs/syslog-ng.md has the
+//! reasons and the figures.
+
+mod patterns;
+mod text;
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use super::effective::{Effective, Format, ListenerAt, Ref, Transport};
+use super::version::{Program, Version};
+use crate::syslog::{Location, Text};
+
+/// What is wanted of the drop-in.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Wanted {
+    /// The agent's TCP port on 127.0.0.1.
+    pub agent_port: u16,
+    /// Port to listen on.
+    pub port: u16,
+    pub udp: bool,
+    pub tcp: bool,
+    pub tls: Option<TlsListener>,
+    /// Take in TCP senders that count octets (RFC 6587) too: on the same port from 4.9 on, where a line that starts with a
+    /// digit is then read as a count; on `counted_port` before.
+    pub octet_counting: bool,
+    /// Port for such senders with versions that cannot tell the framings apart on one port.
+    pub counted_port: Option<u16>,
+    pub stack: Stack,
+    /// Destinations (by name) that get the security events too, in readable form.
+    pub copies: Vec<Text>,
+    /// Destinations (by name) for what our own ports receive and is no security event; none: it is dropped.
+    pub others: Vec<Text>,
+    /// Write ids and versions that the agent does not know as ones it knows (`%FTD-` as `%ASA-`, `CEF:1` as `CEF:0`).
+    pub rewrite_ids: bool,
+    /// Bytes that may wait on disk for the agent.
+    pub spool: u64,
+    /// A destination (by name) that forwards to the agent already, to be used instead of one of our own.
+    pub hand_to: Option<Text>,
+    /// First lines of the file, without `#`.
+    pub banner: Vec<String>,
+}
+
+impl Default for Wanted {
+    fn default() -> Self {
+        Wanted {
+            agent_port: 25226,
+            port: 514,
+            udp: true,
+            tcp: true,
+            tls: None,
+            octet_counting: true,
+            counted_port: Some(601),
+            stack: Stack::V4,
+            copies: Vec::new(),
+            others: Vec::new(),
+            rewrite_ids: false,
+            spool: 1 << 30,
+            hand_to: None,
+            banner: Vec::new(),
+        }
+    }
+}
+
+/// A TLS listener; clients need no certificate.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TlsListener {
+    pub port: u16,
+    pub key: Text,
+    pub certificate: Text,
+    /// Count octets (RFC 5425) instead of lines; versions that can tell them apart take both.
+    pub counted: bool,
+}
+
+/// Which addresses the box has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Stack {
+    /// No IPv6: an IPv6 socket would keep the daemon from starting.
+    V4,
+    /// One IPv6 socket takes IPv4 too (the kernel's default).
+    Dual,
+    /// `net.ipv6.bindv6only=1`: one socket each.
+    Split,
+}
+
+/// The drop-in, and what it amounts to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DropIn {
+    pub path: PathBuf,
+    pub text: String,
+    /// Ports we open.
+    pub listeners: Vec<OwnListener>,
+    /// Listeners that are there already and are used.
+    pub reused: Vec<Reused>,
+    /// The line the main file needs where nothing includes the drop-in.
+    pub include: Option<String>,
+    /// Are events kept on disk while the agent is away?
+    pub reliable: bool,
+    /// What an administrator should know.
+    pub notes: Vec<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OwnListener {
+    pub transport: Transport,
+    pub port: u16,
+    /// Octet counting only.
+    pub counted: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reused {
+    pub source: Text,
+    pub transport: Transport,
+    pub port: u16,
+    pub at: Location,
+}
+
+/// Why there is no drop-in.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RenderError {
+    #[error("syslog-ng {0} is too old; 3.5 is the oldest version this tool can configure")]
+    TooOld(Version),
+    #[error("the listener at {at} has no source name, so nothing but its own log path can use it")]
+    NoName { at: Location },
+    #[error("destination '{0}' is not defined")]
+    NoDestination(Text),
+    #[error("no transport is wanted")]
+    NoTransport,
+}
+
+impl RenderError {
+    /// What to do about it.
+    pub fn hint(&self) -> String {
+        match self {
+            RenderError::TooOld(_) => "upgrade syslog-ng".to_owned(),
+            RenderError::NoName { .. } => {
+                "give the source a name: `source s_net { … };`, and name it in the log path".to_owned()
+            }
+            RenderError::NoDestination(_) => "name one of the destinations that the configuration defines".to_owned(),
+            RenderError::NoTransport => "ask for UDP, TCP or TLS".to_owned(),
+        }
+    }
+}
+
+/// How the text of an event is had from a source.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Access {
+    /// `$MESSAGE` is the line as received.
+    Raw,
+    /// `$RAWMSG` is.
+    Kept,
+    /// Parsed: put together again.
+    Parsed,
+}
+
+/// Renders the drop-in for a configuration in which our own file is not there.
+pub fn render(config: &Effective, program: &Program, wanted: &Wanted) -> Result<DropIn, RenderError> {
+    let version = program.version;
+    if version < Version::new(3, 5, 0) {
+        return Err(RenderError::TooOld(version));
+    }
+    for name in wanted.copies.iter().chain(&wanted.others).chain(&wanted.hand_to) {
+        if config.destination(&Ref::Named(name.clone())).is_none() {
+            return Err(RenderError::NoDestination(name.clone()));
+        }
+    }
+    let mut plan = Plan::new(config, program, wanted);
+    if wanted.udp {
+        plan.listen(Transport::Udp, wanted.port, false)?;
+    }
+    if wanted.tcp {
+        plan.listen(Transport::Tcp, wanted.port, false)?;
+        let second = wanted.octet_counting && plan.owns_tcp() && !version.has_auto_framing();
+        if let Some(port) = wanted.counted_port.filter(|_| second) {
+            plan.listen(Transport::Tcp, port, true)?;
+        }
+    }
+    if let Some(tls) = &wanted.tls {
+        plan.listen(Transport::Tls, tls.port, tls.counted)?;
+    }
+    if plan.own.is_empty() && plan.reused.is_empty() {
+        return Err(RenderError::NoTransport);
+    }
+    Ok(plan.finish())
+}
+
+/// The drop-in in the making.
+struct Plan<'a> {
+    config: &'a Effective,
+    program: &'a Program,
+    wanted: &'a Wanted,
+    /// Stem of all our names.
+    stem: String,
+    own: Vec<OwnListener>,
+    reused: Vec<Reused>,
+    /// Sources that are there already, each once.
+    sources: Vec<(Text, Access)>,
+    notes: Vec<String>,
+}
+
+impl<'a> Plan<'a> {
+    fn new(config: &'a Effective, program: &'a Program, wanted: &'a Wanted) -> Self {
+        Plan {
+            config,
+            program,
+            wanted,
+            stem: free_stem(config),
+            own: Vec::new(),
+            reused: Vec::new(),
+            sources: Vec::new(),
+            notes: Vec::new(),
+        }
+    }
+
+    /// Uses the listener that is there, or plans one of our own.
+    fn listen(&mut self, transport: Transport, port: u16, counted: bool) -> Result<(), RenderError> {
+        let found = self.config.listeners_on(port, transport);
+        if found.is_empty() {
+            self.own.push(OwnListener { transport, port, counted });
+            return Ok(());
+        }
+        if counted && transport == Transport::Tcp {
+            // Somebody else's listener on the second port: leave both alone.
+            self.notes.push(format!(
+                "TCP port {port} is in use at {}; senders that count octets have no port",
+                found[0].driver.at
+            ));
+            return Ok(());
+        }
+        for listener in found {
+            self.reuse(&listener, port)?;
+        }
+        Ok(())
+    }
+
+    fn reuse(&mut self, l: &ListenerAt<'_>, port: u16) -> Result<(), RenderError> {
+        let at = l.driver.at.clone();
+        let Some(name) = l.source.name.clone() else { return Err(RenderError::NoName { at }) };
+        let access = match (l.listener.format, l.listener.raw_message) {
+            (Format::Raw, _) => Access::Raw,
+            (_, true) => Access::Kept,
+            _ => Access::Parsed,
+        };
+        if let Some(address) = &l.listener.address {
+            self.notes.push(format!("the listener at {at} takes events for {address} only"));
+        }
+        if access == Access::Parsed && !l.listener.keep_hostname {
+            self.notes.push(format!(
+                "the source at {at} has keep-hostname(no): the sender's address stands for the device's name"
+            ));
+        }
+        match self.sources.iter_mut().find(|(n, _)| *n == name) {
+            // A source of drivers that differ is read the way that suits all of them.
+            Some((_, known)) => *known = (*known).max(access),
+            None => self.sources.push((name.clone(), access)),
+        }
+        self.reused.push(Reused { source: name, transport: l.listener.transport, port, at });
+        Ok(())
+    }
+
+    fn owns_tcp(&self) -> bool {
+        self.own.iter().any(|o| o.transport == Transport::Tcp)
+    }
+
+    /// Does the destination keep events on disk?
+    fn reliable(&self) -> bool {
+        match &self.wanted.hand_to {
+            None => self.program.has_disk_buffer(),
+            Some(name) => self
+                .config
+                .destination(&Ref::Named(name.clone()))
+                .is_some_and(|d| d.drivers.iter().all(|d| d.disk_buffer.is_some())),
+        }
+    }
+
+    fn finish(mut self) -> DropIn {
+        let path = self.config.drop_in_folder().join("cefctl.conf");
+        let include = self.config.includes_path(&path).is_none().then(|| format!("@include \"{}\"\n", path.display()));
+        if !self.reliable() {
+            self.notes.push(
+                "events that wait for the agent are kept in memory only: a restart of the daemon loses them".to_owned(),
+            );
+        }
+        for (_, driver, forward) in self.config.forwards_to(self.wanted.agent_port) {
+            if self.wanted.hand_to.is_none() {
+                self.notes.push(format!("{} forwards to port {} too", driver.at, forward.port));
+            }
+        }
+        let text = text::write(&self);
+        DropIn {
+            path,
+            text,
+            reliable: self.reliable(),
+            listeners: self.own,
+            reused: self.reused,
+            include,
+            notes: self.notes,
+        }
+    }
+}
+
+/// `cefctl`, or with a number behind it where somebody has that name.
+fn free_stem(config: &Effective) -> String {
+    let names = config.sources.iter().filter_map(|s| s.name.as_ref());
+    let names = names.chain(config.destinations.iter().filter_map(|d| d.name.as_ref()));
+    let names = names.chain(config.filters.iter().filter_map(|f| f.name.as_ref()));
+    let names = names.chain(config.parsers.iter().filter_map(|f| f.name.as_ref()));
+    let names = names.chain(config.rewrites.iter().filter_map(|f| f.name.as_ref()));
+    let names: Vec<String> = names.map(|n| n.to_string()).collect();
+    let free = |stem: &str| {
+        let ours = |name: &String| {
+            let rest = name.get(2..).unwrap_or_default();
+            name.get(1..2) == Some("_") && (rest == stem || rest.starts_with(&format!("{stem}_")))
+        };
+        !names.iter().any(ours)
+    };
+    (1..).map(|n| if n == 1 { "cefctl".to_owned() } else { format!("cefctl{n}") }).find(|s| free(s)).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,301 @@
+//! The words of the drop-in.
+
+use std::fmt::Write;
+
+use super::{Access, OwnListener, Plan, Stack, patterns};
+use crate::syslog::Text;
+use crate::syslog::syslogng::effective::Transport;
+
+/// Connections at a time per listener.
+const CONNECTIONS: u32 = 500;
+/// Events under way per connection.
+const WINDOW: u32 = 100;
+/// Seconds between attempts to connect to the agent.
+const REOPEN: u32 = 5;
+/// Events kept in memory for the agent, where no disk buffer is had or before it is used.
+const FIFO: u32 = 100_000;
+
+pub(super) fn write(plan: &Plan<'_>) -> String {
+    let mut out = String::new();
+    for line in &plan.wanted.banner {
+        push(&mut out, &format!("# {}", line.replace(['`', '\n', '\r'], " ")));
+    }
+    options(plan, &mut out);
+    source(plan, &mut out);
+    filters(plan, &mut out);
+    parser(plan, &mut out);
+    rewrites(plan, &mut out);
+    destination(plan, &mut out);
+    paths(plan, &mut out);
+    out
+}
+
+fn push(out: &mut String, line: &str) {
+    out.push_str(line);
+    out.push('\n');
+}
+
+/// A string of the configuration.
+fn quoted(text: &Text) -> String {
+    let mut out = String::from("\"");
+    for c in text.to_str_lossy().chars() {
+        match c {
+            '"' | '\\' => out.extend(['\\', c]),
+            '`' => out.push_str("``"),
+            '\n' => out.push_str("\\n"),
+            c => out.push(c),
+        }
+    }
+    out.push('"');
+    out
+}
+
+/// Before 3.32 the interval of attempts is one for all destinations; the user's own value is left alone.
+fn options(plan: &Plan<'_>, out: &mut String) {
+    let own = plan.program.version.has_own_time_reopen();
+    if plan.wanted.hand_to.is_none() && !own && plan.config.option("time-reopen").is_none() {
+        push(out, "# This version has one interval for all destinations; its default of 60 s would leave gaps.");
+        push(out, &format!("options {{ time-reopen({REOPEN}); }};"));
+    }
+}
+
+fn source(plan: &Plan<'_>, out: &mut String) {
+    if plan.own.is_empty() {
+        return;
+    }
+    push(out, &format!("source s_{} {{", plan.stem));
+    for listener in &plan.own {
+        let families: &[&str] = match plan.wanted.stack {
+            Stack::V4 => &[""],
+            Stack::Dual => &[" ip-protocol(6)"],
+            Stack::Split => &["", " ip-protocol(6)"],
+        };
+        for family in families {
+            push(out, &format!("  {};", driver(plan, listener, family)));
+        }
+    }
+    push(out, "};");
+}
+
+fn driver(plan: &Plan<'_>, listener: &OwnListener, family: &str) -> String {
+    let auto = plan.program.version.has_auto_framing() && plan.wanted.octet_counting;
+    let (name, transport, more) = match listener.transport {
+        Transport::Udp => ("network", "udp", " so-rcvbuf(8388608)".to_owned()),
+        Transport::Tls if auto => ("network", "auto", streams()),
+        Transport::Tls => (if listener.counted { "syslog" } else { "network" }, "tls", streams()),
+        _ if listener.counted => ("syslog", "tcp", streams()),
+        _ => ("network", if auto { "auto" } else { "tcp" }, streams()),
+    };
+    let tls = match (&plan.wanted.tls, listener.transport) {
+        (Some(tls), Transport::Tls) => {
+            let (key, certificate) = (quoted(&tls.key), quoted(&tls.certificate));
+            format!(" tls(key-file({key}) cert-file({certificate}) peer-verify(optional-untrusted))")
+        }
+        _ => String::new(),
+    };
+    let port = listener.port;
+    let usual = "log-msg-size(65536) use-dns(no) keep-hostname(yes) flags(no-parse)";
+    format!("{name}(transport(\"{transport}\"){family} port({port}){more}{tls} {usual})")
+}
+
+fn streams() -> String {
+    format!(" max-connections({CONNECTIONS}) log-iw-size({})", CONNECTIONS * WINDOW)
+}
+
+fn filters(plan: &Plan<'_>, out: &mut String) {
+    let stem = &plan.stem;
+    push(out, "# Security events; lines the agent takes as they are; what the header of the others says.");
+    let mut filter = |name: &str, pattern: &str, groups: bool| {
+        let flags = if groups { " flags(store-matches)" } else { "" };
+        let test = format!("match('{pattern}' value(\"MESSAGE\") type(pcre){flags})");
+        push(out, &format!("filter f_{stem}_{name} {{ {test}; }};"));
+    };
+    filter("event", &patterns::event(), true);
+    filter("accepted", &patterns::accepted(), false);
+    filter("pri", patterns::pri(), true);
+    filter("iso", &patterns::iso(), true);
+    filter("ctime", &patterns::ctime(), true);
+    filter("wall", &patterns::wall(), true);
+    filter("nozone", &patterns::no_zone(), true);
+    filter("host", &patterns::host(), true);
+    filter("host6", &patterns::host6(), true);
+    if plan.wanted.rewrite_ids {
+        filter("version", &patterns::other_version(), true);
+        filter("cisco", patterns::other_cisco(), true);
+    }
+}
+
+/// One step of the parser: the first of the cases whose filter matches is carried out.
+fn choose(out: &mut String, indent: &str, stem: &str, cases: &[(&str, &str)], last: Option<&str>) {
+    push(out, &format!("{indent}junction {{"));
+    for (filter, set) in cases {
+        push(out, &format!("{indent}  channel {{ filter(f_{stem}_{filter}); rewrite {{ {set} }}; flags(final); }};"));
+    }
+    match last {
+        Some(set) => push(out, &format!("{indent}  channel {{ rewrite {{ {set} }}; flags(final); }};")),
+        None => push(out, &format!("{indent}  channel {{ flags(final); }};")),
+    }
+    push(out, &format!("{indent}}};"));
+}
+
+/// Takes `$MESSAGE` as received, drops what is no security event, and leaves the line for the agent in `$MESSAGE`.
+fn parser(plan: &Plan<'_>, out: &mut String) {
+    let stem = &plan.stem;
+    push(out, "# The line as received goes in as $MESSAGE and comes out as the agent wants it.");
+    let text = format!(
+        r#"parser p_{stem} {{
+  channel {{
+    junction {{
+      channel {{ filter(f_{stem}_accepted); flags(final); }};
+      channel {{
+        rewrite {{
+          # a length in front (octet counting), line ends inside
+          subst('^[0-9]{{1,6}} (?=<)' '' value("MESSAGE") type(pcre));
+          subst('[\r\n\x00]+\z' '' value("MESSAGE") type(pcre));
+          subst('[\r\x00]*\n' ' ' value("MESSAGE") type(pcre) flags(global));
+        }};
+        junction {{
+          channel {{ filter(f_{stem}_accepted); flags(final); }};
+          channel {{ filter(f_{stem}_event); parser(p_{stem}_header); flags(final); }};
+        }};
+        flags(final);
+      }};
+    }};
+  }};
+}};
+"#
+    );
+    out.push_str(&text);
+    header(plan, out);
+}
+
+/// Gives the event a header the agent reads, from what the old one says.
+fn header(plan: &Plan<'_>, out: &mut String) {
+    let stem = &plan.stem;
+    let set = |value: &str, template: &str| format!("set(\"{template}\" value(\"{stem}.{value}\"));");
+    push(out, &format!("parser p_{stem}_header {{\n  channel {{"));
+    let defaults = [set("event", "$1"), set("pri", "13"), set("time", "$S_ISODATE"), set("host", "$SOURCEIP")];
+    push(out, &format!("    rewrite {{ {} }};", defaults.join(" ")));
+    if plan.wanted.rewrite_ids {
+        let cases = [("version", set("event", "CEF:0|$1")), ("cisco", set("event", "%ASA-$1"))];
+        let cases: Vec<(&str, &str)> = cases.iter().map(|(f, s)| (*f, s.as_str())).collect();
+        choose(out, "    ", stem, &cases, None);
+    }
+    choose(out, "    ", stem, &[("pri", &set("pri", "$1"))], None);
+    let times = [
+        ("iso", set("time", "${1}.${2}00${3}")),
+        ("ctime", set("time", "${1} ${3} ${2}")),
+        ("wall", set("time", "${1}")),
+        ("nozone", set("time", "${1}T${2}.${3}000")),
+    ];
+    let times: Vec<(&str, &str)> = times.iter().map(|(f, s)| (*f, s.as_str())).collect();
+    choose(out, "    ", stem, &times, None);
+    let host = set("host", "$1");
+    choose(out, "    ", stem, &[("host", &host), ("host6", &host)], None);
+    let text = format!(
+        r#"    rewrite {{
+      # neither the agent nor a header can carry the colons of IPv6
+      subst('^::ffff:' '' value("{stem}.host") type(pcre));
+      subst(':' '-' value("{stem}.host") type(pcre) flags(global));
+      set("<${{{stem}.pri}}>${{{stem}.time}} ${{{stem}.host}} ${{{stem}.event}}" value("MESSAGE"));
+    }};
+  }};
+}};
+"#
+    );
+    out.push_str(&text);
+}
+
+/// Rules that put the line together where a source of somebody else has parsed it.
+fn rewrites(plan: &Plan<'_>, out: &mut String) {
+    let stem = &plan.stem;
+    let uses = |access: Access| plan.sources.iter().any(|(_, a)| *a == access);
+    if uses(Access::Kept) {
+        push(out, &format!("rewrite r_{stem}_kept {{ set(\"$RAWMSG\" value(\"MESSAGE\")); }};"));
+    }
+    if uses(Access::Parsed) {
+        let text = format!(
+            r#"rewrite r_{stem}_parsed {{
+  set("<$PRI>$S_ISODATE $HOST $MSGHDR$MSG" value("{stem}.line"));
+  # a header of RFC 5424 that the source took for text
+  set("<$PRI>$MSGHDR$MSG" value("{stem}.line")
+    condition(match('^1 ?\z' value("MSGHDR") type(pcre)) and match('^[0-9]{{4}}-' value("MESSAGE") type(pcre))));
+  set("${{{stem}.line}}" value("MESSAGE"));
+}};
+"#
+        );
+        out.push_str(&text);
+    }
+}
+
+fn destination(plan: &Plan<'_>, out: &mut String) {
+    if plan.wanted.hand_to.is_some() {
+        return;
+    }
+    let (version, stem) = (plan.program.version, &plan.stem);
+    let mut driver = format!("network(\"127.0.0.1\" port({}) transport(\"tcp\")", plan.wanted.agent_port);
+    if version.has_disk_buffer() {
+        let _ = write!(driver, " persist-name(\"{stem}\")");
+    }
+    if version.has_own_time_reopen() {
+        let _ = write!(driver, " time-reopen({REOPEN})");
+    }
+    let _ = write!(driver, " log-fifo-size({FIFO})");
+    if plan.reliable() {
+        let size = if version.has_capacity_bytes() { "capacity-bytes" } else { "disk-buf-size" };
+        let _ = write!(driver, "\n    disk-buffer({size}({}) reliable(yes))", plan.wanted.spool);
+    }
+    driver.push_str(" template(\"${MESSAGE}\\n\"))");
+    push(out, &format!("destination d_{stem} {{\n  {driver};\n}};"));
+}
+
+fn paths(plan: &Plan<'_>, out: &mut String) {
+    let stem = &plan.stem;
+    let keeps = !plan.wanted.copies.is_empty();
+    if !plan.own.is_empty() {
+        let last = if keeps { "flags(flow-control)" } else { "flags(flow-control, final)" };
+        push(out, &format!("log {{ source(s_{stem}); parser(p_{stem}); {} {last}; }};", send(plan)));
+        local(plan, out);
+    }
+    for (source, access) in &plan.sources {
+        let line = match access {
+            Access::Raw => String::new(),
+            Access::Kept => format!(" rewrite(r_{stem}_kept);"),
+            Access::Parsed => format!(" rewrite(r_{stem}_parsed);"),
+        };
+        // No flow control: a source that others use must not stand still because the agent does.
+        push(
+            out,
+            &format!(
+                "log {{ source({}); {}parser(p_{stem}); {} }};",
+                quoted(source),
+                line.trim_start().to_owned() + if line.is_empty() { "" } else { " " },
+                send(plan)
+            ),
+        );
+    }
+}
+
+/// The end of a path to the agent. A destination of somebody else has a format of its own: it gets the line in parts.
+fn send(plan: &Plan<'_>) -> String {
+    match &plan.wanted.hand_to {
+        None => format!("destination(d_{});", plan.stem),
+        Some(name) => format!("parser {{ syslog-parser(); }}; destination({});", quoted(name)),
+    }
+}
+
+/// Paths to local destinations for what our own source receives.
+fn local(plan: &Plan<'_>, out: &mut String) {
+    let stem = &plan.stem;
+    let names =
+        |list: &[Text]| list.iter().map(|n| format!("destination({});", quoted(n))).collect::<Vec<_>>().join(" ");
+    let parse = r#"parser { syslog-parser(); }; rewrite { subst('^::ffff:' '' value("HOST") type(pcre)); };"#;
+    if !plan.wanted.copies.is_empty() {
+        let names = names(&plan.wanted.copies);
+        push(out, &format!("log {{ source(s_{stem}); filter(f_{stem}_event); {parse} {names} flags(final); }};"));
+    }
+    if !plan.wanted.others.is_empty() {
+        let names = names(&plan.wanted.others);
+        push(out, &format!("log {{ source(s_{stem}); {parse} {names} }};"));
+    }
+}

@@ -1,0 +1,122 @@
+//! Filters, held against an event: yes, no, or not known.
+
+use std::cmp::Ordering;
+
+use super::*;
+use crate::syslog::syslogng::filter::{Compare, Expr, Field, Order};
+
+impl Run<'_> {
+    pub(super) fn filter(&mut self, expr: &Expr, event: &mut SampleEvent, depth: usize) -> Maybe {
+        match expr {
+            Expr::And(parts) => {
+                let mut result = Some(true);
+                for part in parts {
+                    match self.filter(part, event, depth) {
+                        Some(false) => return Some(false),
+                        None => result = None,
+                        Some(true) => {}
+                    }
+                }
+                result
+            }
+            Expr::Or(parts) => {
+                let mut result = Some(false);
+                for part in parts {
+                    match self.filter(part, event, depth) {
+                        Some(true) => return Some(true),
+                        None => result = None,
+                        Some(false) => {}
+                    }
+                }
+                result
+            }
+            Expr::Not(inner) => self.filter(inner, event, depth).map(|b| !b),
+            Expr::Facility(bits) => {
+                known_pri(event, |pri| bits.checked_shr(u32::from(pri >> 3)).is_some_and(|b| b & 1 == 1))
+            }
+            Expr::Severity(bits) => known_pri(event, |pri| bits >> (pri & 7) & 1 == 1),
+            Expr::Call { name, .. } if depth < MAX_CALLS => {
+                let called = self.config.filter(&Ref::Named(name.clone()))?;
+                self.filter(&called.expr, event, depth + 1)
+            }
+            Expr::Match { field, pattern } => self.matches(field, pattern, event),
+            Expr::Compare { left, op, right } => compare(&expand(left, event)?, *op, &expand(right, event)?),
+            Expr::Tags(tags) if !event.opaque => Some(tags.iter().any(|t| event.tags.contains(t))),
+            Expr::Netmask(mask) => netmask(mask, &event.get(&"SOURCEIP".into())?),
+            Expr::Call { .. } | Expr::Tags(_) | Expr::Other(_) | Expr::Broken => None,
+        }
+    }
+
+    fn matches(&mut self, field: &Field, pattern: &Pattern, event: &mut SampleEvent) -> Maybe {
+        let text = match field {
+            Field::Program => event.get(&"PROGRAM".into())?,
+            Field::Host => event.get(&"HOST".into())?,
+            Field::Message => event.get(&"MESSAGE".into())?,
+            Field::Source => event.get(&"SOURCE".into())?,
+            Field::Value(name) => event.get(name)?,
+            Field::Template(template) => {
+                Text(expand(self.config.template(template).map_or(template, |t| &t.text), event)?)
+            }
+            Field::ProgramAndMessage => {
+                let (program, pid) = (event.get(&"PROGRAM".into())?, event.get(&"PID".into())?);
+                let pid = if pid.is_empty() { String::new() } else { format!("[{pid}]") };
+                let message = event.get(&"MESSAGE".into())?;
+                Text([program.as_bytes(), pid.as_bytes(), b": ", message.as_bytes()].concat())
+            }
+        };
+        let found = Matcher::remembered(pattern)?.find(text.as_bytes(), 0).ok()?;
+        if let Some(found) = &found
+            && pattern.has("store-matches")
+        {
+            keep_groups(found, event);
+        }
+        Some(found.is_some())
+    }
+}
+
+fn known_pri(event: &SampleEvent, test: impl Fn(u16) -> bool) -> Maybe {
+    (!event.opaque).then(|| test(event.pri))
+}
+
+fn compare(left: &[u8], op: Compare, right: &[u8]) -> Maybe {
+    let number = |text: &[u8]| std::str::from_utf8(text).ok().and_then(|t| t.trim().parse::<f64>().ok());
+    let order = match (op.numeric, number(left), number(right)) {
+        (true, Some(l), Some(r)) => l.partial_cmp(&r)?,
+        // Versions differ in what a text is worth as a number.
+        (true, ..) => return None,
+        _ => left.cmp(right),
+    };
+    Some(match op.order {
+        Order::Less => order == Ordering::Less,
+        Order::LessEqual => order != Ordering::Greater,
+        Order::Equal => order == Ordering::Equal,
+        Order::NotEqual => order != Ordering::Equal,
+        Order::GreaterEqual => order != Ordering::Less,
+        Order::Greater => order == Ordering::Greater,
+    })
+}
+
+/// `netmask(10.0.0.0/8)`, `netmask(10.0.0.0/255.0.0.0)`, `netmask6("fe80::/10")`
+fn netmask(mask: &Text, address: &Text) -> Maybe {
+    use std::net::IpAddr;
+    let mask = mask.to_str_lossy();
+    let address: IpAddr = address.to_str_lossy().parse().ok()?;
+    let (net, length) = mask.split_once('/').unwrap_or((&mask, ""));
+    let net: IpAddr = net.parse().ok()?;
+    let bits = |ip: IpAddr| match ip {
+        IpAddr::V4(v4) => (u128::from(u32::from(v4)) << 96, 32),
+        IpAddr::V6(v6) => (u128::from(v6), 128),
+    };
+    let ((net_bits, width), (address_bits, other)) = (bits(net), bits(address.to_canonical()));
+    if width != other {
+        return Some(false);
+    }
+    let length = match length {
+        "" => width,
+        n => {
+            n.parse::<u32>().ok().or_else(|| n.parse().ok().map(|m: std::net::Ipv4Addr| u32::from(m).leading_ones()))?
+        }
+    };
+    let wanted = u128::MAX.checked_shl(128u32.checked_sub(length)?).unwrap_or(0);
+    Some(net_bits & wanted == address_bits & wanted)
+}
