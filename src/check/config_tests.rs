@@ -85,6 +85,13 @@ fn a_file_the_daemon_may_not_read_fails_with_the_part_that_is_closed() {
 }
 
 #[test]
+fn an_include_that_leaves_something_out_fails_only_if_nobody_else_reads_it() {
+    // rsyslogd refuses to include a file that it is reading already.
+    let circle = with_files(&[("/etc/rsyslog.d/05-loop.conf", "$IncludeConfig /etc/rsyslog.d/*.conf\n")]);
+    assert_eq!(judge(files, &circle).status, Status::Warn);
+}
+
+#[test]
 fn root_without_the_capability_is_just_a_user() {
     let mut facts = healthy();
     let step = walk_of(&mut facts, DROP_IN_PATH).last_mut().unwrap();

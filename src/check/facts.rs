@@ -4,11 +4,10 @@
 //! A fact that could not be had is an `Err` with the reason in words. Checks pass that on as `unknown`, never as good.
 
 use std::collections::BTreeMap;
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+pub use super::bytes::{Bytes, decode_path, encode_path};
 use crate::agent::AgentFacts;
 use crate::host::proc_mount::Mount;
 use crate::host::proc_net::{Socket, SocketState, Transport};
@@ -186,69 +185,6 @@ pub struct ConfigFile {
     /// Last written, in seconds since the epoch.
     pub mtime: Option<i64>,
     pub walk: Vec<Step>,
-}
-
-/// A path as text, and back, without loss: bytes that are no UTF-8 become `\\xNN`, a backslash is doubled.
-pub fn encode_path(path: &Path) -> String {
-    let mut out = String::new();
-    for chunk in path.as_os_str().as_bytes().utf8_chunks() {
-        out.push_str(&chunk.valid().replace('\\', "\\\\"));
-        chunk.invalid().iter().for_each(|b| out.push_str(&format!("\\x{b:02x}")));
-    }
-    out
-}
-
-/// See [`encode_path`].
-pub fn decode_path(text: &str) -> PathBuf {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((first, after)) = rest.split_first() {
-        let hex = |at: usize| after.get(at).and_then(|b| char::from(*b).to_digit(16));
-        rest = match (first, after.first(), hex(1).zip(hex(2))) {
-            (b'\\', Some(b'x'), Some((high, low))) => {
-                bytes.push((high * 16 + low) as u8);
-                after.get(3..).unwrap_or_default()
-            }
-            (b'\\', Some(b'\\'), _) => {
-                bytes.push(b'\\');
-                after.get(1..).unwrap_or_default()
-            }
-            _ => {
-                bytes.push(*first);
-                after
-            }
-        };
-    }
-    PathBuf::from(std::ffi::OsString::from_vec(bytes))
-}
-
-/// Content of a file. Kept byte for byte; in JSON it is text where it is UTF-8, else a list of numbers.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Bytes(pub Vec<u8>);
-
-#[derive(Serialize, Deserialize)]
-#[serde(untagged)]
-enum BytesForm {
-    Text(String),
-    Raw(Vec<u8>),
-}
-
-impl Serialize for Bytes {
-    fn serialize<S: serde::Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
-        match std::str::from_utf8(&self.0) {
-            Ok(text) => s.serialize_str(text),
-            Err(_) => s.collect_seq(&self.0),
-        }
-    }
-}
-
-impl<'de> Deserialize<'de> for Bytes {
-    fn deserialize<D: serde::Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
-        Ok(Bytes(match BytesForm::deserialize(d)? {
-            BytesForm::Text(text) => text.into_bytes(),
-            BytesForm::Raw(bytes) => bytes,
-        }))
-    }
 }
 
 /// A folder queues spill into.

@@ -3,7 +3,7 @@
 
 use super::case::Case;
 use super::facts::FileState;
-use super::flow::{self, Flow};
+use super::flow::{self, Flow, Way};
 use super::generations::{self, Generation};
 use super::listen::missing_files;
 use super::outcome::{Judged, NotJudged, Outcome};
@@ -184,8 +184,17 @@ pub fn duplicate(case: &Case<'_>) -> Judged {
 pub fn local_copy(case: &Case<'_>) -> Judged {
     let flow = case.flow()?;
     needs_a_rule(flow)?;
+    if flow.entries.iter().all(|e| e.listener.is_none()) {
+        return Err(NotJudged::Skip(format!("nothing is configured to listen on port {}", case.target.port)));
+    }
+    // Where else an event goes matters once it comes to the rule.
+    let arriving: Vec<&Way> =
+        flow.entries.iter().flat_map(|e| &e.ways).filter(|w| flow.arrives(w) == Some(true)).collect();
+    if arriving.is_empty() {
+        return Err(NotJudged::Blocked("listen.reachable", "no event comes to the rule".into()));
+    }
     let mut written: Vec<(String, String)> = Vec::new();
-    for way in flow.entries.iter().flat_map(|e| &e.ways).filter(|w| w.sample.fate == Fate::Forwarded) {
+    for way in arriving.into_iter().filter(|w| w.sample.fate == Fate::Forwarded) {
         for (action, file) in flow::files(flow.config, &way.trace) {
             let place = (action.at.to_string(), format!("writes to {file}"));
             if !written.contains(&place) {

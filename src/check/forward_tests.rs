@@ -157,6 +157,15 @@ fn a_local_copy_warns_unless_it_was_asked_for() {
 }
 
 #[test]
+fn what_does_not_come_to_the_rule_is_another_checks_fault() {
+    let stopped = with_files(&[("/etc/rsyslog.d/10-s.conf", "*.* /var/log/all\n& stop\n")]);
+    assert_eq!(judge(local_copy, &stopped).blocked_by, Some("listen.reachable"));
+    let nobody = with_drop_in(&DROP_IN.replace("port=\"514\"", "port=\"5140\"").replace("  stop\n", ""));
+    let o = judge(local_copy, &nobody);
+    assert_eq!((o.status, o.blocked_by), (Status::Skip, None));
+}
+
+#[test]
 fn a_filter_nobody_can_judge_is_unknown() {
     let facts = with_rule("if $!unknown!field == `echo $X` and $rawmsg contains \"CEF:\" then @@127.0.0.1:25226\n");
     assert_ne!(judge(rule, &facts).status, Status::Pass);

@@ -4,6 +4,7 @@
 //! another one.
 
 mod agent;
+mod bytes;
 pub mod case;
 pub mod catalogue;
 mod config;

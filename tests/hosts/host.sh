@@ -4,7 +4,6 @@
 #
 #   host.sh deps                        install the Debian packages this script needs
 #   host.sh build SUITE DAEMON          make the cached root tree, or keep the one that is there
-#   host.sh layers SUITE DAEMON         the folders of that tree, as an overlay's lowerdir wants them
 #   host.sh start NAME SUITE DAEMON     boot a fresh clone of it
 #   host.sh exec NAME CMD...            run CMD inside (standard streams and exit code pass through)
 #   host.sh run NAME CMD...             the same as a unit of the host's systemd: own cgroup, the host's own capabilities
@@ -316,7 +315,6 @@ shift || usage
 case $command in
   deps) deps ;;
   build) need $# 2; build "$@" ;;
-  layers) need $# 2; echo "$(daemon_tree "$@")/up:$(base_tree "$1")" ;;
   start) need $# 3; start "$@" ;;
   exec) need $# 2; enter "$@" ;;
   run) need $# 2; name=$1; shift; enter "$name" systemd-run --quiet --pipe --wait --collect --service-type=exec -- "$@" ;;
