@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use cefctl::syslog::rsyslog::effective::Transport;
 use cefctl::syslog::rsyslog::render::{Block, DropIn, OwnInput, TcpModule, render};
+use cefctl::syslog::rsyslog::validate;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
@@ -18,7 +19,7 @@ fn program() -> (&'static str, (u32, u32, u32)) {
     let path = path.expect("rsyslogd is installed (tests/run deps)");
     let output = Command::new(path).arg("-v").output().expect("rsyslogd runs");
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    let version = text.split_whitespace().nth(1).and_then(cefctl::syslog::rsyslog::collector::version);
+    let version = validate::version(text.as_bytes()).map(validate::Version::parts);
     (path, version.unwrap_or_else(|| panic!("no version in {text}")))
 }
 

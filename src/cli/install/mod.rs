@@ -24,6 +24,7 @@ use crate::plan::{Goal, Plan, Receipt, Session, peek, plan_install};
 use crate::syslog::rsyslog::Effective;
 use crate::syslog::rsyslog::collector::{self, Collector, Found, Wish};
 use crate::syslog::rsyslog::effective;
+use crate::syslog::rsyslog::validate as validator;
 use crate::ui::{AskError, Ui};
 use source::Without;
 
@@ -152,7 +153,7 @@ fn propose(host: &Host, args: &InstallArgs, receipt: Option<&Receipt>) -> anyhow
     let found = Found {
         config: &config,
         source: &source,
-        version: facts.rsyslog.version.as_deref().and_then(collector::version).unwrap_or_default(),
+        version: daemon_version(&facts),
         work_directory: work_directory(host),
         imptcp: has_module(host, "imptcp.so"),
     };
@@ -160,6 +161,12 @@ fn propose(host: &Host, args: &InstallArgs, receipt: Option<&Receipt>) -> anyhow
         .map_err(|r| anyhow::Error::msg(hint(&r.hint)).context(Failure { exit: Exit::Problems, message: r.what }))?;
     let changes = changes::changes(host, &facts, &collector, receipt);
     Ok(Proposal { facts, wish, port, transports, collector, changes, main })
+}
+
+/// Nothing is taken for granted of a daemon whose version is not known.
+fn daemon_version(facts: &Facts) -> (u32, u32, u32) {
+    let version = facts.rsyslog.version.as_deref().and_then(|v| validator::version(v.as_bytes()));
+    version.map(validator::Version::parts).unwrap_or_default()
 }
 
 /// Is a module of rsyslog installed, in any of the places where distributions keep them?

@@ -26,6 +26,11 @@ impl Version {
         Version { major, minor, patch }
     }
 
+    /// Major, minor, patch: what the drop-in's gates compare.
+    pub const fn parts(self) -> (u32, u32, u32) {
+        (self.major, self.minor, self.patch)
+    }
+
     /// Knows `-o FILE`, which writes the configuration with all includes.
     pub fn writes_full_config(self) -> bool {
         self >= Version::new(8, 1905, 0)

@@ -325,12 +325,6 @@ fn overlay(
     files
 }
 
-/// `8.2302.0` as numbers.
-pub fn version(text: &str) -> Option<(u32, u32, u32)> {
-    let mut numbers = text.split('.').map(|n| n.parse().ok());
-    Some((numbers.next()??, numbers.next()??, numbers.next().flatten().unwrap_or(0)))
-}
-
 /// The path of a file as text for messages.
 fn show(path: &Path) -> String {
     crate::ui::text::visible(&path.to_string_lossy())
