@@ -13,6 +13,7 @@ use super::state::{FileState, Saved, ServiceState};
 use super::store::Store;
 use super::undo::{copy_path, shown};
 use crate::host::Host;
+use crate::platform::control;
 use crate::platform::service::Manager;
 use crate::platform::service_act::{Action, Services};
 
@@ -219,7 +220,9 @@ impl WayBack<'_> {
             self.builder.add(ServiceChange::new(&before.unit, Action::Enable).into())?;
         }
         if before.active {
-            self.builder.add(ServiceChange::new(&before.unit, Action::Restart).into())?;
+            // A reload keeps the connections of senders.
+            let again = if control::answers(&before.unit) { Action::Reload } else { Action::Restart };
+            self.builder.add(ServiceChange::new(&before.unit, again).into())?;
             self.builder.add(ServiceChange::new(&before.unit, Action::Start).into())?;
         }
         Ok(())

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use crate::host::{Cmd, Exit, Host, Output, RunError};
 
+use super::control::{self, Answer};
 use super::service::{Active, Manager, PROPERTIES, UnitState, parse_show, unit_name};
 
 /// What can be done to a service.
@@ -45,6 +46,8 @@ pub enum ServiceError {
     Masked { unit: String, verb: &'static str },
     #[error("cannot {verb} {unit}: {said}")]
     Refused { unit: String, verb: &'static str, said: String },
+    #[error("{unit} did not take its configuration and runs on with the one it had: {said}")]
+    NotTaken { unit: String, said: String },
     #[error("{unit} did not {verb}: it is {state}{log}\nhint: journalctl -u {unit} -n 50")]
     Failed { unit: String, verb: &'static str, state: String, log: String },
     #[error("{unit} did not {verb} within {limit:?}: it is {state}\nhint: systemctl list-jobs; journalctl -u {unit}")]
@@ -57,6 +60,9 @@ pub enum ServiceError {
 
 /// How long a unit may take to come up or go down; systemd's own limit for either is 90 s.
 const LIMIT: Duration = Duration::from_secs(100);
+
+/// How long a daemon may take to answer its control program; reading a large configuration takes a second.
+pub(super) const CONTROL_LIMIT: Duration = Duration::from_secs(30);
 
 /// Pauses between two looks at a unit: short at first, since a daemon starts in some 50 ms.
 const FIRST_PAUSE: Duration = Duration::from_millis(5);
@@ -115,7 +121,8 @@ impl<'a> Services<'a> {
     /// Does `action` and waits until the unit has settled; an error if it settles elsewhere. `stop` is asked between
     /// two looks; its yes ends the wait (not the job).
     ///
-    /// Stopping also stops the sockets that would start the unit again.
+    /// Stopping also stops the sockets that would start the unit again. A reload is asked of the daemon itself where it
+    /// tells the outcome; one that is down or cannot be asked is started or restarted instead.
     pub fn act(&self, unit: &str, action: Action, stop: &dyn Fn() -> bool) -> Result<UnitState, ServiceError> {
         let verb = action.verb();
         if self.manager == Manager::None {
@@ -131,6 +138,9 @@ impl<'a> Services<'a> {
         }
         if state.needs_daemon_reload {
             self.daemon_reload()?;
+        }
+        if action == Action::Reload && control::answers(&unit) {
+            return self.reload_by_control(&state, stop);
         }
         match (action, self.manager) {
             (Action::Enable | Action::Disable, _) => self.switch(&unit, action),
@@ -150,6 +160,17 @@ impl<'a> Services<'a> {
                     _ => Err(self.failed(verb, &state)),
                 }
             }
+        }
+    }
+
+    fn reload_by_control(&self, state: &UnitState, stop: &dyn Fn() -> bool) -> Result<UnitState, ServiceError> {
+        if !state.is_active() {
+            return self.act(&state.id, Action::Start, stop);
+        }
+        match control::reload(self.host, state)? {
+            Answer::Taken => self.wait(&state.id, Action::Reload, stop),
+            Answer::Refused(said) => Err(ServiceError::NotTaken { unit: state.id.clone(), said }),
+            Answer::None => self.act(&state.id, Action::Restart, stop),
         }
     }
 
