@@ -5,12 +5,10 @@ use std::path::Path;
 use super::REPLACED;
 use crate::check::facts::Facts;
 use crate::host::Host;
-use crate::host::proc_net::Transport;
 use crate::plan::receipt::Entry;
 use crate::plan::{Change, EditBlock, Place, Receipt, ServiceChange, When, WriteFile};
 use crate::platform::service_act::Action;
-use crate::syslog::rsyslog::collector::{self, Collector};
-use crate::syslog::rsyslog::effective;
+use crate::syslog::collector::{self, Collector};
 
 /// Everything that shall be true afterwards, also what already is.
 pub fn changes(host: &Host, facts: &Facts, collector: &Collector, receipt: Option<&Receipt>) -> Vec<Change> {
@@ -23,17 +21,18 @@ pub fn changes(host: &Host, facts: &Facts, collector: &Collector, receipt: Optio
     if is_there(host, Path::new(REPLACED)).is_some() {
         changes.push(Change::RemoveFile { path: REPLACED.into(), secret: false });
     }
-    let (path, content) = &collector.drop_in;
-    if let Some(folder) = path.parent().filter(|f| is_there(host, f).is_none()) {
-        changes.push(Change::CreateDir { path: folder.to_owned(), mode: 0o755, owner: Some((0, 0)) });
+    if let Some((path, content)) = &collector.drop_in {
+        if let Some(folder) = path.parent().filter(|f| is_there(host, f).is_none()) {
+            changes.push(Change::CreateDir { path: folder.to_owned(), mode: 0o755, owner: Some((0, 0)) });
+        }
+        changes.push(
+            WriteFile::new(path, content.clone())
+                .mode(0o644)
+                .owner(0, 0)
+                .purpose("listeners and the forward to the agent")
+                .into(),
+        );
     }
-    changes.push(
-        WriteFile::new(path, content.clone())
-            .mode(0o644)
-            .owner(0, 0)
-            .purpose("listeners and the forward to the agent")
-            .into(),
-    );
     for (n, insertion) in collector.insertions.iter().enumerate() {
         let id = collector::block_id(n);
         let block = EditBlock::new(&insertion.file, id, insertion.text.clone(), Place::At(insertion.at));
@@ -59,11 +58,5 @@ fn is_there(host: &Host, path: &Path) -> Option<()> {
 /// Does the running daemon already have every listener? If not it has to be restarted although its files are right.
 fn is_live(facts: &Facts, collector: &Collector) -> bool {
     let (Ok(net), Some(pid)) = (&facts.net, facts.rsyslog.pid) else { return true };
-    collector.intakes.iter().all(|intake| {
-        let transport = match intake.transport {
-            effective::Transport::Udp => Transport::Udp,
-            _ => Transport::Tcp,
-        };
-        net.open(transport, intake.port).any(|s| s.owners.contains(&pid))
-    })
+    collector.intakes.iter().all(|intake| net.open(intake.transport, intake.port).any(|s| s.owners.contains(&pid)))
 }

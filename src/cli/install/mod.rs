@@ -21,9 +21,9 @@ use crate::check::target::TargetOptions;
 use crate::host::proc_net::Transport;
 use crate::host::{Host, Interrupt};
 use crate::plan::{Goal, Plan, Receipt, Session, peek, plan_install};
+use crate::syslog::collector::{self, Collector, Wish};
 use crate::syslog::rsyslog::Effective;
-use crate::syslog::rsyslog::collector::{self, Collector, Found, Wish};
-use crate::syslog::rsyslog::effective;
+use crate::syslog::rsyslog::collector::{Found, decide};
 use crate::syslog::rsyslog::validate as validator;
 use crate::ui::{AskError, Ui};
 use source::Without;
@@ -157,7 +157,7 @@ fn propose(host: &Host, args: &InstallArgs, receipt: Option<&Receipt>) -> anyhow
         work_directory: work_directory(host),
         imptcp: has_module(host, "imptcp.so"),
     };
-    let collector = collector::decide(&found, &wish)
+    let collector = decide(&found, &wish)
         .map_err(|r| anyhow::Error::msg(hint(&r.hint)).context(Failure { exit: Exit::Problems, message: r.what }))?;
     let changes = changes::changes(host, &facts, &collector, receipt);
     Ok(Proposal { facts, wish, port, transports, collector, changes, main })
@@ -210,13 +210,7 @@ fn wish(args: &InstallArgs, facts: &Facts) -> anyhow::Result<Wish> {
     }
     Ok(Wish {
         port: args.target.port.unwrap_or(514),
-        transports: protocols(args)
-            .iter()
-            .map(|t| match t {
-                Transport::Udp => effective::Transport::Udp,
-                Transport::Tcp => effective::Transport::Tcp,
-            })
-            .collect(),
+        transports: protocols(args),
         agent: AgentTarget { kind, port: args.target.agent_port.unwrap_or_else(|| agents.port(kind)) },
         local_copy: match args.local_copy {
             LocalCopy::Auto => collector::LocalCopy::Auto,
