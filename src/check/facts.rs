@@ -284,7 +284,7 @@ pub struct ProbeFacts {
 /// Reason of everything nobody looked for.
 const NOT_LOOKED: &str = "it was not looked at";
 
-fn not_looked<T>() -> Fact<T> {
+pub(super) fn not_looked<T>() -> Fact<T> {
     Err(NOT_LOOKED.into())
 }
 

@@ -54,7 +54,7 @@ pub struct Options {
 pub fn troubleshoot(host: &Host, stop: &Interrupt, options: &Options) -> Report {
     let start = host.clock.monotonic();
     let started = host.clock.now().to_string();
-    let mut facts = gather::gather(host, &options.target);
+    let mut facts = gather::gather(host, &options.target, gather::Depth::Diagnosis);
     let target = Target::resolve(&options.target, &facts);
     facts.no_probe = options.no_probe;
     if !options.no_probe && facts.host.live {

@@ -58,6 +58,7 @@ pub fn plan_install(host: &Host, receipt: Option<&Receipt>, changes: Vec<Change>
     for change in changes {
         if let Change::WriteFile(wish) = &change {
             way.keep_users_version(wish, entries)?;
+            way.keep_damaged_version(wish)?;
         }
         way.builder.add(change)?;
     }
@@ -170,6 +171,17 @@ impl WayBack<'_> {
             shown(&copy)
         ));
         Ok(())
+    }
+
+    /// A repair is for good, so what was there before is kept where a person finds it.
+    fn keep_damaged_version(&mut self, wish: &WriteFile) -> Result<()> {
+        let path = real(self.host, &wish.path)?;
+        match self.builder.look(&path)? {
+            (now, Some(content)) if wish.lasting && content != wish.content => {
+                self.keep(&path, &content, now.mode(), now.owner(), wish.secret)
+            }
+            _ => Ok(()),
+        }
     }
 
     fn block(&mut self, path: &Path, id: &str, body: &[u8]) -> Result<()> {

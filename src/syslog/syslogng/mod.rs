@@ -17,6 +17,7 @@ pub mod pattern;
 pub mod problem;
 pub mod reader;
 pub mod render;
+pub mod repair;
 pub mod template;
 pub mod trace;
 pub mod tree;
