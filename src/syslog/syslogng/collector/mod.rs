@@ -171,7 +171,7 @@ fn wanted(found: &Found<'_>, wish: &Wish, transports: &[collector::Transport], n
         hand_to: (wish.agent.kind == AgentKind::Ama).then(|| agents_own(config, wish)).flatten(),
         banner: vec![
             format!("Written by cefctl {}, receipt {}.", env!("CARGO_PKG_VERSION"), wish.receipt.display()),
-            "`cefctl install` with other options changes this file, `cefctl uninstall` removes it; your edits are kept \
+            "cefctl install with other options changes this file, cefctl uninstall removes it; your edits are kept \
              as a copy beside it."
                 .to_owned(),
         ],
