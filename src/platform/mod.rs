@@ -3,5 +3,6 @@
 pub mod access;
 mod bare;
 pub mod os_release;
+pub mod packages;
 pub mod service;
 pub mod service_act;
