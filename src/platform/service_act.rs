@@ -5,7 +5,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use crate::host::{Cmd, Exit, Host, Output, RunError};
+use crate::host::{Cmd, Exit, Host, Output, RunError, fault};
 
 use super::bare;
 use super::service::{Active, Manager, PROPERTIES, UnitState, parse_show, unit_name};
@@ -227,8 +227,9 @@ impl<'a> Services<'a> {
         let verb = action.verb();
         let start = self.host.clock.monotonic();
         let mut pause = FIRST_PAUSE;
+        let mut look = 0;
         loop {
-            let state = self.state(unit)?;
+            let state = fault::look(look, || self.state(unit))?;
             match settled(&state, action) {
                 Some(true) => return Ok(state),
                 Some(false) => return Err(self.failed(verb, &state)),
@@ -246,6 +247,7 @@ impl<'a> Services<'a> {
                 });
             }
             self.host.clock.sleep(pause);
+            look += 1;
             pause = (pause * 3 / 2).min(LAST_PAUSE);
         }
     }
