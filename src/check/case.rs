@@ -3,7 +3,7 @@
 use std::cell::OnceCell;
 use std::path::Path;
 
-use super::facts::{Facts, OwnLine, decode_path, encode_path};
+use super::facts::{Fact, Facts, OwnLine, decode_path, encode_path};
 use super::flow::Flow;
 use super::outcome::NotJudged;
 use super::target::{Daemon, Target};
@@ -13,6 +13,8 @@ use crate::report::shell_quote;
 use crate::syslog::SourceError;
 use crate::syslog::rsyslog::lint::lint;
 use crate::syslog::rsyslog::{Effective, Problem, Severity};
+use crate::syslog::syslogng::effective::ReadSetting;
+use crate::syslog::syslogng::version::Program;
 
 pub struct Case<'a> {
     pub facts: &'a Facts,
@@ -26,6 +28,12 @@ pub struct Case<'a> {
 /// Reads rsyslog's configuration as it was recorded in the facts.
 pub fn read_config(facts: &Facts) -> Effective {
     Effective::load(Path::new(&facts.rsyslog.main_file), &facts.rsyslog.config)
+}
+
+/// How syslog-ng's configuration is read: as the installed program says, else as distributions build it.
+pub fn read_setting(main_file: &str, about: &Fact<Program>) -> ReadSetting {
+    let main = Path::new(main_file);
+    about.as_ref().map_or_else(|_| ReadSetting::usual(main), |program| ReadSetting::of(main, program))
 }
 
 impl<'a> Case<'a> {

@@ -13,7 +13,7 @@ pub fn present(case: &Case<'_>) -> Judged {
     let r = &case.facts.rsyslog;
     let process = case.facts.daemon_process();
     let version = r.version.as_deref().map(|v| format!(" {v}")).unwrap_or_default();
-    match (case.target.daemon, &r.program, process, &case.facts.syslog_ng) {
+    match (case.target.daemon, &r.program, process, &case.facts.syslog_ng.program) {
         (Daemon::Rsyslog, Some(program), ..) => Ok(Outcome::pass(format!("rsyslog{version}")).seen("program", program)),
         (Daemon::Rsyslog, None, Some(process), _) => {
             Ok(Outcome::pass(format!("rsyslog{version} runs from {}", process.exe)))
@@ -49,7 +49,7 @@ pub fn single(case: &Case<'_>) -> Judged {
     let rsyslog = up("rsyslog.service") || runs("rsyslogd").is_some();
     let other = up("syslog-ng.service") || runs("syslog-ng").is_some();
     if !(rsyslog && other) {
-        let both = facts.rsyslog.program.is_some() && facts.syslog_ng.is_some();
+        let both = facts.rsyslog.program.is_some() && facts.syslog_ng.program.is_some();
         let text = if both { "both daemons are installed, one runs" } else { "one syslog daemon" };
         return Ok(Outcome::pass(text));
     }

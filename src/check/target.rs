@@ -173,7 +173,7 @@ fn find_daemon(facts: &Facts, receipt: Option<&ReceiptFacts>) -> Daemon {
     }
     let rsyslog = facts.rsyslog.program.is_some() || facts.rsyslog.pid.is_some();
     let other_runs = facts.unit("syslog-ng.service").is_some_and(|u| u.state.is_active());
-    match (rsyslog, facts.syslog_ng.is_some()) {
+    match (rsyslog, facts.syslog_ng.program.is_some()) {
         (true, true) if facts.rsyslog.pid.is_none() && other_runs => Daemon::SyslogNg,
         (true, _) => Daemon::Rsyslog,
         (false, true) => Daemon::SyslogNg,
@@ -242,7 +242,8 @@ mod tests {
 
     #[test]
     fn the_running_daemon_is_the_one_that_matters() {
-        let mut facts = Facts { syslog_ng: Some("/usr/sbin/syslog-ng".into()), ..Facts::default() };
+        let mut facts = Facts::default();
+        facts.syslog_ng.program = Some("/usr/sbin/syslog-ng".into());
         let daemon = |f: &Facts| Target::resolve(&TargetOptions::default(), f).daemon;
         assert_eq!(daemon(&facts), Daemon::SyslogNg);
         facts.rsyslog.program = Some("/usr/sbin/rsyslogd".into());

@@ -32,7 +32,7 @@ pub fn refusals(facts: &Facts, port: u16, transports: &[Transport]) -> Vec<Refus
 fn daemon(facts: &Facts) -> Option<Refusal> {
     let unit = facts.unit("rsyslog.service");
     if facts.rsyslog.program.is_none() {
-        let other = match &facts.syslog_ng {
+        let other = match &facts.syslog_ng.program {
             Some(program) => format!("this box has syslog-ng ({program}), which this version cannot configure yet"),
             None => "rsyslog is not installed on this box".to_owned(),
         };
@@ -148,7 +148,8 @@ mod tests {
     #[test]
     fn no_daemon_another_daemon_stopped_daemon() {
         assert!(whats(&Facts::default())[0].contains("not installed"));
-        let other = Facts { syslog_ng: Some("/usr/sbin/syslog-ng".into()), ..Facts::default() };
+        let mut other = Facts::default();
+        other.syslog_ng.program = Some("/usr/sbin/syslog-ng".into());
         assert!(whats(&other)[0].contains("syslog-ng"));
         let mut stopped = healthy();
         stopped.rsyslog.pid = None;
