@@ -3,6 +3,7 @@
 pub mod accept;
 pub mod cloud;
 pub mod detect;
+pub mod download;
 pub mod oms;
 pub mod proxy;
 
