@@ -160,13 +160,16 @@ pub fn event(config: &Effective, sample: &Sample, listener: Option<(Transport, &
 }
 
 /// Follows the samples from every ruleset on, as if nothing were ever stopped: what reaches a rule now is what the
-/// rule's own filter matches.
+/// rule's own filter matches. A ruleset that others call is entered through them, for the condition stands there.
 fn matched(config: &Effective, target: &Target) -> Vec<Match> {
     let to_agent = |id: usize| config.forwards().any(|(a, f)| a.id == id && is_to_agent(target, a, f));
+    let is_bound =
+        |name: &Text| *name == config.default_ruleset || config.listeners.iter().any(|l| config.ruleset_of(l) == name);
     let mut found = Vec::new();
     for sample in SAMPLES {
         let event = event(config, sample, None);
-        let traces = config.rulesets.iter().map(|r| config.trace_without_stops(&event, &r.name));
+        let entered = config.rulesets.iter().filter(|r| is_bound(&r.name) || !config.is_called(&r.name));
+        let traces = entered.map(|r| config.trace_without_stops(&event, &r.name));
         let visits: Vec<_> = traces.flat_map(|t| t.visits).filter(|v| to_agent(v.action)).collect();
         if !visits.is_empty() {
             let sure = visits.iter().any(|v| !v.maybe);

@@ -24,7 +24,7 @@ pub fn reliable(case: &Case<'_>) -> Judged {
     needs_a_rule(flow)?;
     let carriers = flow.good_carriers();
     let Some((action, _)) = carriers.first() else { return Err(NotJudged::Skip("there is no forward".into())) };
-    let queue = &action.queue;
+    let queue = flow.config.queue_of(action);
     let at = action.at.to_string();
     let install = |out: Outcome| {
         out.advise("give the forward a disk-assisted queue with endless retries")
@@ -71,7 +71,7 @@ pub fn reliable(case: &Case<'_>) -> Judged {
 fn spool_fault(case: &Case<'_>, action: &Action) -> Result<Option<Outcome>, NotJudged> {
     let config = case.rsyslog()?;
     let set = config.work_directory();
-    let Some(path) = action.queue.spool.as_ref().or(set).map(|p| p.to_string()) else {
+    let Some(path) = config.queue_of(action).spool.as_ref().or(set).map(|p| p.to_string()) else {
         return Ok(Some(
             Outcome::fail("no work directory is set, so the queue never writes to disk")
                 .seen(action.at.to_string(), "disk-assisted queue")
@@ -232,8 +232,12 @@ pub fn connected(case: &Case<'_>) -> Judged {
 
 /// Bytes in the files of the forward's queue.
 pub fn waiting_on_disk(case: &Case<'_>, flow: &Flow<'_>) -> u64 {
-    let names: Vec<String> =
-        flow.good_carriers().iter().filter_map(|(a, _)| a.queue.file_name.as_ref()).map(|n| n.to_string()).collect();
+    let names: Vec<String> = flow
+        .good_carriers()
+        .iter()
+        .filter_map(|(a, _)| flow.config.queue_of(a).file_name.as_ref())
+        .map(|n| n.to_string())
+        .collect();
     let files = case.facts.rsyslog.spools.iter().filter_map(|s| s.files.as_ref().ok()).flatten();
     let mine = files.filter(|f| {
         let name = f.path.rsplit('/').next().unwrap_or_default();

@@ -1,6 +1,7 @@
 //! The distribution: os-release, service managers, package managers, firewalls, security modules. Knows nothing of CEF.
 
 pub mod access;
+mod bare;
 pub mod os_release;
 pub mod service;
 pub mod service_act;

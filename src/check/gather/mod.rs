@@ -61,7 +61,8 @@ pub fn gather(host: &Host, options: &TargetOptions) -> Facts {
         let (net, processes, deleted) = join(net);
         let (largest, growth) = join(logs);
         let validation = join(validation);
-        let pid = daemon_pid(unit, &processes);
+        let own = proc_process::process(&host.root, std::process::id()).and_then(|p| p.container);
+        let pid = daemon_pid(unit, &processes, own.as_deref());
         let rsyslog = RsyslogFacts {
             version: version(&validation),
             program,
@@ -220,13 +221,19 @@ fn version(validation: &Fact<Validation>) -> Option<String> {
     rest.split([',', ' ', '\n']).next().filter(|v| !v.is_empty()).map(str::to_owned)
 }
 
-/// The unit's main process, else the oldest rsyslogd of this network namespace that is in no container.
-fn daemon_pid(unit: Option<&UnitFacts>, processes: &BTreeMap<u32, Process>) -> Option<u32> {
+/// The unit's main process, else the oldest rsyslogd of this network namespace that is in no container other than ours.
+fn daemon_pid(
+    unit: Option<&UnitFacts>,
+    processes: &BTreeMap<u32, Process>,
+    own_container: Option<&str>,
+) -> Option<u32> {
     if let Some(pid) = unit.and_then(|u| u.state.main_pid) {
         return Some(pid);
     }
-    let ours =
-        |p: &&Process| p.comm == "rsyslogd" && p.same_net != Some(false) && p.container.is_none() && !p.is_zombie();
+    let ours = |p: &&Process| {
+        let here = p.same_net != Some(false) && p.container.as_deref() == own_container;
+        p.comm == "rsyslogd" && here && !p.is_zombie()
+    };
     processes.values().filter(ours).min_by_key(|p| (p.start_ticks, p.pid)).map(|p| p.pid)
 }
 
@@ -282,8 +289,8 @@ mod tests {
             (pid, Process { pid, comm: "rsyslogd".into(), start_ticks: ticks, container, ..Process::default() })
         };
         let processes = BTreeMap::from([p(5, 10, Some("abc")), p(7, 30, None), p(9, 20, None)]);
-        assert_eq!(daemon_pid(None, &processes), Some(9));
-        assert_eq!(daemon_pid(None, &BTreeMap::new()), None);
+        assert_eq!(daemon_pid(None, &processes, None), Some(9));
+        assert_eq!(daemon_pid(None, &BTreeMap::new(), None), None);
     }
 
     #[test]
