@@ -119,7 +119,3 @@ pub fn references(case: &Case<'_>, config: &Effective) -> Judged {
     let out = if concerns { Outcome::fail(text) } else { Outcome::warn(text) };
     Ok(again(out.seen_all(words().map(shown))))
 }
-
-#[cfg(test)]
-#[path = "config_ng_tests.rs"]
-mod tests;

@@ -15,6 +15,8 @@ mod damage;
 pub mod facts;
 #[cfg(test)]
 pub(crate) mod fixture;
+#[cfg(test)]
+pub(crate) mod fixture_ng;
 mod flow;
 mod forward;
 pub mod gather;
@@ -22,6 +24,8 @@ mod generations;
 mod host;
 mod limits;
 mod listen;
+#[cfg(test)]
+mod ng_tests;
 pub mod outcome;
 mod pipeline;
 mod ports;
