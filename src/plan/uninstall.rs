@@ -13,7 +13,6 @@ use super::state::{FileState, Saved, ServiceState};
 use super::store::Store;
 use super::undo::{copy_path, shown};
 use crate::host::Host;
-use crate::platform::service::Manager;
 use crate::platform::service_act::{Action, Services};
 
 /// The plan that takes back everything on `receipt`.
@@ -204,10 +203,6 @@ impl WayBack<'_> {
     /// On with its configuration of before, once its files are back.
     fn service_up(&mut self, before: &ServiceState) -> Result<()> {
         if !before.active && !before.enabled {
-            return Ok(());
-        }
-        if self.services.manager() == Manager::None {
-            self.builder.note(format!("no service manager runs here: restart {} by hand", before.unit));
             return Ok(());
         }
         let state = self.services.state(&before.unit)?;
