@@ -3,6 +3,7 @@
 
 pub mod glob;
 pub mod rsyslog;
+mod shapes;
 pub mod source;
 pub mod syslogng;
 pub mod text;
