@@ -7,11 +7,15 @@
 
 mod corpus;
 mod daemon;
+#[allow(dead_code)] // shared with the suite on rsyslogd
+#[path = "../daemons/device.rs"]
+mod device;
 mod drop_in;
 mod events;
 mod language;
 mod outage;
 mod reload;
+mod restarts;
 #[allow(dead_code)] // shared with the booted hosts
 #[path = "../support/corpus.rs"]
 mod support;
@@ -98,6 +102,7 @@ fn trials() -> Vec<Trial> {
         ("corpus", corpus::CASES),
         ("outage", outage::CASES),
         ("reload", reload::CASES),
+        ("restarts", restarts::CASES),
     ];
     let mut trials = Vec::new();
     for kind in KINDS {
