@@ -16,6 +16,7 @@ mod language;
 mod outage;
 mod reload;
 mod restarts;
+mod sizes;
 #[allow(dead_code)] // shared with the booted hosts
 #[path = "../support/corpus.rs"]
 mod support;
@@ -103,6 +104,7 @@ fn trials() -> Vec<Trial> {
         ("outage", outage::CASES),
         ("reload", reload::CASES),
         ("restarts", restarts::CASES),
+        ("sizes", sizes::CASES),
     ];
     let mut trials = Vec::new();
     for kind in KINDS {

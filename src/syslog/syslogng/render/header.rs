@@ -25,7 +25,7 @@ fn filters(plan: &Plan<'_>, out: &mut String) {
     filter("event", &line(&p::event()));
     let (plain, readable, misread) = (line(&p::plain(ids)), line(&p::readable(ids)), line(&p::misread()));
     filter("right", &format!("{} and ({plain} or ({readable} and not {misread}))", line(p::one_line())));
-    filter("parts", &kept("MESSAGE", &p::parts()));
+    filter("front", &kept("MESSAGE", &p::front()));
     filter("pri", &kept(&head, &p::pri()));
     filter("digits", &kept(&head, &p::digits()));
     filter("named", &kept(&head, &p::named()));
@@ -33,11 +33,6 @@ fn filters(plan: &Plan<'_>, out: &mut String) {
     filter("host", &kept(&head, &p::host()));
     filter("nohost", &of(&format!("{stem}.host"), &p::no_host()));
     filter("first", &format!("filter(f_{stem}_nohost) and {}", kept(&head, &p::first_host())));
-    if ids {
-        let event = format!("{stem}.event");
-        filter("version", &kept(&event, p::other_version()));
-        filter("cisco", &kept(&event, &p::other_cisco()));
-    }
 }
 
 /// Dates with the name of a month and an offset: only in digits can the agent read both.
@@ -91,7 +86,7 @@ parser p_{stem} {{
         }};
         junction {{
           channel {{ filter(f_{stem}_right); flags(final); }};
-          channel {{ filter(f_{stem}_parts); parser(p_{stem}_header); flags(final); }};
+          channel {{ filter(f_{stem}_front); parser(p_{stem}_header); flags(final); }};
         }};
         flags(final);
       }};
@@ -106,6 +101,7 @@ parser p_{stem} {{
 /// Gives the event a header the agent reads, from what the old one says.
 fn header(plan: &Plan<'_>, out: &mut String) {
     let stem = &plan.stem;
+    let front = p::front();
     let ids = if plan.wanted.rewrite_ids { rewritten_ids(stem) } else { String::new() };
     // Substitutions make `$1` theirs: all pieces are taken first.
     let offset = format!(
@@ -115,13 +111,14 @@ fn header(plan: &Plan<'_>, out: &mut String) {
         r#"parser p_{stem}_header {{
   channel {{
     rewrite {{
-      set("$1" value("{stem}.head")); set("$2" value("{stem}.event"));
+      set("$1" value("{stem}.head")); set("$MESSAGE" value("{stem}.event"));
+      subst('{front}' '' value("{stem}.event") type(pcre));
       subst('\t' ' ' value("{stem}.head") type(pcre) flags(global));
       set("13" value("{stem}.pri")); set("" value("{stem}.host"));
       # without a time of its own that of reception
       set("$S_ISODATE" value("{stem}.time"));
-    }};
-{ids}    junction {{
+{ids}    }};
+    junction {{
       channel {{ filter(f_{stem}_pri); rewrite {{ set("$1" value("{stem}.pri")); }}; flags(final); }};
       channel {{ flags(final); }};
     }};
@@ -179,13 +176,11 @@ fn header(plan: &Plan<'_>, out: &mut String) {
 
 /// `%FTD-6-430003`, `%ASA-session-6-302013`, `CEF:1|` become what the agent knows.
 fn rewritten_ids(stem: &str) -> String {
+    let (version, cisco) = (p::other_version(), p::other_cisco());
     format!(
-        r#"    # asked for: ids and versions that the agent does not know
-    junction {{
-      channel {{ filter(f_{stem}_version); rewrite {{ set("CEF:0$1" value("{stem}.event")); }}; flags(final); }};
-      channel {{ filter(f_{stem}_cisco); rewrite {{ set("%ASA-$1" value("{stem}.event")); }}; flags(final); }};
-      channel {{ flags(final); }};
-    }};
+        r#"      # asked for: ids and versions that the agent does not know
+      subst('{version}' 'CEF:0' value("{stem}.event") type(pcre));
+      subst('{cisco}' '%ASA-' value("{stem}.event") type(pcre));
 "#
     )
 }

@@ -16,9 +16,10 @@ pub(super) fn event() -> String {
     uncounted(p::EVENT)
 }
 
-/// What stands in front of the event as group 1, the event to its end as group 2.
-pub(super) fn parts() -> String {
-    format!("^(.*?)((?:{}).*)", event())
+/// What stands in front of the event, as group 1. The event itself is never a group: the daemon damages groups of more
+/// than 64 kB.
+pub(super) fn front() -> String {
+    format!("^(.*?)(?={})", event())
 }
 
 /// One line without anything at its end that is not part of it.
@@ -39,14 +40,14 @@ pub(super) fn misread() -> String {
     uncounted(&p::misread())
 }
 
-/// A CEF event of another version than 0, what follows the version as group 1.
+/// Up to the end of its version, a CEF event of another one than 0.
 pub(super) fn other_version() -> &'static str {
-    r"^CEF: ?(?:[1-9][0-9]*|0[0-9]+)(\|.*)"
+    r"^CEF: ?(?:[1-9][0-9]*|0[0-9]+)(?=\|)"
 }
 
-/// A Cisco event as the agent does not know it (FTD, class names), its number and text as group 1.
+/// Up to its severity, a Cisco event as the agent does not know it (FTD, class names).
 pub(super) fn other_cisco() -> String {
-    format!("^(?!%ASA-[0-7]-){}([0-7]-[0-9]{{6}}.*)", uncounted(p::CISCO))
+    format!("^(?!%ASA-[0-7]-){}(?=[0-7]-[0-9]{{6}})", uncounted(p::CISCO))
 }
 
 // ---- of the text in front of the event ----
@@ -143,7 +144,7 @@ mod tests {
 
     #[test]
     fn fit_into_the_configuration() {
-        let all = [event(), parts(), plain(true), plain(false), readable(true), readable(false), misread()];
+        let all = [event(), front(), plain(true), plain(false), readable(true), readable(false), misread()];
         let more = [other_cisco(), pri(), digits(), named(), host(), first_host()];
         for pattern in all.into_iter().chain(more).chain([no_host(), one_line().into(), other_version().into()]) {
             assert!(!pattern.contains(['\'', '`']) && pattern.len() < 2000, "{pattern}");

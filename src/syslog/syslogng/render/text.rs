@@ -10,6 +10,9 @@ use crate::syslog::syslogng::effective::Transport;
 const CONNECTIONS: u32 = 500;
 /// Events under way per connection.
 const WINDOW: u32 = 100;
+/// Bytes of the longest event. Over UDP no datagram is longer; over TCP every connection takes a buffer of this size.
+const LONGEST_DATAGRAM: u32 = 65_536;
+const LONGEST_LINE: u32 = 262_144;
 /// Seconds between attempts to connect to the agent.
 const REOPEN: u32 = 5;
 /// Events kept in memory for the agent, where no disk buffer is had or before it is used.
@@ -93,7 +96,8 @@ fn driver(plan: &Plan<'_>, listener: &OwnListener, family: &str) -> String {
         _ => String::new(),
     };
     let port = listener.port;
-    let usual = "log-msg-size(65536) use-dns(no) keep-hostname(yes) flags(no-parse)";
+    let longest = if listener.transport == Transport::Udp { LONGEST_DATAGRAM } else { LONGEST_LINE };
+    let usual = format!("log-msg-size({longest}) use-dns(no) keep-hostname(yes) flags(no-parse)");
     format!("{name}(transport(\"{transport}\"){family} port({port}){more}{tls} {usual})")
 }
 
