@@ -12,6 +12,7 @@ mod daemon;
 mod device;
 mod drop_in;
 mod events;
+mod framing;
 mod language;
 mod outage;
 mod reload;
@@ -101,6 +102,7 @@ fn trials() -> Vec<Trial> {
         ("events", events::CASES),
         ("drop_in", drop_in::CASES),
         ("corpus", corpus::CASES),
+        ("framing", framing::CASES),
         ("outage", outage::CASES),
         ("reload", reload::CASES),
         ("restarts", restarts::CASES),

@@ -115,6 +115,20 @@ fn without_octet_counting() {
 }
 
 #[test]
+fn all_tcp_senders_count() {
+    let (made, _) = rendered("3.38.1", BASE, &Wanted { counted_port: Some(514), ..Wanted::default() });
+    let tcp: Vec<_> = made.listeners.iter().filter(|l| l.transport == Transport::Tcp).collect();
+    assert_eq!(tcp, [&OwnListener { transport: Transport::Tcp, port: 514, counted: true }]);
+    // A listener that is there stays what it is.
+    let base = format!("{BASE}source s_net {{ tcp(port(514)); }};\nlog {{ source(s_net); destination(d_syslog); }};\n");
+    let (made, _) = rendered("3.38.1", &base, &Wanted { counted_port: Some(514), ..Wanted::default() });
+    assert_eq!((made.listeners.len(), made.reused.len()), (1, 1));
+    // Later versions tell the framings apart themselves.
+    let (made, _) = rendered("4.9.0", BASE, &Wanted { counted_port: Some(514), ..Wanted::default() });
+    assert!(made.listeners.iter().all(|l| !l.counted) && made.text.contains("\"auto\""));
+}
+
+#[test]
 fn what_the_user_set_is_left_alone() {
     let base = format!("options {{ time_reopen(30); }};\n{BASE}");
     let (made, _) = rendered("3.28.1", &base, &Wanted::default());
