@@ -10,6 +10,7 @@ pub mod catalogue;
 mod config;
 mod daemon;
 pub mod facts;
+mod firewall;
 #[cfg(test)]
 pub(crate) mod fixture;
 mod flow;

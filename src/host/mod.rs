@@ -11,6 +11,7 @@ pub mod fake_systemd;
 pub mod fault;
 pub mod inbox;
 pub mod input;
+pub mod interfaces;
 pub mod interrupt;
 pub mod names;
 pub mod net;

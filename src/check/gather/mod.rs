@@ -18,6 +18,7 @@ use crate::agent::AgentFacts;
 use crate::host::proc_net::{Socket, SocketState};
 use crate::host::proc_process::{self, Process};
 use crate::host::{Cmd, Host, Output, RunError, facts, proc_mount};
+use crate::platform::firewall::listing::Listings;
 use crate::platform::os_release::OsRelease;
 use crate::syslog::rsyslog::Effective;
 
@@ -41,6 +42,7 @@ pub fn gather(host: &Host, options: &TargetOptions) -> Facts {
         let net = scope.spawn(|| sockets(host, port));
         let logs = scope.spawn(|| disk::logs(host));
         let lookup = scope.spawn(|| reverse_lookup(host));
+        let firewall = scope.spawn(|| firewall(host));
         let machine = scope.spawn(|| machine(host, identity.clone()));
         let program = find_program(host, "rsyslogd");
         let main_file = main_file(host, unit);
@@ -84,6 +86,7 @@ pub fn gather(host: &Host, options: &TargetOptions) -> Facts {
             rsyslog,
             syslog_ng: find_program(host, "syslog-ng"),
             agents,
+            firewall: join(firewall),
             receipt,
             ..Facts::default()
         }
@@ -134,6 +137,14 @@ fn machine(host: &Host, identity: facts::Identity) -> HostFacts {
         ipv6: facts::has_ipv6(root),
         live: root.is_live(),
     }
+}
+
+/// Rules and interfaces of the running kernel; an image has neither.
+fn firewall(host: &Host) -> Fact<FirewallFacts> {
+    if !host.root.is_live() {
+        return Err("firewall rules are those of a running system".into());
+    }
+    Ok(FirewallFacts { listings: Listings::gather(host), interfaces: crate::host::interfaces::interfaces()? })
 }
 
 /// How long the resolver takes for a sender's name, tried with an address that nobody has (TEST-NET-2).
