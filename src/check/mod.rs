@@ -13,6 +13,7 @@ mod config_rsyslog;
 mod daemon;
 mod damage;
 pub mod facts;
+mod firewall;
 #[cfg(test)]
 pub(crate) mod fixture;
 #[cfg(test)]

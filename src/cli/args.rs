@@ -205,6 +205,9 @@ pub struct TroubleshootArgs {
     /// Run only these checks: ids, groups or patterns such as listen.*
     #[arg(long, value_name = "IDS", value_delimiter = ',')]
     pub only: Vec<String>,
+    /// Judge the firewall for this sender only; else for any
+    #[arg(long, value_name = "ADDRESS")]
+    pub source: Option<IpAddr>,
     /// Leave these checks out
     #[arg(long, value_name = "IDS", value_delimiter = ',')]
     pub skip: Vec<String>,
