@@ -120,7 +120,7 @@ fn two_daemons(kind: &Kind) -> Result<()> {
     // Debian's packages exclude each other, so the other one comes as files.
     let other = Host::boot(&kind.suite, "rsyslog")?;
     other.sh("{ dpkg -L rsyslog; ldd /usr/sbin/rsyslogd | awk '/=> \\//{print $3}'; } >/var/tmp/all
-         while read -r f; do [ -d \"$f\" ] || echo \"$f\"; done </var/tmp/all >/var/tmp/files");
+         while read -r f; do [ ! -f \"$f\" ] || echo \"$f\"; done </var/tmp/all >/var/tmp/files");
     let files = other.exec(&["tar", "-C", "/", "-hcf", "-", "-T", "/var/tmp/files"]).ok();
     host.exec_with_input(&["tar", "-C", "/", "--skip-old-files", "-xf", "-"], &files.stdout).ok();
     let (path, text) = language::listener(&Kind { daemon: "rsyslog".into(), ..kind.clone() }, 514);
