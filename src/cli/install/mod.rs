@@ -110,6 +110,8 @@ pub struct Decided {
     pub replaced: PathBuf,
     /// Damage of the older scripts that is undone.
     pub mended: Option<Mended>,
+    /// The daemon cannot take this by a reload.
+    pub restart: bool,
 }
 
 pub struct Mended {
