@@ -3,5 +3,7 @@
 pub mod access;
 pub mod firewall;
 pub mod os_release;
+pub mod selinux;
 pub mod service;
 pub mod service_act;
+pub mod setting;

@@ -2,6 +2,7 @@
 //! everything back.
 
 mod changes;
+mod firewall;
 mod preflight;
 mod proof;
 mod source;
@@ -157,9 +158,14 @@ fn propose(host: &Host, args: &InstallArgs, receipt: Option<&Receipt>) -> anyhow
         work_directory: work_directory(host),
         imptcp: has_module(host, "imptcp.so"),
     };
-    let collector = collector::decide(&found, &wish)
+    let mut collector = collector::decide(&found, &wish)
         .map_err(|r| anyhow::Error::msg(hint(&r.hint)).context(Failure { exit: Exit::Problems, message: r.what }))?;
-    let changes = changes::changes(host, &facts, &collector, receipt);
+    let mut changes = changes::changes(host, &facts, &collector, receipt);
+    let opening =
+        firewall::Wish { sources: args.open_firewall.as_deref().unwrap_or_default(), port, transports: &transports };
+    let (openings, notes) = firewall::changes(host, &facts, &opening, receipt);
+    changes.extend(openings);
+    collector.notes.extend(notes);
     Ok(Proposal { facts, wish, port, transports, collector, changes, main })
 }
 
