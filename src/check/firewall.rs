@@ -144,7 +144,12 @@ fn transports(seen: &[Seen]) -> Vec<Transport> {
 fn shut_out(seen: &Seen, port: u16) -> Vec<(String, String)> {
     let v6 = seen.way.local.is_ipv6();
     let line = |b: &Block| {
-        let who = if b.who == seen.answer.asked { "every sender".to_owned() } else { networks(&b.who, v6) };
+        let others = seen.answer.asked.minus(&b.who);
+        let who = match () {
+            () if others.is_empty() => "every sender".to_owned(),
+            () if others.size() < b.who.size() => format!("every sender but {}", networks(&others, v6)),
+            () => networks(&b.who, v6),
+        };
         (format!("{}: {who}", seen.name(port)), told(b))
     };
     seen.answer.blocked.iter().take(3).map(line).collect()

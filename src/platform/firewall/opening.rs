@@ -29,6 +29,10 @@ pub fn plan(rules: &Ruleset, interfaces: &[Interface], ways: &[Way], wanted: &[O
     let mut rules = rules.clone();
     let mut out = Openings::default();
     for opening in wanted {
+        let reachable = |way: &Way| opening.is_v6().is_none_or(|v6| v6 == way.local.is_ipv6());
+        if !ways.is_empty() && !ways.iter().any(reachable) {
+            out.notes.push(format!("{opening} is not opened: no interface has an address of that IP version"));
+        }
         for way in ways.iter().filter(|w| opening.is_v6().is_none_or(|v6| v6 == w.local.is_ipv6())) {
             if let Err(note) = open(&mut rules, interfaces, way, opening, zone, &mut out.settings)
                 && !out.notes.contains(&note)
