@@ -66,7 +66,7 @@ pub fn healthy() -> Facts {
     facts.host.systemd = true;
     facts.host.ipv6 = true;
     facts.host.live = true;
-    facts.rsyslog = RsyslogFacts {
+    facts.rsyslog = DaemonFacts {
         program: Some("/usr/sbin/rsyslogd".into()),
         version: Some("8.2302.0".into()),
         pid: Some(DAEMON),
@@ -81,7 +81,7 @@ pub fn healthy() -> Facts {
         }],
         mounts: Ok(vec![Mount { point: "/".into(), fs_type: "ext4".into(), read_only: false, noexec: false }]),
         drop_in_folder: Ok(Vec::new()),
-        ..RsyslogFacts::default()
+        ..DaemonFacts::unknown(RSYSLOG_CONF)
     };
     set_config(&mut facts, &[("/etc/rsyslog.conf", MAIN), (DROP_IN_PATH, DROP_IN)]);
     for local in ["0.0.0.0:514", "[::]:514"] {

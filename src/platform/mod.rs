@@ -1,8 +1,11 @@
 //! The distribution: os-release, service managers, package managers, firewalls, security modules. Knows nothing of CEF.
 
 pub mod access;
+mod bare;
+pub mod control;
 pub mod firewall;
 pub mod os_release;
+pub mod packages;
 pub mod selinux;
 pub mod service;
 pub mod service_act;
