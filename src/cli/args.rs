@@ -155,7 +155,12 @@ pub struct Target {
 #[derive(Debug, Clone, Args)]
 pub struct InstallArgs {
     #[command(flatten)]
+    pub onboarding: super::agent::args::AgentArgs,
+    #[command(flatten)]
     pub target: Target,
+    /// What the Azure Monitor Agent's data collection rules should ask for, comma-separated [default: cef,asa]
+    #[arg(long, value_name = "LIST", value_delimiter = ',', help_heading = "Agent")]
+    pub stream: Vec<crate::agent::ama::Stream>,
     /// Show what would change, as sentences and a diff, and touch nothing
     #[arg(long)]
     pub dry_run: bool,
@@ -206,6 +211,9 @@ pub struct TroubleshootArgs {
 
 #[derive(Debug, Clone, Args)]
 pub struct UninstallArgs {
+    /// Also remove the Log Analytics agent, by its own tool, and what it leaves behind
+    #[arg(long)]
+    pub agent: bool,
     /// Show what would change and touch nothing
     #[arg(long)]
     pub dry_run: bool,

@@ -11,10 +11,11 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, anyhow};
 
-use super::args::{AgentChoice, DaemonChoice, Format, InstallArgs, LocalCopy, Protocol};
-use super::exit::{Exit, Failure, fail, hint, usage};
+use super::agent::Setup;
+use super::args::{DaemonChoice, Format, InstallArgs, LocalCopy, Protocol};
+use super::exit::{Exit, Failure, hint, usage};
 use super::show;
-use crate::agent::{AgentKind, AgentTarget};
+use crate::agent::AgentTarget;
 use crate::check::facts::Facts;
 use crate::check::gather;
 use crate::check::target::TargetOptions;
@@ -56,9 +57,10 @@ pub fn run(host: &Host, ui: &Ui, args: &InstallArgs) -> anyhow::Result<Exit> {
         let mut observer = show::observe(ui, &progress, args.output);
         Session::begin(host, &interrupt, &mut observer).map_err(show::not_begun)?
     };
-    let proposal = propose(host, args, session.receipt())?;
-    let plan = session.plan_install(proposal.changes.clone())?;
-    if plan.is_empty() {
+    let mut setup = Setup::decide(host, ui, args, false)?;
+    let mut proposal = propose(host, args, &mut setup, session.receipt())?;
+    let mut plan = session.plan_install(proposal.changes.clone())?;
+    if plan.is_empty() && !setup.is_pending() {
         drop(progress);
         return nothing(ui, args, &plan, &proposal);
     }
@@ -66,11 +68,19 @@ pub fn run(host: &Host, ui: &Ui, args: &InstallArgs) -> anyhow::Result<Exit> {
     validate::validate(host, &proposal, &plan)?;
     drop(progress);
     if args.output == Format::Text {
-        ui.result(&show::plan_text(ui, &plan, &proposal.collector.notes, !args.yes || ui.verbose()))?;
+        ui.result(&show::before_plan(ui, &setup.sentences()))?;
+        ui.result(&show::plan_text(ui, &plan, &proposal.notes(&setup), !args.yes || ui.verbose()))?;
     }
-    if !consent(ui, args.yes)? {
+    if !consent(ui, args.yes || setup.unattended())? {
         ui.say("nothing was changed");
         return Ok(Exit::Problems);
+    }
+    if setup.is_pending() {
+        // only now are there files of the agent to plan with
+        setup.run(host, ui, &interrupt)?;
+        let planned = propose(host, args, &mut setup, session.receipt())
+            .and_then(|proposal| Ok((session.plan_install(proposal.changes.clone())?, proposal)));
+        (plan, proposal) = planned.inspect_err(|_| setup.undo(host, ui))?;
     }
     let progress = ui.progress("applying");
     let expected = proof::Expected {
@@ -79,6 +89,7 @@ pub fn run(host: &Host, ui: &Ui, args: &InstallArgs) -> anyhow::Result<Exit> {
         transports: proposal.transports.clone(),
         agent_port: proposal.wish.agent.port,
         ipv6: proposal.facts.host.ipv6,
+        carried: setup.carries,
     };
     let mut proven = None;
     let outcome = session.apply(
@@ -86,14 +97,18 @@ pub fn run(host: &Host, ui: &Ui, args: &InstallArgs) -> anyhow::Result<Exit> {
         &Goal::Install { options: proposal.options() },
         &mut show::observe(ui, &progress, args.output),
         &mut || {
+            setup.prove(host, &interrupt)?;
             proven = Some(proof::prove(host, &interrupt, &expected)?);
             Ok(())
         },
     );
     drop(progress);
+    if !matches!(outcome, crate::plan::Outcome::Done { .. } | crate::plan::Outcome::NothingToDo) {
+        setup.undo(host, ui);
+    }
     let sentence = proven.as_ref().map(|p| p.sentence.as_str());
     if args.output == Format::Json {
-        ui.result(&show::json(&plan, &proposal.collector.notes, true, Some(&outcome), sentence))?;
+        ui.result(&show::json(&plan, &proposal.notes(&setup), true, Some(&outcome), sentence))?;
     } else if let (crate::plan::Outcome::Done { steps, .. }, Some(sentence)) = (&outcome, sentence) {
         ui.result(&format!("done: {steps} steps; {sentence}\n"))?;
         ui.say(&next_steps(&proposal));
@@ -124,6 +139,11 @@ pub struct Proposal {
 }
 
 impl Proposal {
+    /// Decisions that the user may want to know.
+    fn notes(&self, setup: &Setup) -> Vec<String> {
+        setup.notes.iter().chain(&self.collector.notes).cloned().collect()
+    }
+
     /// What the receipt remembers of the command line.
     fn options(&self) -> serde_json::Value {
         let protocols: Vec<&str> = self.transports.iter().map(|t| t.word()).collect();
@@ -137,9 +157,9 @@ impl Proposal {
     }
 }
 
-fn propose(host: &Host, args: &InstallArgs, receipt: Option<&Receipt>) -> anyhow::Result<Proposal> {
+fn propose(host: &Host, args: &InstallArgs, setup: &mut Setup, receipt: Option<&Receipt>) -> anyhow::Result<Proposal> {
     let facts = gather::gather(host, &TargetOptions { port: args.target.port, ..TargetOptions::default() });
-    let wish = wish(args, &facts)?;
+    let wish = wish(args, setup.target);
     let port = wish.port;
     let transports: Vec<Transport> = protocols(args);
     if host.root.is_live() {
@@ -159,7 +179,8 @@ fn propose(host: &Host, args: &InstallArgs, receipt: Option<&Receipt>) -> anyhow
     };
     let collector = collector::decide(&found, &wish)
         .map_err(|r| anyhow::Error::msg(hint(&r.hint)).context(Failure { exit: Exit::Problems, message: r.what }))?;
-    let changes = changes::changes(host, &facts, &collector, receipt);
+    let mut changes = setup.changes(host)?;
+    changes.extend(changes::changes(host, &facts, &collector, receipt));
     Ok(Proposal { facts, wish, port, transports, collector, changes, main })
 }
 
@@ -188,27 +209,8 @@ fn protocols(args: &InstallArgs) -> Vec<Transport> {
         .collect()
 }
 
-fn wish(args: &InstallArgs, facts: &Facts) -> anyhow::Result<Wish> {
-    let agents = &facts.agents;
-    let kind = match args.target.agent {
-        AgentChoice::Auto => agents.installed(),
-        AgentChoice::Oms => AgentKind::Oms,
-        AgentChoice::Ama => AgentKind::Ama,
-        AgentChoice::None => AgentKind::None,
-    };
-    let missing = match kind {
-        AgentKind::Oms => agents.oms.is_none(),
-        AgentKind::Ama => agents.ama.is_none(),
-        AgentKind::None => false,
-    };
-    if missing {
-        return Err(fail(
-            Exit::Problems,
-            format!("the {kind} is not installed on this box, and this version cannot install it yet"),
-            "install the agent first, or prepare the box with --agent none",
-        ));
-    }
-    Ok(Wish {
+fn wish(args: &InstallArgs, agent: AgentTarget) -> Wish {
+    Wish {
         port: args.target.port.unwrap_or(514),
         transports: protocols(args)
             .iter()
@@ -217,7 +219,7 @@ fn wish(args: &InstallArgs, facts: &Facts) -> anyhow::Result<Wish> {
                 Transport::Tcp => effective::Transport::Tcp,
             })
             .collect(),
-        agent: AgentTarget { kind, port: args.target.agent_port.unwrap_or_else(|| agents.port(kind)) },
+        agent,
         local_copy: match args.local_copy {
             LocalCopy::Auto => collector::LocalCopy::Auto,
             LocalCopy::Keep => collector::LocalCopy::Keep,
@@ -227,7 +229,7 @@ fn wish(args: &InstallArgs, facts: &Facts) -> anyhow::Result<Wish> {
         octet_counting: !args.no_octet_counting,
         queue_disk: args.queue_disk,
         receipt: PathBuf::from(RECEIPT),
-    })
+    }
 }
 
 /// The folder a distribution has for rsyslog's queues, or the usual one if there is none yet.
@@ -252,13 +254,15 @@ fn refuse(refusals: Vec<preflight::Refusal>) -> anyhow::Result<()> {
 fn dry_run(host: &Host, ui: &Ui, args: &InstallArgs) -> anyhow::Result<Exit> {
     let progress = ui.progress("looking at this machine");
     let receipt = peek(host)?;
-    let proposal = propose(host, args, receipt.as_ref())?;
+    let mut setup = Setup::decide(host, ui, args, true)?;
+    let proposal = propose(host, args, &mut setup, receipt.as_ref())?;
     let plan = plan_install(host, receipt.as_ref(), proposal.changes.clone())?;
     drop(progress);
-    let notes = &proposal.collector.notes;
+    let notes = &proposal.notes(&setup);
     match args.output {
         Format::Json => ui.result(&show::json(&plan, notes, false, None, None))?,
         Format::Text => {
+            ui.result(&show::before_plan(ui, &setup.sentences()))?;
             ui.result(&show::plan_text(ui, &plan, notes, true))?;
             ui.say("this was a dry run: nothing was changed");
         }
