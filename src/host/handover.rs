@@ -53,6 +53,12 @@ pub fn no_cores() {
     let _ = nix::sys::resource::setrlimit(nix::sys::resource::Resource::RLIMIT_CORE, 0, 0);
 }
 
+/// Programs of others that make files shall make them as on any box, whatever the umask of whoever called us: the
+/// agent's user must read what root installs.
+pub fn usual_umask() {
+    nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o022));
+}
+
 fn pack(secrets: &Secrets) -> Vec<u8> {
     let mut bytes = Vec::new();
     for (name, secret) in secrets {

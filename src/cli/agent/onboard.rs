@@ -16,7 +16,7 @@ use crate::cli::exit::{Exit, Failure, fail, hint};
 use crate::host::fault::hit;
 use crate::host::http::Http;
 use crate::host::memfile::MemFile;
-use crate::host::{Attrs, Cmd, Host, Interrupt, Output, Root, RunError, Stars};
+use crate::host::{Attrs, Cmd, Host, Interrupt, Output, Root, RunError, Stars, handover};
 use crate::platform::service_act::Services;
 use crate::ui::Ui;
 
@@ -77,6 +77,7 @@ impl Job {
     /// The cause and what to do; what this run has installed is removed again.
     pub fn run(&self, host: &Host, ui: &Ui, interrupt: &Interrupt) -> anyhow::Result<()> {
         let was_there = is_installed(&host.root);
+        handover::usual_umask();
         let cache = Cache::make(&host.root)?;
         let result = self.fetch(host, ui, interrupt, &cache).and_then(|()| {
             hit("agent.run")?;

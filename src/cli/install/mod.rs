@@ -69,7 +69,8 @@ pub fn run(host: &Host, ui: &Ui, args: &InstallArgs) -> anyhow::Result<Exit> {
     drop(progress);
     if args.output == Format::Text {
         ui.result(&show::before_plan(ui, &setup.sentences()))?;
-        ui.result(&show::plan_text(ui, &plan, &proposal.notes(&setup), !args.yes || ui.verbose()))?;
+        let diffs = !(args.yes || setup.unattended()) || ui.verbose();
+        ui.result(&show::plan_text(ui, &plan, &proposal.notes(&setup), diffs))?;
     }
     if !consent(ui, args.yes || setup.unattended())? {
         ui.say("nothing was changed");

@@ -1,0 +1,10 @@
+//! The agents on booted hosts, with stand-ins for what cannot be had here: tests/stand_ins.
+
+mod lab;
+mod oms;
+
+use crate::Case;
+
+pub fn cases() -> Vec<Case> {
+    oms::cases()
+}
