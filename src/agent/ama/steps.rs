@@ -18,7 +18,7 @@ pub fn install(in_azure: Option<bool>, machine: &str) -> String {
         Some(false) => arc,
         None => format!("{azure}\n{arc}"),
     };
-    format!("{first}\n{}\nthen run this command again", rule(&[Stream::Cef, Stream::Asa]))
+    format!("{first}\nthen {}", rule(&[Stream::Cef, Stream::Asa]))
 }
 
 /// How a data collection rule comes to ask for streams.

@@ -63,8 +63,11 @@ pub fn missing(host: &Host) -> anyhow::Error {
     let machine = facts::identity().hostname;
     fail(
         Exit::Problems,
-        "the Azure Monitor Agent is not installed on this box; Azure installs it, no program on the box can",
-        steps::install(in_azure(host), &machine),
+        format!(
+            "the Azure Monitor Agent is not installed on this box, and only Azure can install it:\n{}",
+            steps::install(in_azure(host), &machine)
+        ),
+        "take these steps, then run the command again",
     )
 }
 

@@ -157,6 +157,8 @@ impl Setup {
         let given = &args.onboarding;
         let id = given.workspace.as_deref().map(WorkspaceId::parse).transpose();
         let id = id.map_err(|why| usage(why, "cefctl install WORKSPACE_ID --key-file FILE"))?;
+        // also where it is not needed any more: who gives a wrong one shall hear of it
+        key::for_dry_run(given)?;
         let served = agents.oms.as_ref().map(|o| o.workspaces.as_slice()).unwrap_or_default();
         let id = match (id, served) {
             (Some(id), _) => id,
