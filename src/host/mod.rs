@@ -14,6 +14,7 @@ pub mod held;
 pub mod http;
 pub mod inbox;
 pub mod input;
+pub mod interfaces;
 pub mod interrupt;
 pub mod memfile;
 pub mod names;

@@ -178,12 +178,11 @@ fn program(host: &Host, daemon: &Daemon) -> Option<&'static str> {
 /// process below that does the work.
 fn running(host: &Host, daemon: &Daemon) -> Option<Process> {
     let root = &host.root;
-    let own = proc_process::process(root, std::process::id()).and_then(|p| p.container);
     let all: Vec<Process> = proc_process::pids(root)
         .into_iter()
         .filter(|pid| proc_process::comm(root, *pid).is_some_and(|c| c == daemon.comm))
         .filter_map(|pid| proc_process::process(root, pid))
-        .filter(|p| !p.is_zombie() && p.same_net != Some(false) && p.container == own)
+        .filter(|p| !p.is_zombie() && p.same_net != Some(false) && p.container.is_none())
         // one that only checks a configuration
         .filter(|p| !p.cmdline.iter().any(|a| a.starts_with("-N") || a == "--syntax-only" || a == "-s"))
         .collect();

@@ -2,6 +2,9 @@
 
 pub mod access;
 mod bare;
+pub mod control;
+pub mod firewall;
 pub mod os_release;
+pub mod packages;
 pub mod service;
 pub mod service_act;

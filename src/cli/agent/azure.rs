@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use crate::agent::ama::{Ama, Daemon, Finding, Mend, Stream, judge, steps};
+use crate::agent::ama::{Ama, Daemon, Finding, Mend, Stream, Transport, judge, steps};
 use crate::cli::args::{DaemonChoice, InstallArgs};
 use crate::cli::exit::{Exit, fail};
 use crate::host::{Host, facts};
@@ -16,8 +16,8 @@ const PAUSE: Duration = Duration::from_secs(1);
 
 pub struct Look {
     pub findings: Vec<Finding>,
-    /// Events in the daemon's default rules reach the agent, at least after the mends.
-    pub carries: bool,
+    /// Why an event cannot be followed to the agent's port; `None`: it can, at least after the mends.
+    pub unproven: Option<String>,
 }
 
 /// Looks, and gives the agent's own watcher its time where it would mend the thing itself.
@@ -43,8 +43,15 @@ pub fn look(host: &Host, ui: &Ui, args: &InstallArgs, dry: bool) -> Look {
         }
         drop(progress);
     }
-    let carries = !findings.iter().any(|f| f.fatal && f.mend.is_none() && f.id != "ama.dcr-stream");
-    Look { findings, carries }
+    let blocked = findings.iter().any(|f| f.fatal && f.mend.is_none() && f.id != "ama.dcr-stream");
+    let unproven = match Ama::gather(&host.root).file(daemon) {
+        _ if blocked => Some("the agent takes nothing until Azure tells it to".to_owned()),
+        Some(file) if file.transport == Transport::Socket => {
+            Some("the agent takes them over its socket, where they cannot be seen".to_owned())
+        }
+        _ => None,
+    };
+    Look { findings, unproven }
 }
 
 fn judged(host: &Host, daemon: Daemon, wanted: &[Stream]) -> Vec<Finding> {
@@ -78,5 +85,5 @@ fn in_azure(host: &Host) -> Option<bool> {
 }
 
 pub fn change(mend: &Mend) -> Change {
-    WriteFile::new(&mend.path, mend.content.clone()).mode(0o644).owner(0, 0).purpose(mend.why.clone()).into()
+    WriteFile::new(&mend.path, mend.content.clone()).mode(0o644).owner(0, 0).purpose(mend.why.clone()).lasting().into()
 }

@@ -39,8 +39,12 @@ pub struct Setup {
     event_time: Option<oms::plugins::EventTime>,
     no_portal_sync: bool,
     mends: Vec<ama::Mend>,
-    /// Events that reach the daemon reach the agent.
-    pub carries: bool,
+    /// Why an event cannot be followed to the agent; `None`: it can.
+    pub unproven: Option<String>,
+    /// Leftovers of the other agent's rules go.
+    leftovers: Vec<Change>,
+    /// The Log Analytics agent goes when all is proven.
+    purge_oms: bool,
     /// What the user should know, a sentence each.
     pub notes: Vec<String>,
 }
@@ -66,7 +70,9 @@ impl Setup {
             event_time: args.onboarding.event_time,
             no_portal_sync: args.onboarding.no_portal_sync,
             mends: Vec::new(),
-            carries: true,
+            unproven: None,
+            leftovers: Vec::new(),
+            purge_oms: false,
             notes: Vec::new(),
         };
         match kind {
@@ -84,7 +90,7 @@ impl Setup {
 
     /// Has the agent to be brought up before the plan can be carried out?
     pub fn is_pending(&self) -> bool {
-        self.job.is_some() || self.no_portal_sync
+        self.job.is_some() || self.no_portal_sync || self.purge_oms
     }
 
     /// With workspace and key given nothing is asked (the documented one-liner).
@@ -97,6 +103,9 @@ impl Setup {
         let mut list = self.job.as_ref().map(Job::sentences).unwrap_or_default();
         if self.no_portal_sync {
             list.push("keep the portal from changing this box's syslog settings".into());
+        }
+        if self.purge_oms {
+            list.push("remove the Log Analytics agent, as the very last step".into());
         }
         list
     }
@@ -126,6 +135,48 @@ impl Setup {
         }
     }
 
+    /// The same box with events going to the Log Analytics agent on `port` as well: the bridge of a migration.
+    pub fn bridge(port: u16) -> Setup {
+        Setup {
+            target: AgentTarget { kind: AgentKind::Oms, port },
+            job: None,
+            unattended: false,
+            place: None,
+            event_time: None,
+            no_portal_sync: false,
+            mends: Vec::new(),
+            unproven: None,
+            leftovers: Vec::new(),
+            purge_oms: false,
+            notes: Vec::new(),
+        }
+    }
+
+    /// Will the agent itself listen on its port?
+    pub fn listens(&self) -> bool {
+        match self.target.kind {
+            AgentKind::Oms => self.place.is_some(),
+            AgentKind::Ama => self.unproven.is_none(),
+            AgentKind::None => false,
+        }
+    }
+
+    /// What is left to do once everything is proven and cannot be taken back any more.
+    ///
+    /// # Errors
+    /// The old agent does not go.
+    pub fn finish(&self, host: &Host, ui: &Ui) -> anyhow::Result<()> {
+        if !self.purge_oms || !onboard::is_installed(&host.root) {
+            return Ok(());
+        }
+        let progress = ui.progress("removing the Log Analytics agent");
+        remove::purge(host, None)
+            .context("the events go to the Azure Monitor Agent now, but the Log Analytics agent is still there")?;
+        drop(progress);
+        ui.say("the Log Analytics agent is removed");
+        Ok(())
+    }
+
     /// How the agent's own files shall be.
     ///
     /// # Errors
@@ -138,6 +189,7 @@ impl Setup {
             self.notes.extend(notes.into_iter().filter(|n| !self.notes.contains(n)).collect::<Vec<_>>());
         }
         wanted.extend(self.mends.iter().map(azure::change));
+        wanted.extend(self.leftovers.iter().cloned());
         Ok(wanted)
     }
 
@@ -148,7 +200,7 @@ impl Setup {
     pub fn prove(&self, host: &Host, interrupt: &Interrupt) -> anyhow::Result<()> {
         match (self.target.kind, &self.place) {
             (AgentKind::Oms, Some(place)) => prove::listens(host, interrupt, self.target.port, Some(place)),
-            (AgentKind::Ama, _) if self.carries => prove::listens(host, interrupt, self.target.port, None),
+            (AgentKind::Ama, _) if self.unproven.is_none() => prove::listens(host, interrupt, self.target.port, None),
             _ => Ok(()),
         }
     }
@@ -227,23 +279,41 @@ impl Setup {
             return Err(azure::missing(host));
         }
         let look = azure::look(host, ui, args, dry);
-        self.carries = look.carries;
+        self.unproven = look.unproven;
         for finding in look.findings {
             match finding.mend {
                 Some(mend) => self.mends.push(mend),
-                None if look.carries => self.notes.push(format!("{}; {}", finding.what, finding.hint)),
+                None if self.unproven.is_none() => self.notes.push(format!("{}; {}", finding.what, finding.hint)),
                 None => ui.warn(&format!("{}\n  {}", finding.what, finding.hint)),
             }
         }
-        if agents.oms.is_some() {
-            self.notes.push(
-                "the Log Analytics agent is installed beside it: it gets no more events; remove it with \
-                 `cefctl uninstall --agent` when the new agent's events are in the workspace"
-                    .into(),
-            );
+        if agents.oms.is_none() {
+            return Ok(());
         }
+        if let Some(why) = &self.unproven
+            && args.purge_oms
+        {
+            return Err(fail(
+                Exit::Problems,
+                format!("the Log Analytics agent stays until its successor carries the events: {why}"),
+                steps_of_migration(),
+            ));
+        }
+        if self.unproven.is_none() {
+            self.leftovers = remove::leftover_changes(host);
+        }
+        self.purge_oms = args.purge_oms;
+        self.notes.push(if args.purge_oms {
+            "the Log Analytics agent is removed when the Azure Monitor Agent has been seen to take the events".into()
+        } else {
+            "the Log Analytics agent stays installed, but gets no more events; --purge-oms removes it".into()
+        });
         Ok(())
     }
+}
+
+fn steps_of_migration() -> String {
+    crate::agent::ama::steps::rule(&[ama::Stream::Cef, ama::Stream::Asa])
 }
 
 /// Which agent, by what was given and what is installed.

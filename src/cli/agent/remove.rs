@@ -52,6 +52,15 @@ pub fn purge(host: &Host, bundle: Option<&Path>) -> anyhow::Result<()> {
         .context(format!("its own uninstaller did not remove it: {}", tried.join("; "))))
 }
 
+/// Is there something to remove?
+pub fn is_there(host: &Host) -> bool {
+    super::onboard::is_installed(&host.root)
+}
+
+pub fn has_ama(host: &Host) -> bool {
+    crate::agent::AgentFacts::gather(&host.root).ama.is_some()
+}
+
 /// Takes its rules out of the syslog daemon's files: nobody will listen on those ports any more.
 pub fn leftover_changes(host: &Host) -> Vec<Change> {
     let mut changes = Vec::new();
