@@ -39,7 +39,9 @@ pub fn start_again(args: &[OsString], unset: &[OsString], secrets: &Secrets) -> 
         Ok(file) => file,
         Err(e) => return e,
     };
-    let mut command = Command::new("/proc/self/exe");
+    // by its path, so that it keeps its name in lists of processes; where the file was replaced or removed since, as it is
+    let path = std::env::current_exe().ok().filter(|p| p.exists()).unwrap_or_else(|| "/proc/self/exe".into());
+    let mut command = Command::new(path);
     let (name, rest) = args.split_first().map_or((OsStr::new("cefctl"), args), |(n, r)| (n.as_os_str(), r));
     command.arg0(name).args(rest).arg(format!("{OPTION}{}", file.fd()));
     for variable in unset {

@@ -8,10 +8,13 @@ use crate::cli::args::{DaemonChoice, InstallArgs};
 use crate::cli::exit::{Exit, fail};
 use crate::host::{Host, facts};
 use crate::plan::{Change, WriteFile};
+use crate::platform::service_act::Services;
 use crate::ui::Ui;
 
 /// The agent's watcher looks every 30 s (facts 3.3).
 const WATCHER: Duration = Duration::from_secs(35);
+/// How long the daemon may take to be restarted by it.
+const SETTLE: Duration = Duration::from_secs(15);
 const PAUSE: Duration = Duration::from_secs(1);
 
 pub struct Look {
@@ -41,6 +44,9 @@ pub fn look(host: &Host, ui: &Ui, args: &InstallArgs, dry: bool) -> Look {
             host.clock.sleep(PAUSE);
             findings = judged(host, daemon, wanted);
         }
+        if !waits(&findings) {
+            settle(host, daemon);
+        }
         drop(progress);
     }
     let blocked = findings.iter().any(|f| f.fatal && f.mend.is_none() && f.id != "ama.dcr-stream");
@@ -52,6 +58,23 @@ pub fn look(host: &Host, ui: &Ui, args: &InstallArgs, dry: bool) -> Look {
         _ => None,
     };
     Look { findings, unproven }
+}
+
+/// The watcher restarts the daemon after it has written its file.
+fn settle(host: &Host, daemon: Daemon) {
+    let unit = match daemon {
+        Daemon::Rsyslog => "rsyslog.service",
+        Daemon::SyslogNg => "syslog-ng.service",
+    };
+    let services = Services::detect(host);
+    let end = host.clock.monotonic() + SETTLE;
+    loop {
+        host.clock.sleep(PAUSE);
+        let up = services.state(unit).is_ok_and(|s| s.is_active() && !s.job);
+        if up || host.clock.monotonic() >= end {
+            return;
+        }
+    }
 }
 
 fn judged(host: &Host, daemon: Daemon, wanted: &[Stream]) -> Vec<Finding> {

@@ -136,12 +136,14 @@ impl Setup {
     }
 
     /// The same box with events going to the Log Analytics agent on `port` as well: the bridge of a migration.
-    pub fn bridge(port: u16) -> Setup {
+    pub fn bridge(host: &Host, port: u16) -> Setup {
+        let agents = AgentFacts::gather(&host.root);
+        let first = agents.oms.iter().flat_map(|o| &o.workspaces).next();
         Setup {
             target: AgentTarget { kind: AgentKind::Oms, port },
             job: None,
             unattended: false,
-            place: None,
+            place: first.map(Workspace::new),
             event_time: None,
             no_portal_sync: false,
             mends: Vec::new(),
@@ -300,7 +302,10 @@ impl Setup {
             ));
         }
         if self.unproven.is_none() {
-            self.leftovers = remove::leftover_changes(host);
+            // the collector's own restart of the daemon does for these as well
+            let mut leftovers = remove::leftover_changes(host);
+            leftovers.retain(|c| !matches!(c, Change::Service(_)));
+            self.leftovers = leftovers;
         }
         self.purge_oms = args.purge_oms;
         self.notes.push(if args.purge_oms {

@@ -34,7 +34,7 @@ pub fn bridge(
 ) -> anyhow::Result<()> {
     // Events that also go through the daemon's other rules pass the new agent's own.
     let both = InstallArgs { local_copy: LocalCopy::Keep, ..args.clone() };
-    let setup = &mut Setup::bridge(old);
+    let setup = &mut Setup::bridge(host, old);
     let proposal = propose(host, &both, setup, session.receipt())?;
     let plan = session.plan_install(proposal.changes.clone())?;
     validate::validate(host, &proposal, &plan)?;

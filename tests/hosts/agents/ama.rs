@@ -1,9 +1,11 @@
 //! The Azure Monitor Agent: our part is a listener whose events its own forward sees; what does not fit is named and mended.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
 
+use super::lab::Lab;
 use crate::host::{Host, wait_for};
 use crate::{Case, Kind, send};
 
@@ -12,6 +14,7 @@ pub fn cases() -> Vec<Case> {
         Case::new("events_arrive_once_on_the_port_that_it_has", once),
         Case::new("a_stale_port_and_a_missing_file_are_mended", mended),
         Case::new("without_a_rule_the_listener_is_made_and_the_rule_is_named", no_rule),
+        Case::new("a_move_from_one_agent_to_the_other_loses_nothing", migrate),
         Case::new("a_missing_agent_is_told_how_to_get_it", missing),
     ]
 }
@@ -136,5 +139,51 @@ fn missing(kind: &Kind) -> Result<()> {
     for word in ["az vm extension set", "azcmagent connect", "connectedmachine", "hint:"] {
         ensure!(out.all().contains(word), "“{word}” is not in {out}");
     }
+    Ok(())
+}
+
+fn numbers(lines: &[Vec<u8>]) -> BTreeMap<usize, usize> {
+    let mut found = BTreeMap::new();
+    for number in lines.iter().filter_map(|l| send::number_of(l)) {
+        *found.entry(number).or_default() += 1;
+    }
+    found
+}
+
+fn migrate(kind: &Kind) -> Result<()> {
+    let host = kind.boot()?;
+    let lab = Lab::start(&host)?;
+    lab.install(&[]).ok();
+    host.put("/etc/rsyslog.d/95-omsagent.conf", "# OMS\nauth.=alert @127.0.0.1:25224\n");
+    // without its successor, or with one that Azure has told nothing, the old agent stays what it is
+    let before = host.tree("/etc");
+    host.cefctl(&["install", "--yes", "--agent", "ama", "--purge-oms"]).expect_code(1);
+    before.assert_same(&host.tree("/etc"), "after a refusal");
+    let ama = Ama::start(&host, 28330)?;
+    let (sent, out) = std::thread::scope(|scope| {
+        let stream = scope.spawn(|| send::steady(&host, send::loopback(514), 200, Duration::from_secs(15)));
+        std::thread::sleep(Duration::from_secs(2));
+        let out = host.cefctl(&["install", "--yes", "--agent", "ama", "--purge-oms"]);
+        (stream.join().expect("the sender"), out)
+    });
+    let out = out.ok();
+    let (total, reconnects) = sent?;
+    // what the old agent had before it was purged is gone with it; the bridge is what makes that no loss
+    let old = lab.kept();
+    let all = wait_for("everything has arrived", Duration::from_secs(15), || {
+        let (old, new) = (numbers(&old), numbers(&ama.received()));
+        (0..total).all(|n| old.contains_key(&n) || new.contains_key(&n)).then_some(new)
+    });
+    let new = all.or_else(|e| {
+        let (old, new) = (numbers(&old), numbers(&ama.received()));
+        let missing: Vec<usize> = (0..total).filter(|n| !old.contains_key(n) && !new.contains_key(n)).collect();
+        anyhow::bail!("{e}: {} of {total} missing, {missing:?}; {reconnects} reconnects\n{out}", missing.len())
+    })?;
+    ensure!(new.len() > total / 4, "the new agent got {} of {total} only", new.len());
+    ensure!(!host.path("/opt/microsoft/omsagent").exists(), "the old agent is still there: {out}");
+    ensure!(!host.path("/etc/rsyslog.d/95-omsagent.conf").exists(), "its rules are still there");
+    ama.takes_once(900_000)?;
+    let again = host.cefctl(&["install", "--yes", "--agent", "ama"]).ok();
+    ensure!(again.all().contains("nothing to do"), "the second run: {again}");
     Ok(())
 }

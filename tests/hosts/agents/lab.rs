@@ -76,6 +76,12 @@ impl<'a> Lab<'a> {
         bytes.split(|b| *b == b'\n').filter(|l| !l.is_empty()).map(<[u8]>::to_vec).collect()
     }
 
+    /// What the agent took, also after it was removed: the stand-in's uninstaller keeps a copy for this.
+    pub fn kept(&self) -> Vec<Vec<u8>> {
+        let bytes = self.host.get("/var/lib/stand-in/kept");
+        bytes.split(|b| *b == b'\n').filter(|l| !l.is_empty()).map(<[u8]>::to_vec).collect()
+    }
+
     pub fn is_running(&self) -> bool {
         self.host.unit(&self.unit(), "ActiveState") == "active"
     }

@@ -3,9 +3,10 @@
 mod ama;
 mod lab;
 mod oms;
+mod secrets;
 
 use crate::Case;
 
 pub fn cases() -> Vec<Case> {
-    oms::cases().into_iter().chain(ama::cases()).collect()
+    [oms::cases(), secrets::cases(), ama::cases()].into_iter().flatten().collect()
 }

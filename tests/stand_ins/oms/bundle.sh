@@ -34,6 +34,10 @@ if [ "$mode" = purge ] || [ "$mode" = remove ]; then
   finish 0
 fi
 if [ -e /opt/microsoft/omsagent/bin/omsadmin.sh ] && [ "$mode" = install ]; then finish 23; fi
+if [ -e /etc/stand-in/bundle-wait ]; then # a test wants to look at a run under way
+  : >/run/bundle-waits
+  while [ -e /etc/stand-in/bundle-wait ]; do sleep 0.1; done
+fi
 code=$(cat /etc/stand-in/bundle-code 2>/dev/null)
 case ${code:-0} in
   0 | 18 | 30) ;;
