@@ -3,6 +3,7 @@
 
 mod changes;
 mod daemon;
+mod firewall;
 mod migrate;
 mod preflight;
 mod proof;
@@ -132,6 +133,8 @@ pub struct Decided {
     pub replaced: PathBuf,
     /// Damage of the older scripts that is undone.
     pub mended: Option<Mended>,
+    /// The daemon cannot take this by a reload.
+    pub restart: bool,
 }
 
 pub struct Mended {
@@ -179,7 +182,7 @@ impl Proposal {
 
 fn propose(host: &Host, args: &InstallArgs, setup: &mut Setup, receipt: Option<&Receipt>) -> anyhow::Result<Proposal> {
     let options = TargetOptions { port: args.target.port, ..TargetOptions::default() };
-    let facts = gather::gather(host, &options, Depth::Change);
+    let mut facts = gather::gather(host, &options, Depth::Change);
     let wish = wish(args, setup.target);
     let daemon = daemon::choose(&facts, args.target.daemon, receipt, wish.port).map_err(refused)?;
     let mut down = None;
@@ -201,7 +204,15 @@ fn propose(host: &Host, args: &InstallArgs, setup: &mut Setup, receipt: Option<&
     }
     let mut changes = setup.changes(host)?;
     changes.extend(changes::changes(host, &facts, daemon, &decided, receipt));
-    let notes = setup.notes.iter().chain(&decided.collector.notes).cloned().collect();
+    let mut notes: Vec<String> = setup.notes.iter().chain(&decided.collector.notes).cloned().collect();
+    let sources = args.open_firewall.as_deref().unwrap_or_default();
+    if !sources.is_empty() {
+        facts.firewall = gather::firewall(host);
+    }
+    let opening = firewall::Wish { sources, port: wish.port, transports: &wish.transports };
+    let (openings, said) = firewall::changes(host, &facts, &opening, receipt);
+    changes.extend(openings);
+    notes.extend(said);
     Ok(Proposal { daemon, facts, wish, collector: decided.collector, changes, notes })
 }
 
