@@ -51,6 +51,8 @@ pub enum Command {
     Send(SendArgs),
     /// Stand in for the agent: take what the daemon forwards and say what the agent would make of it
     Listen(ListenArgs),
+    /// Say what is right and wrong with messages of a device, and which of its settings to change
+    Lint(LintArgs),
     /// What a check looks at, why it matters, how to mend it
     Explain(ExplainArgs),
     /// Print a completion script for a shell
@@ -207,6 +209,10 @@ pub struct TroubleshootArgs {
     /// Send no test message
     #[arg(long)]
     pub no_probe: bool,
+    /// Also watch for SECS seconds what devices send: who, how much, in which format, and what the agent will do with it.
+    /// Ctrl-C ends it earlier, with what was seen so far
+    #[arg(long, value_name = "SECS", value_parser = clap::value_parser!(u64).range(1..=86400))]
+    pub watch: Option<u64>,
     /// Show what passed in one line per group
     #[arg(long)]
     pub short: bool,
@@ -313,6 +319,25 @@ pub struct ListenArgs {
     /// Also write what arrives to FILE, as it is, a line each
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub out: Option<PathBuf>,
+    /// How to print: with json, one object per message and a last one with the totals
+    #[arg(short, long, value_name = "FORMAT", default_value = "text")]
+    pub output: Format,
+}
+
+#[derive(Debug, Clone, Args)]
+pub struct LintArgs {
+    /// A file of messages, a line each, or a capture file (pcap, pcapng); - for standard input
+    #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub file: PathBuf,
+    /// Of a capture file, only what was sent to this port
+    #[arg(long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
+    pub port: Option<u16>,
+    /// Leave out messages with which nothing is wrong
+    #[arg(long)]
+    pub short: bool,
+    /// Exit with 3 when messages arrive, but something is odd about them
+    #[arg(long)]
+    pub deny_warnings: bool,
     /// How to print: with json, one object per message and a last one with the totals
     #[arg(short, long, value_name = "FORMAT", default_value = "text")]
     pub output: Format,

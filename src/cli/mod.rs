@@ -5,6 +5,7 @@ pub mod exit;
 mod explain;
 mod generate;
 pub mod install;
+mod lint;
 mod listen;
 mod reports;
 mod send;
@@ -52,6 +53,7 @@ fn run(cli: Cli, ui: &Ui) -> anyhow::Result<Exit> {
         Command::Install(args) => install::run(&host, ui, &args),
         Command::Uninstall(args) => uninstall::run(&host, ui, &args),
         Command::Troubleshoot(args) => troubleshoot::run(&host, ui, &args),
+        Command::Lint(args) => lint::run(&host, ui, &args),
         Command::Explain(args) => explain::run(ui, &args),
     }
 }

@@ -1,5 +1,7 @@
 //! `cefctl troubleshoot`: look once, judge every hop, say which one is broken first. Changes nothing.
 
+use std::time::Duration;
+
 use anyhow::Context;
 
 use super::args::{AgentChoice, DaemonChoice, Protocol, TroubleshootArgs};
@@ -11,6 +13,7 @@ use crate::check::select::Selection;
 use crate::check::target::{Daemon, TargetOptions};
 use crate::host::proc_net::Transport;
 use crate::host::{Host, Interrupt};
+use crate::message::lint::live::Traffic;
 use crate::report::TextOptions;
 use crate::ui::Ui;
 
@@ -20,8 +23,13 @@ pub fn run(host: &Host, ui: &Ui, args: &TroubleshootArgs) -> anyhow::Result<Exit
     let files = Files::new(host, &args.report, args.report_format)?;
     let interrupt = Interrupt::install().context("watching for Ctrl-C")?;
     let progress = ui.progress("looking at every hop");
-    let options = check::Options { target: options(args), selection, no_probe: args.no_probe };
-    let report = check::troubleshoot(host, &interrupt, &options);
+    let options = check::Options {
+        target: options(args),
+        selection,
+        no_probe: args.no_probe,
+        watch: args.watch.map(Duration::from_secs),
+    };
+    let (_, report) = check::troubleshoot(host, &interrupt, &options, &mut |seen| progress.now(&watching(seen)));
     drop(progress);
     let look =
         TextOptions { color: ui.out_color(), unicode: ui.unicode(), width: ui.width().min(100), short: args.short };
@@ -35,6 +43,12 @@ pub fn run(host: &Host, ui: &Ui, args: &TroubleshootArgs) -> anyhow::Result<Exit
         3 => Exit::Warnings,
         _ => Exit::Problems,
     })
+}
+
+/// What was seen so far, on one line.
+fn watching(seen: &Traffic) -> String {
+    let (messages, senders) = (seen.tally.messages, seen.tally.senders.len());
+    format!("watching for {} s: {messages} messages from {senders} senders (Ctrl-C ends it)", seen.milliseconds / 1000)
 }
 
 /// What the command line says about the box.

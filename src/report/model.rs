@@ -3,6 +3,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::message::lint::live::Traffic;
+
 /// Version of the JSON object. Raised only when a field changes its meaning.
 pub const SCHEMA: u32 = 1;
 
@@ -139,6 +141,9 @@ pub struct Report {
     /// The first failing check in hop order.
     pub root_cause: Option<String>,
     pub verdict: Verdict,
+    /// What arrived while `--watch` looked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub traffic: Option<Traffic>,
 }
 
 impl Report {
@@ -154,7 +159,19 @@ impl Report {
         let root_cause = checks.iter().find(|c| c.status == Status::Fail).map(|c| c.id.clone());
         let verdict = verdict(&counts, &checks);
         let tool = Tool { name: env!("CARGO_PKG_NAME").into(), version: env!("CARGO_PKG_VERSION").into() };
-        Report { schema: SCHEMA, tool, host, started, duration_ms, target, checks, counts, root_cause, verdict }
+        Report {
+            schema: SCHEMA,
+            tool,
+            host,
+            started,
+            duration_ms,
+            target,
+            checks,
+            counts,
+            root_cause,
+            verdict,
+            traffic: None,
+        }
     }
 
     /// The check that is the root cause.
