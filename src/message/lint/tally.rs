@@ -144,7 +144,7 @@ impl Tally {
 
     /// With the busiest senders first.
     pub fn sorted(mut self) -> Self {
-        self.senders.iter_mut().for_each(|s| s.advice.sort_by(|a, b| b.1.cmp(&a.1)));
+        self.senders.iter_mut().for_each(|s| s.advice.sort_by_key(|(_, n)| std::cmp::Reverse(*n)));
         self.senders.sort_by(|a, b| b.messages.cmp(&a.messages).then_with(|| a.from.cmp(&b.from)));
         self
     }
