@@ -35,7 +35,7 @@ fn presence() {
     assert_eq!(o.advice.unwrap().commands, ["sudo apt-get install -y rsyslog"]);
     assert_eq!(judge(present, &facts, Daemon::None).status, Status::Fail);
     assert_eq!(judge(present, &facts, Daemon::SyslogNg).status, Status::Fail);
-    facts.syslog_ng = Some("/usr/sbin/syslog-ng".into());
+    facts.syslog_ng.program = Some("/usr/sbin/syslog-ng".into());
     assert_eq!(judge(present, &facts, Daemon::SyslogNg).status, Status::Pass);
 }
 

@@ -9,14 +9,23 @@ use serde::{Deserialize, Serialize};
 
 pub use super::bytes::{Bytes, decode_path, encode_path};
 use crate::agent::AgentFacts;
+use crate::host::interfaces::Interface;
 use crate::host::proc_mount::Mount;
 use crate::host::proc_net::{Socket, SocketState, Transport};
 use crate::host::proc_process::{DeletedFile, Process};
 use crate::host::{Exit, FileKind, FsSpace};
 use crate::message::lint::live::Traffic;
 use crate::platform::access::Step;
+use crate::platform::firewall::listing::Listings;
 use crate::platform::os_release::OsRelease;
 use crate::platform::service::{UnitState, parse_show};
+use crate::syslog::syslogng::version::Program;
+
+/// Main files of the daemons where their command lines name none.
+pub const RSYSLOG_CONF: &str = "/etc/rsyslog.conf";
+pub const SYSLOG_NG_CONF: &str = "/etc/syslog-ng/syslog-ng.conf";
+/// Where distributions build syslog-ng to keep its state: positions in files, and what waits on disk (facts 6.1).
+pub const SYSLOG_NG_STATE: &str = "/var/lib/syslog-ng";
 
 /// A fact, or why it is not known.
 pub type Fact<T> = Result<T, String>;
@@ -33,10 +42,12 @@ pub struct Facts {
     pub net: Fact<NetFacts>,
     /// Processes that hold one of the sockets, and every syslog daemon and agent, by pid.
     pub processes: BTreeMap<u32, Process>,
-    pub rsyslog: RsyslogFacts,
-    /// Program file of an installed syslog-ng.
-    pub syslog_ng: Option<String>,
+    pub rsyslog: DaemonFacts,
+    pub syslog_ng: DaemonFacts,
+    pub syslog_ng_says: SyslogNgSays,
     pub agents: AgentFacts,
+    #[serde(default = "not_looked")]
+    pub firewall: Fact<FirewallFacts>,
     /// What `install` wrote down; `None` where it never ran.
     pub receipt: Fact<Option<ReceiptFacts>>,
     /// Left by the probe, where it ran.
@@ -130,12 +141,13 @@ pub struct NetFacts {
     pub owners_complete: bool,
 }
 
+/// One of the two syslog daemons, there or not.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct RsyslogFacts {
+pub struct DaemonFacts {
     /// Program file; `None`: not installed.
     pub program: Option<String>,
     pub version: Option<String>,
-    /// Main configuration file the daemon reads.
+    /// Main configuration file the daemon reads: that of its command line, or the usual one.
     pub main_file: String,
     /// Process that is the daemon of this machine.
     pub pid: Option<u32>,
@@ -143,17 +155,43 @@ pub struct RsyslogFacts {
     pub config: ConfigFiles,
     /// What lies in the drop-in folder.
     pub drop_in_folder: Fact<Vec<DropIn>>,
-    /// `rsyslogd -N1` on the whole configuration.
+    /// `rsyslogd -N1` or `syslog-ng --syntax-only` on the whole configuration.
     pub validation: Fact<Validation>,
     /// The daemon's own lines since it was started, oldest first.
     pub own_lines: Fact<Vec<OwnLine>>,
-    /// Folders that queues may spill into: the work directory, and queues' own ones.
+    /// Folders that queues may spill into: the daemon's own one, and those of single queues.
     pub spools: Vec<Spool>,
     /// Mounts as the daemon sees them.
     pub mounts: Fact<Vec<Mount>>,
 }
 
-/// What `rsyslogd -N1` said.
+/// What only syslog-ng can be asked.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct SyslogNgSays {
+    /// `syslog-ng --version`: version, modules, include path.
+    pub about: Fact<Program>,
+    /// Folder of its persist file, where disk buffers lie that name no other one.
+    pub state: String,
+    /// Its control socket, where one is there.
+    pub control: Option<String>,
+    /// `syslog-ng-ctl stats` of the running daemon, one line a counter; `Err`: it does not answer.
+    pub stats: Fact<Bytes>,
+    /// The configuration that is loaded, held against the files.
+    pub loaded: Fact<Loaded>,
+}
+
+/// How the configuration in force differs from what the files say. Both come from the daemon itself, with all includes
+/// put in.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Loaded {
+    pub same: bool,
+    /// The first lines that only the files have.
+    pub only_in_files: Vec<String>,
+    /// The first lines that only the running daemon has.
+    pub only_in_force: Vec<String>,
+}
+
+/// What the daemon's own check of the configuration said.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Validation {
     pub exit: Exit,
@@ -244,6 +282,13 @@ pub enum FileState {
     Missing,
 }
 
+/// What the firewall verdicts rest on.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FirewallFacts {
+    pub listings: Listings,
+    pub interfaces: Vec<Interface>,
+}
+
 /// What became of one marked event.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProbeFacts {
@@ -266,7 +311,7 @@ pub struct ProbeFacts {
 /// Reason of everything nobody looked for.
 const NOT_LOOKED: &str = "it was not looked at";
 
-fn not_looked<T>() -> Fact<T> {
+pub(super) fn not_looked<T>() -> Fact<T> {
     Err(NOT_LOOKED.into())
 }
 
@@ -284,12 +329,13 @@ impl Default for UnitFacts {
     }
 }
 
-impl Default for RsyslogFacts {
-    fn default() -> Self {
-        RsyslogFacts {
+impl DaemonFacts {
+    /// A daemon nobody has looked at yet.
+    pub fn unknown(main_file: &str) -> Self {
+        DaemonFacts {
             program: None,
             version: None,
-            main_file: "/etc/rsyslog.conf".into(),
+            main_file: main_file.into(),
             pid: None,
             config: ConfigFiles::default(),
             drop_in_folder: not_looked(),
@@ -297,6 +343,18 @@ impl Default for RsyslogFacts {
             own_lines: not_looked(),
             spools: Vec::new(),
             mounts: not_looked(),
+        }
+    }
+}
+
+impl Default for SyslogNgSays {
+    fn default() -> Self {
+        SyslogNgSays {
+            about: not_looked(),
+            state: SYSLOG_NG_STATE.into(),
+            control: None,
+            stats: not_looked(),
+            loaded: not_looked(),
         }
     }
 }
@@ -326,9 +384,11 @@ impl Default for Facts {
             units: not_looked(),
             net: not_looked(),
             processes: BTreeMap::new(),
-            rsyslog: RsyslogFacts::default(),
-            syslog_ng: None,
+            rsyslog: DaemonFacts::unknown(RSYSLOG_CONF),
+            syslog_ng: DaemonFacts::unknown(SYSLOG_NG_CONF),
+            syslog_ng_says: SyslogNgSays::default(),
             agents: AgentFacts::default(),
+            firewall: not_looked(),
             receipt: not_looked(),
             probe: BTreeMap::new(),
             no_probe: false,
@@ -342,7 +402,7 @@ impl Facts {
         self.processes.get(&pid)
     }
 
-    /// The daemon's own process.
+    /// rsyslog's process.
     pub fn daemon_process(&self) -> Option<&Process> {
         self.rsyslog.pid.and_then(|pid| self.process(pid))
     }

@@ -8,7 +8,11 @@
 //! `int`, `term`, `hup`.
 //!
 //! `CEFCTL_FAIL_LIST=FILE`: append every point hit to FILE as `POINT:NTH`, so that a suite can enumerate the steps of
-//! one run and then repeat it with a fault at each.
+//! one run and then repeat it with a fault at each. `CEFCTL_FAIL_DONE=FILE`: append every point at which a fault was
+//! done, just before it is, so that a suite can tell a run that survived its fault from one that never met it.
+//!
+//! How often a state is polled depends on the machine's load. The first look of a wait is a point like any other, the
+//! second one passes `POINT.again`, later ones pass nothing, so that the number of looks moves no other point.
 
 #[cfg(not(any(test, feature = "failpoints")))]
 mod off {
@@ -26,6 +30,10 @@ mod off {
     pub fn hit_data(_: &str, len: usize) -> io::Result<usize> {
         Ok(len)
     }
+    #[inline(always)]
+    pub fn look<T>(_: u32, f: impl FnOnce() -> T) -> T {
+        f()
+    }
 }
 #[cfg(not(any(test, feature = "failpoints")))]
 pub use off::*;
@@ -35,7 +43,7 @@ pub use on::*;
 
 #[cfg(any(test, feature = "failpoints"))]
 mod on {
-    use std::cell::RefCell;
+    use std::cell::{Cell, RefCell};
     use std::collections::HashMap;
     use std::io::{self, Write};
     use std::path::{Path, PathBuf};
@@ -60,6 +68,18 @@ mod on {
         pass(point, None, len)
     }
 
+    thread_local! {
+        static LOOK: Cell<u32> = const { Cell::new(0) };
+    }
+
+    /// Runs `f` as look number `n` (from 0) of a wait.
+    pub fn look<T>(n: u32, f: impl FnOnce() -> T) -> T {
+        let outer = LOOK.replace(n);
+        let result = f();
+        LOOK.set(outer);
+        result
+    }
+
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
     enum Action {
         Error,
@@ -82,6 +102,7 @@ mod on {
         rules: Vec<Rule>,
         counts: HashMap<String, u32>,
         list: Option<PathBuf>,
+        done: Option<PathBuf>,
         hits: Vec<String>,
         bad: Option<String>,
     }
@@ -103,6 +124,7 @@ mod on {
         fn from_env() -> Self {
             let mut faults = Faults::parse(&std::env::var("CEFCTL_FAIL").unwrap_or_default());
             faults.list = std::env::var_os("CEFCTL_FAIL_LIST").map(PathBuf::from);
+            faults.done = std::env::var_os("CEFCTL_FAIL_DONE").map(PathBuf::from);
             faults
         }
 
@@ -114,15 +136,21 @@ mod on {
             *nth += 1;
             let nth = *nth;
             let name = format!("{point}:{nth}");
-            if let Some(list) = &self.list {
-                let mut file = std::fs::OpenOptions::new().append(true).create(true).open(list)?;
-                file.write_all(format!("{name}\n").as_bytes())?;
+            note(self.list.as_deref(), &name)?;
+            let any = u32::try_from(self.hits.len() + 1).unwrap_or(u32::MAX);
+            let rule = self.rules.iter().find(|r| r.matches(point, nth) || r.matches("any", any));
+            if rule.is_some() {
+                note(self.done.as_deref(), &name)?;
             }
             self.hits.push(name);
-            let any = u32::try_from(self.hits.len()).unwrap_or(u32::MAX);
-            let rule = self.rules.iter().find(|r| r.matches(point, nth) || r.matches("any", any));
             Ok(rule.map(|r| r.action))
         }
+    }
+
+    fn note(file: Option<&Path>, name: &str) -> io::Result<()> {
+        let Some(file) = file else { return Ok(()) };
+        let mut file = std::fs::OpenOptions::new().append(true).create(true).open(file)?;
+        file.write_all(format!("{name}\n").as_bytes())
     }
 
     impl Rule {
@@ -172,6 +200,12 @@ mod on {
     }
 
     fn pass(point: &str, file: Option<&Path>, len: usize) -> io::Result<usize> {
+        let again = match LOOK.get() {
+            0 => None,
+            1 => Some(format!("{point}.again")),
+            _ => return Ok(len),
+        };
+        let point = again.as_deref().unwrap_or(point);
         let own = OF_THREAD.with(|t| t.borrow_mut().as_mut().map(|faults| faults.count(point)));
         let action = match own {
             Some(action) => action?,
@@ -266,6 +300,16 @@ mod on {
         fn any_counts_all_points() {
             let (results, _) = with("any:2=error", || [hit("a"), hit("b"), hit("a")].map(|r| r.is_ok()));
             assert_eq!(results, [true, false, true]);
+        }
+
+        #[test]
+        fn the_number_of_looks_moves_no_point() {
+            let (results, hits) = with("show:2=error", || {
+                let looks: Vec<bool> = (0..5).map(|n| look(n, || hit("show").is_ok())).collect();
+                (looks, hit("show").is_ok())
+            });
+            assert_eq!(hits, ["show:1", "show.again:1", "show:2"]);
+            assert_eq!(results, (vec![true; 5], false));
         }
 
         #[test]

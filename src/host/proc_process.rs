@@ -29,8 +29,9 @@ pub struct Process {
     pub cap_effective: u64,
     /// Capabilities it can ever have; what a daemon started with before it dropped its privileges.
     pub cap_bounding: u64,
-    /// systemd unit (`rsyslog.service`) or container id from its control group.
+    /// systemd unit (`rsyslog.service`) from its control group.
     pub unit: Option<String>,
+    /// Id of its container, where that is not the one we are in ourselves.
     pub container: Option<String>,
     /// Clock ticks after boot.
     pub start_ticks: u64,
@@ -103,6 +104,10 @@ pub fn process(root: &Root, pid: u32) -> Option<Process> {
     p.exe = link("exe").map(|e| e.to_string_lossy().into_owned()).unwrap_or_default();
     p.cmdline = parse_cmdline(&read("cmdline").unwrap_or_default());
     (p.unit, p.container) = parse_cgroup(&read("cgroup").unwrap_or_default());
+    if p.container.is_some() {
+        let own = std::fs::read(root.real(Path::new("/proc/self/cgroup"))).unwrap_or_default();
+        p.container = p.container.filter(|id| parse_cgroup(&own).1.as_ref() != Some(id));
+    }
     let own = std::fs::read_link(root.real(Path::new("/proc/self/ns/net"))).ok();
     p.same_net = link("ns/net").zip(own).map(|(a, b)| a == b);
     p.chroot = link("root").filter(|r| r != Path::new("/")).map(|r| r.to_string_lossy().into_owned());

@@ -13,7 +13,6 @@ use super::state::{FileState, Saved, ServiceState};
 use super::store::Store;
 use crate::host::writer::NEW_FILE_MODE;
 use crate::host::{Attrs, Host};
-use crate::platform::service::Manager;
 use crate::platform::service_act::{Action, ServiceError, Services};
 
 /// Steps to take, in order, and what the user should know besides.
@@ -267,12 +266,6 @@ impl<'a> Builder<'a> {
 
     fn service(&mut self, wish: &ServiceChange) -> Result<Option<ServiceOp>> {
         let action = wish.action;
-        if self.services.manager() == Manager::None {
-            return match action {
-                Action::Stop | Action::Disable => Ok(None),
-                _ => Err(ServiceError::NoManager { unit: wish.unit.clone(), verb: action.verb() }.into()),
-            };
-        }
         let state = self.services.state(&wish.unit)?;
         let made_here = self.files.keys().any(|p| p.file_name().is_some_and(|n| n == state.id.as_str()));
         if !state.exists() && !made_here {

@@ -1,6 +1,10 @@
 //! The distribution: os-release, service managers, package managers, firewalls, security modules. Knows nothing of CEF.
 
 pub mod access;
+mod bare;
+pub mod control;
+pub mod firewall;
 pub mod os_release;
+pub mod packages;
 pub mod service;
 pub mod service_act;

@@ -5,8 +5,10 @@
 use std::path::Path;
 use std::time::Duration;
 
-use crate::host::{Cmd, Exit, Host, Output, RunError};
+use crate::host::{Cmd, Exit, Host, Output, RunError, fault};
 
+use super::bare;
+use super::control::{self, Answer};
 use super::service::{Active, Manager, PROPERTIES, UnitState, parse_show, unit_name};
 
 /// What can be done to a service.
@@ -37,7 +39,9 @@ impl Action {
 
 #[derive(Debug, thiserror::Error)]
 pub enum ServiceError {
-    #[error("cannot {verb} {unit}: no service manager runs here\nhint: start or stop the daemon by hand")]
+    #[error(
+        "cannot {verb} {unit}: no service manager runs here\nhint: start or stop it by hand, and see that it is started with the box"
+    )]
     NoManager { unit: String, verb: &'static str },
     #[error("cannot {verb} {unit}: there is no such unit")]
     NotFound { unit: String, verb: &'static str },
@@ -45,6 +49,8 @@ pub enum ServiceError {
     Masked { unit: String, verb: &'static str },
     #[error("cannot {verb} {unit}: {said}")]
     Refused { unit: String, verb: &'static str, said: String },
+    #[error("{unit} did not take its configuration and runs on with the one it had: {said}")]
+    NotTaken { unit: String, said: String },
     #[error("{unit} did not {verb}: it is {state}{log}\nhint: journalctl -u {unit} -n 50")]
     Failed { unit: String, verb: &'static str, state: String, log: String },
     #[error("{unit} did not {verb} within {limit:?}: it is {state}\nhint: systemctl list-jobs; journalctl -u {unit}")]
@@ -57,6 +63,9 @@ pub enum ServiceError {
 
 /// How long a unit may take to come up or go down; systemd's own limit for either is 90 s.
 const LIMIT: Duration = Duration::from_secs(100);
+
+/// How long a daemon may take to answer its control program; reading a large configuration takes a second.
+pub(super) const CONTROL_LIMIT: Duration = Duration::from_secs(30);
 
 /// Pauses between two looks at a unit: short at first, since a daemon starts in some 50 ms.
 const FIRST_PAUSE: Duration = Duration::from_millis(5);
@@ -97,7 +106,7 @@ impl<'a> Services<'a> {
                 Ok(state)
             }
             Manager::Sysv => self.sysv_state(&unit),
-            Manager::None => Ok(UnitState { id: unit, ..parse_show(b"") }),
+            Manager::None => Ok(bare::state(self.host, &unit)),
         }
     }
 
@@ -115,13 +124,17 @@ impl<'a> Services<'a> {
     /// Does `action` and waits until the unit has settled; an error if it settles elsewhere. `stop` is asked between
     /// two looks; its yes ends the wait (not the job).
     ///
-    /// Stopping also stops the sockets that would start the unit again.
+    /// Stopping also stops the sockets that would start the unit again. A reload is asked of the daemon itself where it
+    /// tells the outcome; one that is down or cannot be asked is started or restarted instead.
     pub fn act(&self, unit: &str, action: Action, stop: &dyn Fn() -> bool) -> Result<UnitState, ServiceError> {
         let verb = action.verb();
-        if self.manager == Manager::None {
-            return Err(ServiceError::NoManager { unit: unit_name(unit), verb });
-        }
         let state = self.state(unit)?;
+        if action == Action::Reload && control::answers(&state.id) && state.exists() {
+            return self.reload_by_control(&state, stop);
+        }
+        if self.is_bare(&state.id) {
+            return bare::act(self.host, &state.id, action, stop);
+        }
         let unit = state.id.clone();
         if state.is_masked() && matches!(action, Action::Start | Action::Restart | Action::Enable) {
             return Err(ServiceError::Masked { unit, verb });
@@ -151,6 +164,31 @@ impl<'a> Services<'a> {
                 }
             }
         }
+    }
+
+    fn reload_by_control(&self, state: &UnitState, stop: &dyn Fn() -> bool) -> Result<UnitState, ServiceError> {
+        if !state.is_active() {
+            return self.act(&state.id, Action::Start, stop);
+        }
+        match control::reload(self.host, state)? {
+            Answer::Taken => self.wait(&state.id, Action::Reload, stop),
+            Answer::Refused(said) => Err(ServiceError::NotTaken { unit: state.id.clone(), said }),
+            Answer::None => self.act(&state.id, Action::Restart, stop),
+        }
+    }
+
+    /// Does nobody manage this one? Init scripts may be there for other daemons only: Debian's rsyslog brings none any more.
+    fn is_bare(&self, unit: &str) -> bool {
+        match self.manager {
+            Manager::Systemd => false,
+            Manager::Sysv => !self.has_script(unit),
+            Manager::None => true,
+        }
+    }
+
+    fn has_script(&self, unit: &str) -> bool {
+        let script = Path::new("/etc/init.d").join(script_of(unit));
+        matches!(self.host.root.stat(&script), Ok(Some(_)))
     }
 
     /// Makes systemd read unit files again.
@@ -210,8 +248,9 @@ impl<'a> Services<'a> {
         let verb = action.verb();
         let start = self.host.clock.monotonic();
         let mut pause = FIRST_PAUSE;
+        let mut look = 0;
         loop {
-            let state = self.state(unit)?;
+            let state = fault::look(look, || self.state(unit))?;
             match settled(&state, action) {
                 Some(true) => return Ok(state),
                 Some(false) => return Err(self.failed(verb, &state)),
@@ -229,6 +268,7 @@ impl<'a> Services<'a> {
                 });
             }
             self.host.clock.sleep(pause);
+            look += 1;
             pause = (pause * 3 / 2).min(LAST_PAUSE);
         }
     }
@@ -256,12 +296,10 @@ impl<'a> Services<'a> {
 
     fn sysv_state(&self, unit: &str) -> Result<UnitState, ServiceError> {
         let script = script_of(unit);
-        let mut state = UnitState { id: unit.to_owned(), ..parse_show(b"") };
-        if self.host.root.stat(&Path::new("/etc/init.d").join(script)).ok().flatten().is_none() {
-            state.load = "not-found".into();
-            state.active = Active::Inactive;
-            return Ok(state);
+        if !self.has_script(unit) {
+            return Ok(bare::state(self.host, unit));
         }
+        let mut state = UnitState { id: unit.to_owned(), ..parse_show(b"") };
         state.load = "loaded".into();
         // Exit codes of `status` are fixed by the LSB: 0 runs, 1 and 2 dead with leftovers, 3 stopped.
         state.active = match self.service(script, "status")?.exit {

@@ -2,9 +2,10 @@
 //! by the next run. Whatever happens, the host is as it was before or as it is after, never between.
 //!
 //! The steps are the tool's own failpoints (feature `failpoints`, `src/host/fault.rs`): one run lists them, then each is
-//! made to fail in turn.
+//! made to fail in turn. Which points a run passes may differ between two runs only where it polls a state
+//! (`POINT.again`): a run that needed fewer looks than the first one must then leave the finished state.
 
-use anyhow::{Result, bail, ensure};
+use anyhow::{Context, Result, bail, ensure};
 
 use crate::host::{Host, Output};
 use crate::install::INSTALL;
@@ -14,6 +15,9 @@ use crate::{Case, Kind};
 const UNINSTALL: [&str; 2] = ["uninstall", "--yes"];
 /// What the failpoint `changed` writes.
 const FOREIGN: &[u8] = b"# changed by somebody else";
+
+/// Where the tool notes that a fault was met; outside the folders that are compared.
+const DONE: &str = "/var/tmp/done";
 
 /// The name of a fault, as in `CEFCTL_FAIL`, and whether it can happen at a point.
 type Fault = (&'static str, fn(&str) -> bool);
@@ -32,13 +36,46 @@ const FAULTS: [Fault; 8] = [
 
 pub fn cases() -> Vec<Case> {
     let mut cases = Vec::new();
-    for (fault, applies) in FAULTS {
-        for removal in [false, true] {
-            let name = format!("{fault}_at_every_step_of_{}", if removal { "uninstall" } else { "install" });
-            cases.push(Case::new(name, move |kind| every_step(kind, fault, applies, removal)));
+    for removal in [false, true] {
+        let run = if removal { "uninstall" } else { "install" };
+        for (fault, applies) in FAULTS {
+            let name = format!("{fault}_at_every_step_of_{run}");
+            cases.push(Case::new(name, move |kind| {
+                every_step(&mut Bench::set_up(kind, removal, StartLimit::Off)?, fault, |p| applies(p))
+            }));
         }
+        let name = format!("faults_where_systemd_refuses_the_restart_of_{run}");
+        cases.push(Case::new(name, move |kind| {
+            let mut bench = Bench::set_up(kind, removal, StartLimit::One)?;
+            let restart = bench.restart_points()?;
+            ["error", "kill", "int"].iter().try_for_each(|f| every_step(&mut bench, f, |p| restart.contains(p)))
+        }));
     }
     cases
+}
+
+/// How many starts in a row systemd allows the daemon. Its own limit (five in ten seconds) would be met by a fast
+/// sequence of runs now and then, and such a run passes other points: the tool then lifts the limit and starts again.
+#[derive(Clone, Copy)]
+enum StartLimit {
+    Off,
+    /// Every restart is refused at first.
+    One,
+}
+
+impl StartLimit {
+    fn impose(self, host: &Host, unit: &str) {
+        let text = match self {
+            StartLimit::Off => "StartLimitIntervalSec=0",
+            StartLimit::One => "StartLimitIntervalSec=1h\\nStartLimitBurst=1",
+        };
+        // In /run: no part of the trees that are compared.
+        let folder = format!("/run/systemd/system/{unit}.service.d");
+        host.sh(&format!(
+            "mkdir -p {folder}; printf '[Unit]\\n{text}\\n' >{folder}/limit.conf; systemctl daemon-reload; \
+             systemctl reset-failed {unit}; systemctl restart {unit}"
+        ));
+    }
 }
 
 /// All of a host that an installation changes and that must be whole.
@@ -78,6 +115,8 @@ impl State {
 
 /// A host with the two states between which everything happens, and the steps that lead from one to the other.
 struct Bench {
+    kind: Kind,
+    limit: StartLimit,
     host: Host,
     clean: State,
     installed: State,
@@ -87,8 +126,9 @@ struct Bench {
 }
 
 impl Bench {
-    fn set_up(kind: &Kind, removal: bool) -> Result<Bench> {
+    fn set_up(kind: &Kind, removal: bool, limit: StartLimit) -> Result<Bench> {
         let host = kind.boot()?;
+        limit.impose(&host, kind.unit());
         let clean = State::of(&host, kind);
         let list = |name: &str| format!("CEFCTL_FAIL_LIST=/var/tmp/{name}");
         host.cefctl_with(&[&list("install")], &INSTALL).ok();
@@ -102,7 +142,22 @@ impl Bench {
         if removal {
             host.cefctl(&INSTALL).ok();
         }
-        Ok(Bench { host, clean, installed, points, removal })
+        Ok(Bench { kind: kind.clone(), limit, host, clean, installed, points, removal })
+    }
+
+    /// The same with a fresh host.
+    fn renew(&mut self) -> Result<()> {
+        *self = Bench::set_up(&self.kind, self.removal, self.limit)?;
+        Ok(())
+    }
+
+    /// The points from the restart of the daemon to the end of that step.
+    fn restart_points(&self) -> Result<Vec<String>> {
+        let from = self.points.iter().position(|p| p == "run.systemctl.restart:1").context("no restart")?;
+        let len = self.points[from..].iter().position(|p| p.starts_with("plan.applied")).context("no end of it")?;
+        let points = self.points[from..from + len].to_vec();
+        ensure!(points.iter().any(|p| p.starts_with("run.systemctl.reset-failed")), "not refused: {points:?}");
+        Ok(points)
     }
 
     /// Where the run under test starts from, and where it leads.
@@ -116,18 +171,23 @@ impl Bench {
     }
 }
 
-fn every_step(kind: &Kind, fault: &str, applies: fn(&str) -> bool, removal: bool) -> Result<()> {
-    let mut bench = Bench::set_up(kind, removal)?;
+fn every_step(bench: &mut Bench, fault: &str, applies: impl Fn(&String) -> bool) -> Result<()> {
     let points: Vec<String> = bench.points.iter().filter(|p| applies(p)).cloned().collect();
     let mut wrong = Vec::new();
+    let mut missed = Vec::new();
     for (n, point) in points.iter().enumerate() {
+        let (out, met) = run_with_fault(bench, point, fault);
         let outcome = match fault {
-            "kill" => killed_at(&bench, kind, point, n),
-            "changed" => changed_at(&bench, kind, point),
-            _ => failed_at(&bench, kind, point, fault),
+            _ if !met => {
+                missed.push(point.as_str());
+                not_met(bench, point, out)
+            }
+            "kill" => killed_at(bench, out, n),
+            "changed" => changed_at(bench, out),
+            _ => failed_at(bench, out, fault),
         };
         // A host that somebody else has changed, or that went wrong, is of no use to the next step.
-        let spent = fault == "changed" || outcome.is_err();
+        let spent = (fault == "changed" && met) || outcome.is_err();
         if let Err(e) = outcome {
             wrong.push(format!("── {fault} at {point}: {e:#}"));
             if wrong.len() == 5 {
@@ -136,8 +196,16 @@ fn every_step(kind: &Kind, fault: &str, applies: fn(&str) -> bool, removal: bool
             }
         }
         if spent && n + 1 < points.len() {
-            bench = Bench::set_up(kind, removal)?;
+            bench.renew()?;
         }
+    }
+    if !missed.is_empty() {
+        println!(
+            "{fault}: {} of {} points not met in a run of their own: {}",
+            missed.len(),
+            points.len(),
+            missed.join(" ")
+        );
     }
     if !wrong.is_empty() {
         bail!("of {} steps:\n{}", points.len(), wrong.join("\n"));
@@ -145,15 +213,28 @@ fn every_step(kind: &Kind, fault: &str, applies: fn(&str) -> bool, removal: bool
     Ok(())
 }
 
-fn run_with_fault(bench: &Bench, point: &str, fault: &str) -> Output {
+/// One run with a fault at `point`, and whether that point was met.
+fn run_with_fault(bench: &Bench, point: &str, fault: &str) -> (Output, bool) {
     let rule = format!("CEFCTL_FAIL={point}={fault}");
     let args: &[&str] = if bench.removal { &UNINSTALL } else { &INSTALL };
-    bench.host.cefctl_with(&[&rule], args)
+    let out = bench.host.cefctl_with(&[&rule, &format!("CEFCTL_FAIL_DONE={DONE}")], args);
+    let met = !bench.host.get(DONE).is_empty();
+    bench.host.remove(DONE);
+    (out, met)
+}
+
+/// The run needed fewer looks at a service than the one that listed the points: all of it happened, without a fault.
+fn not_met(bench: &Bench, point: &str, out: Output) -> Result<()> {
+    ensure!(point.contains(".again:"), "a run without this point, which every run must pass: {out}");
+    ensure!(out.code == 0, "no fault happened, yet it failed: {out}");
+    let difference = bench.ends().1.difference(&State::of(&bench.host, &bench.kind));
+    ensure!(difference.is_empty(), "no fault happened, yet the host is not finished:\n{difference}{out}");
+    bench.rewind().ok();
+    Ok(())
 }
 
 /// An error or an interruption: the exit code says which of the two states the host must be in.
-fn failed_at(bench: &Bench, kind: &Kind, point: &str, fault: &str) -> Result<()> {
-    let out = run_with_fault(bench, point, fault);
+fn failed_at(bench: &Bench, out: Output, fault: &str) -> Result<()> {
     let (start, end) = bench.ends();
     let wanted = match (out.code, fault) {
         (0, _) => end,
@@ -161,7 +242,7 @@ fn failed_at(bench: &Bench, kind: &Kind, point: &str, fault: &str) -> Result<()>
         (1, "error" | "timeout" | "enospc" | "shortwrite") => start,
         _ => bail!("exit code {}: {out}", out.code),
     };
-    let difference = wanted.difference(&State::of(&bench.host, kind));
+    let difference = wanted.difference(&State::of(&bench.host, &bench.kind));
     ensure!(difference.is_empty(), "the host is neither before nor after:\n{difference}{out}");
     if out.code == 0 {
         bench.rewind().ok();
@@ -170,14 +251,13 @@ fn failed_at(bench: &Bench, kind: &Kind, point: &str, fault: &str) -> Result<()>
 }
 
 /// After a kill it is the next run that has to leave a whole host; every other time that is the opposite command.
-fn killed_at(bench: &Bench, kind: &Kind, point: &str, n: usize) -> Result<()> {
-    let out = run_with_fault(bench, point, "kill");
+fn killed_at(bench: &Bench, out: Output, n: usize) -> Result<()> {
     ensure!(out.code == 137, "a kill was expected: {out}");
     let install_next = n.is_multiple_of(2);
     let next = bench.host.cefctl(if install_next { &INSTALL } else { &UNINSTALL });
     ensure!(next.code == 0, "the run after the kill failed: {next}");
     let wanted = if install_next { &bench.installed } else { &bench.clean };
-    let difference = wanted.difference(&State::of(&bench.host, kind));
+    let difference = wanted.difference(&State::of(&bench.host, &bench.kind));
     ensure!(difference.is_empty(), "the run after the kill left a host between the two:\n{difference}{next}");
     if install_next != bench.removal {
         bench.rewind().ok();
@@ -186,18 +266,17 @@ fn killed_at(bench: &Bench, kind: &Kind, point: &str, n: usize) -> Result<()> {
 }
 
 /// Somebody else writes to the file of this step at the last moment: their text stays, and of ours all or nothing.
-fn changed_at(bench: &Bench, kind: &Kind, point: &str) -> Result<()> {
-    let out = run_with_fault(bench, point, "changed");
+fn changed_at(bench: &Bench, out: Output) -> Result<()> {
     let (start, end) = bench.ends();
     let wanted = match out.code {
         0 => end,
         1 => start,
         code => bail!("exit code {code}: {out}"),
     };
-    let now = State::of(&bench.host, kind);
+    let now = State::of(&bench.host, &bench.kind);
     let theirs = now.etc.marked(FOREIGN);
     let difference = wanted.clone().without(&theirs).difference(&now.without(&theirs));
     ensure!(difference.is_empty(), "the host is neither before nor after:\n{difference}{out}");
-    ensure!(bench.host.unit(kind.unit(), "ActiveState") == "active", "the daemon is down: {out}");
+    ensure!(bench.host.unit(bench.kind.unit(), "ActiveState") == "active", "the daemon is down: {out}");
     Ok(())
 }

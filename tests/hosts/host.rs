@@ -191,6 +191,15 @@ impl Host {
         std::fs::read(self.path(inside)).unwrap_or_default()
     }
 
+    /// Removes a file of the host, if there is one.
+    pub fn remove(&self, inside: &str) {
+        let path = self.path(inside);
+        match std::fs::remove_file(&path) {
+            Err(e) if e.kind() != std::io::ErrorKind::NotFound => panic!("{}: {e}", path.display()),
+            _ => {}
+        }
+    }
+
     /// Everything below a folder: bytes, modes, owners, links, extended attributes.
     pub fn tree(&self, inside: &str) -> Tree {
         Tree::read(&self.path(inside))

@@ -4,6 +4,7 @@
 #
 #   host.sh deps                        install the Debian packages this script needs
 #   host.sh build SUITE DAEMON          make the cached root tree, or keep the one that is there
+#   host.sh layers SUITE DAEMON         the folders of that tree, as an overlay's lowerdir wants them
 #   host.sh start NAME SUITE DAEMON     boot a fresh clone of it
 #   host.sh exec NAME CMD...            run CMD inside (standard streams and exit code pass through)
 #   host.sh run NAME CMD...             the same as a unit of the host's systemd: own cgroup, the host's own capabilities
@@ -64,11 +65,11 @@ build() {
   [[ -e $base.ok && -e $top.ok ]] && return
   mkdir -p "$trees"
   [[ $(stat -f -c %T "$trees") != overlayfs ]] || die "$dir lies on an overlay, which cannot carry another one: set CEFCTL_E2E_DIR"
-  ( # one builder at a time; the lock goes with this subshell
+  ( # one builder a suite at a time; the lock goes with this subshell
     flock 9
     [[ -e $base.ok ]] || build_base "$suite" "$base"
     [[ -e $top.ok ]] || build_daemon "$suite" "$daemon" "$base" "$top"
-  ) 9>"$trees/lock"
+  ) 9>"$trees/$suite.lock"
 }
 
 build_base() {
@@ -315,6 +316,7 @@ shift || usage
 case $command in
   deps) deps ;;
   build) need $# 2; build "$@" ;;
+  layers) need $# 2; echo "$(daemon_tree "$@")/up:$(base_tree "$1")" ;;
   start) need $# 3; start "$@" ;;
   exec) need $# 2; enter "$@" ;;
   run) need $# 2; name=$1; shift; enter "$name" systemd-run --quiet --pipe --wait --collect --service-type=exec -- "$@" ;;

@@ -8,13 +8,12 @@ use std::path::{Path, PathBuf};
 use crate::check::facts::{Bytes, ConfigFile, ConfigFiles, SizedFile, Spool, decode_path, encode_path};
 use crate::host::{FileKind, Root};
 use crate::platform::access::walk;
-use crate::syslog::rsyslog::Effective;
 use crate::syslog::{ConfigSource, PathKind, SourceError};
 
-/// Reads the whole configuration; gives what it amounts to and the record.
-pub fn read(root: &Root, main: &Path) -> (Effective, ConfigFiles) {
+/// Has a configuration read; gives what it amounts to and the record.
+pub fn read<T>(root: &Root, load: impl FnOnce(&dyn ConfigSource) -> T) -> (T, ConfigFiles) {
     let recorder = Recorder { root, record: RefCell::default() };
-    let effective = Effective::load(main, &recorder);
+    let effective = load(&recorder);
     (effective, recorder.record.into_inner())
 }
 
@@ -106,6 +105,7 @@ mod tests {
     use std::os::unix::ffi::OsStrExt;
 
     use super::*;
+    use crate::syslog::rsyslog::Effective;
 
     #[test]
     fn reading_from_the_record_gives_the_same_configuration() {
@@ -117,7 +117,7 @@ mod tests {
         std::fs::write(d.join(std::ffi::OsStr::from_bytes(b"20-\xff\\.conf")), "mail.* /c\n").unwrap();
         let root = Root::at(dir.path());
         let read_twice = || {
-            let (effective, record) = read(&root, Path::new("/etc/rsyslog.conf"));
+            let (effective, record) = read(&root, |source| Effective::load(Path::new("/etc/rsyslog.conf"), source));
             let json = serde_json::to_string(&record).unwrap();
             let back: ConfigFiles = serde_json::from_str(&json).unwrap();
             assert_eq!(Effective::load(Path::new("/etc/rsyslog.conf"), &back), effective);

@@ -11,20 +11,37 @@ const MOST_LINES: usize = 400;
 /// Bytes looked at from the end of a log file.
 const TAIL: u64 = 512 << 10;
 
-/// Lines of the running daemon, or of the last try to start it.
-pub fn gather(host: &Host, hostname: &str, unit: Option<&UnitFacts>) -> Fact<Vec<OwnLine>> {
+/// Lines of the running rsyslog, or of the last try to start it.
+pub fn rsyslog(host: &Host, hostname: &str, unit: Option<&UnitFacts>) -> Fact<Vec<OwnLine>> {
     let pid = unit.and_then(|u| u.state.main_pid);
-    let journal = match unit {
-        Some(unit) => from_journal(host, unit),
-        None => Err("the daemon runs under no unit".into()),
-    };
-    match journal {
+    match journal(host, unit) {
         Ok(lines) if !lines.is_empty() => Ok(lines),
         journal => {
-            let files = from_files(host, hostname, pid);
+            let files = from_files(host, |text| since_start(own(text, hostname, "rsyslogd"), pid));
             if files.is_empty() { journal } else { Ok(files) }
         }
     }
+}
+
+/// The same of syslog-ng. What it says before its configuration is in force goes to the journal, everything after that
+/// is events of its source `internal()`, which end in a file.
+pub fn syslog_ng(host: &Host, hostname: &str, unit: Option<&UnitFacts>) -> Fact<Vec<OwnLine>> {
+    let journal = journal(host, unit);
+    let files = from_files(host, |text| since_last(own(text, hostname, "syslog-ng"), "syslog-ng starting up;"));
+    match journal {
+        Err(why) if files.is_empty() => Err(why),
+        journal => {
+            let mut lines = journal.unwrap_or_default();
+            // Where its own messages go to the journal as well they would be doubled.
+            let new: Vec<_> = files.into_iter().filter(|f| !lines.iter().any(|l| l.text == f.text)).collect();
+            lines.extend(new);
+            Ok(lines)
+        }
+    }
+}
+
+fn journal(host: &Host, unit: Option<&UnitFacts>) -> Fact<Vec<OwnLine>> {
+    unit.map_or_else(|| Err("the daemon runs under no unit".into()), |unit| from_journal(host, unit))
 }
 
 fn from_journal(host: &Host, unit: &UnitFacts) -> Fact<Vec<OwnLine>> {
@@ -34,9 +51,9 @@ fn from_journal(host: &Host, unit: &UnitFacts) -> Fact<Vec<OwnLine>> {
     let since = format!("--since=@{}", unit.since.unwrap_or_default());
     match () {
         // Not running: the last lines tell why, systemd's own among them.
-        _ if !unit.state.is_active() => argv.extend(["40", "-u", "rsyslog.service"]),
+        _ if !unit.state.is_active() => argv.extend(["40", "-u", &unit.state.id]),
         _ if !unit.invocation.is_empty() => argv.extend([count.as_str(), &invocation]),
-        _ => argv.extend([count.as_str(), "-u", "rsyslog.service", &since]),
+        _ => argv.extend([count.as_str(), "-u", &unit.state.id, &since]),
     }
     let out = host.runner.run(&Cmd::new(argv).limit(Duration::from_millis(1500))).map_err(|e| e.to_string())?;
     let lines = parse_journal(&out.stdout);
@@ -62,10 +79,10 @@ fn parse_journal(text: &[u8]) -> Vec<OwnLine> {
         .collect()
 }
 
-fn from_files(host: &Host, hostname: &str, pid: Option<u32>) -> Vec<OwnLine> {
+fn from_files(host: &Host, pick: impl Fn(&[u8]) -> Vec<String>) -> Vec<OwnLine> {
     for path in ["/var/log/syslog", "/var/log/messages"] {
         let Ok(text) = facts::tail(&host.root, Path::new(path), TAIL) else { continue };
-        let lines = since_start(own(&text, hostname), pid);
+        let lines = pick(&text);
         if !lines.is_empty() {
             return lines.into_iter().map(|text| OwnLine { source: path.into(), text }).collect();
         }
@@ -73,13 +90,14 @@ fn from_files(host: &Host, hostname: &str, pid: Option<u32>) -> Vec<OwnLine> {
     Vec::new()
 }
 
-/// Texts of the lines that this host's rsyslogd wrote: `TIME HOST rsyslogd: TEXT`.
-fn own(text: &[u8], hostname: &str) -> Vec<String> {
+/// Texts of the lines that this host's daemon wrote: `TIME HOST rsyslogd: TEXT`.
+fn own(text: &[u8], hostname: &str, program: &str) -> Vec<String> {
+    let program = format!(" {program}");
     let short = hostname.split('.').next().unwrap_or_default();
     let mut found = Vec::new();
     for line in text.split(|b| *b == b'\n') {
         let line = String::from_utf8_lossy(line);
-        let Some((head, said)) = line.split_once(" rsyslogd") else { continue };
+        let Some((head, said)) = line.split_once(program.as_str()) else { continue };
         let host = head.rsplit(' ').next().unwrap_or_default();
         let said = said.split_once(": ").filter(|(tag, _)| tag.is_empty() || tag.starts_with('['));
         let ours = !short.is_empty() && host.split('.').next() == Some(short);
@@ -104,6 +122,13 @@ fn since_start(lines: Vec<String>, pid: Option<u32>) -> Vec<String> {
     lines.into_iter().skip(skip).collect()
 }
 
+/// Lines from the last one on that begins with this.
+fn since_last(lines: Vec<String>, begin: &str) -> Vec<String> {
+    let begin = lines.iter().rposition(|l| l.starts_with(begin)).unwrap_or(0);
+    let skip = begin.max(lines.len().saturating_sub(MOST_LINES));
+    lines.into_iter().skip(skip).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -119,8 +144,8 @@ mod tests {
     fn only_lines_of_this_host_and_this_program_count() {
         let text = b"2026-11-24T05:09:45+00:00 c1 rsyslogd: iso\nNov 24 05:09:45 c1 rsyslogd[12]: bsd\n\
 Nov 24 05:09:45 other rsyslogd: foreign\nNov 24 05:09:45 c1 app: rsyslogd: quoted\nNov 24 05:09:45 c1 rsyslogdx: no\n\xff\xfe\n";
-        assert_eq!(own(text, "c1.example.org"), ["iso", "bsd"]);
-        assert_eq!(own(text, ""), Vec::<String>::new());
+        assert_eq!(own(text, "c1.example.org", "rsyslogd"), ["iso", "bsd"]);
+        assert_eq!(own(text, "", "rsyslogd"), Vec::<String>::new());
     }
 
     #[test]

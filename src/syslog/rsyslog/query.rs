@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::effective::{Action, ActionId, Effective, Forward, Listener, Step, StepKind, Transport};
+use super::effective::{Action, ActionId, Effective, Forward, Listener, Queue, QueueType, Step, StepKind, Transport};
 use super::event::{Origin, Reception, SampleEvent};
 use super::trace::{Stop, Trace};
 use crate::syslog::source::Overlay;
@@ -141,11 +141,60 @@ impl Effective {
                 return Reach::Stopped { stop: stop.clone() };
             }
         }
-        if !without_stops.rulesets.contains(&action.ruleset) {
-            return Reach::OtherRuleset { listener: start.clone(), action: action.ruleset.clone() };
+        let within = |name: &Text, is: &dyn Fn(&StepKind) -> bool| {
+            let steps = self.ruleset(name).map(|r| r.steps.as_slice()).unwrap_or_default();
+            around(steps, is).map(|path| path.last().cloned())
+        };
+        if without_stops.rulesets.contains(&action.ruleset) {
+            let at = within(&action.ruleset, &|k| matches!(k, StepKind::Action(found) if *found == id));
+            return Reach::Filtered { at: at.flatten() };
         }
-        let steps = self.ruleset(&action.ruleset).map(|r| r.steps.as_slice()).unwrap_or_default();
-        Reach::Filtered { at: around(steps, id).and_then(|path| path.last().cloned()) }
+        // A ruleset on the way would call the action's, but for a condition.
+        let callers = self.callers(&action.ruleset);
+        let calls: Vec<Option<Location>> = without_stops
+            .rulesets
+            .iter()
+            .filter_map(|name| {
+                within(name, &|k| matches!(k, StepKind::Call(to) if *to == action.ruleset || callers.contains(to)))
+            })
+            .collect();
+        match calls.is_empty() {
+            false => Reach::Filtered { at: calls.into_iter().flatten().last() },
+            true => Reach::OtherRuleset { listener: start.clone(), action: action.ruleset.clone() },
+        }
+    }
+
+    /// Rulesets that call this one, directly or through others.
+    fn callers(&self, ruleset: &Text) -> BTreeSet<&Text> {
+        let mut found: BTreeSet<&Text> = BTreeSet::new();
+        loop {
+            let calls = |k: &StepKind| matches!(k, StepKind::Call(to) if to == ruleset || found.contains(to));
+            let new: Vec<&Text> = self
+                .rulesets
+                .iter()
+                .filter(|r| !found.contains(&r.name) && around(&r.steps, &calls).is_some())
+                .map(|r| &r.name)
+                .collect();
+            if new.is_empty() {
+                return found;
+            }
+            found.extend(new);
+        }
+    }
+
+    /// Is the ruleset called by another one?
+    pub fn is_called(&self, ruleset: &Text) -> bool {
+        self.callers(ruleset).iter().any(|caller| *caller != ruleset)
+    }
+
+    /// The queue that events wait in when the action cannot take them: its own, else that of the ruleset it stands in.
+    /// A direct queue: none, the queue before it is held up.
+    pub fn queue_of<'a>(&'a self, action: &'a Action) -> &'a Queue {
+        let of_ruleset = || self.ruleset(&action.ruleset).and_then(|r| r.queue.as_ref());
+        match action.queue.kind {
+            QueueType::Direct => of_ruleset().unwrap_or(&action.queue),
+            _ => &action.queue,
+        }
     }
 
     /// Is a file among those the daemon reads, or would it be if it were there?
@@ -205,18 +254,18 @@ fn include_matches(pattern: &Text, path: &Path) -> bool {
         || path.parent() == Some(Path::new(&*pattern))
 }
 
-/// Places of the statements around an action, outermost first.
-fn around(steps: &[Step], id: ActionId) -> Option<Vec<Location>> {
+/// Places of the statements around the wanted one, outermost first.
+fn around(steps: &[Step], wanted: &dyn Fn(&StepKind) -> bool) -> Option<Vec<Location>> {
     for step in steps {
         let blocks: Vec<&[Step]> = match &step.kind {
-            StepKind::Action(found) if *found == id => return Some(Vec::new()),
+            kind if wanted(kind) => return Some(Vec::new()),
             StepKind::If { branches, otherwise } => {
                 branches.iter().map(|(_, b)| b.as_slice()).chain([otherwise.as_slice()]).collect()
             }
             StepKind::Pri { body, .. } | StepKind::Prop { body, .. } | StepKind::Foreach { body, .. } => vec![body],
             _ => Vec::new(),
         };
-        if let Some(mut path) = blocks.into_iter().find_map(|b| around(b, id)) {
+        if let Some(mut path) = blocks.into_iter().find_map(|b| around(b, wanted)) {
             path.insert(0, step.at.clone());
             return Some(path);
         }

@@ -5,7 +5,6 @@
 //! our own inputs, from the default ruleset for listeners that were there before, and by rulesets of others. It never
 //! stops an event: that is up to the caller. Every figure that a setting here rests on is in docs/rsyslog.md.
 
-mod pattern;
 mod rule;
 mod script;
 #[cfg(test)]
@@ -21,7 +20,7 @@ use script::quoted;
 pub const CALLABLE: &str = "cefctl_events";
 /// The ruleset of our own inputs.
 pub const OWN_RULESET: &str = "cefctl_in";
-/// Name of the forwarding action, and of the files its queue leaves in the work directory.
+/// Name of the ruleset that forwards, of its action, and of the files its queue leaves in the work directory.
 pub const QUEUE_FILE: &str = "cefctl_fwd";
 
 /// First version with `queue.takeFlowCtlFromMsg`.
@@ -128,6 +127,8 @@ pub fn render(drop_in: &DropIn) -> Vec<u8> {
     if drop_in.forward && needed {
         out.push('\n');
         out += TEMPLATES;
+        out += &rule::forward(drop_in);
+        out.push('\n');
         out += &rule::ruleset(drop_in);
         if !drop_in.inputs.is_empty() {
             out.push('\n');

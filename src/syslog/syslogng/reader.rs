@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::lex::{self, Kind, Lexer, Token};
 use super::problem::{Problem, Topic};
-use super::version::Version;
+use super::version::{Program, Version};
 use crate::syslog::{ConfigSource, Location, PathKind, SourceError, Text};
 
 pub use substitute::substitute;
@@ -37,6 +37,18 @@ impl Setting {
     pub fn usual(main: &Path) -> Self {
         let own = main.parent().unwrap_or(Path::new("/")).to_owned();
         Setting { include_path: vec![own, "/usr/share/syslog-ng/include".into()], program: None, modules: None }
+    }
+
+    /// What the installed program says of itself.
+    pub fn of(main: &Path, program: &Program) -> Self {
+        let mut setting = Setting::usual(main);
+        if !program.include_path.is_empty() {
+            setting.include_path.truncate(1);
+            setting.include_path.extend(program.include_path.iter().map(PathBuf::from));
+        }
+        setting.program = Some(program.version);
+        setting.modules = Some(program.modules.clone()).filter(|m| !m.is_empty());
+        setting
     }
 }
 

@@ -5,8 +5,8 @@
 //! with an ordinary header, and the long way only for the rest.
 
 use super::DropIn;
-use super::pattern as p;
-use super::script::{matches, part, quoted, whole};
+use super::script::{matches, part, whole};
+use crate::syslog::shapes as p;
 
 const RAW: &str = "$rawmsg";
 const HEAD: &str = "$.cefctl_head";
@@ -20,12 +20,11 @@ const SUBSTRING: (u32, u32, u32) = (8, 32, 0);
 
 /// The whole ruleset.
 pub fn ruleset(drop_in: &DropIn) -> String {
-    let name = super::CALLABLE;
+    let (name, forward) = (super::CALLABLE, super::QUEUE_FILE);
     let cut = Cut { substring: drop_in.version >= SUBSTRING };
     let (filter, raw) = (matches(RAW, p::EVENT), raw(drop_in));
     let rebuild = rebuild(drop_in, &cut);
     let carriage_return = carriage_return(&cut);
-    let action = action(drop_in);
     format!(
         r##"# Security events go to the agent. Whoever calls this ruleset finds "yes" in $.cefctl_sent for them.
 ruleset(name="{name}") {{
@@ -38,7 +37,8 @@ ruleset(name="{name}") {{
     }} else {{
 {rebuild}    }}
 {carriage_return}    set $.cefctl_sent = "yes";
-{action}  }}
+    call {forward}
+  }}
 }}
 "##
     )
@@ -205,21 +205,24 @@ fn carriage_return(cut: &Cut) -> String {
 }
 
 /// One connection to the agent, behind a queue that outlives its absence and the daemon's restart.
-fn action(d: &DropIn) -> String {
+pub fn forward(d: &DropIn) -> String {
     let (port, disk) = (d.agent_port, d.queue_disk);
     let flow = if d.version >= super::FLOW_CONTROL { " queue.takeFlowCtlFromMsg=\"on\"" } else { "" };
-    let file = quoted(super::QUEUE_FILE);
+    let name = super::QUEUE_FILE;
     format!(
-        r##"    # While the agent is away, events wait in memory and from 2000 on in files of the work directory, which
-    # survive a restart. When those are full the newest are discarded at once: waiting for space here would hold up
-    # everything else this daemon logs. The batch under way is lost if the daemon is stopped while the agent is away:
-    # therefore a small one.
-    action(type="omfwd" name={file} target="127.0.0.1" port="{port}" protocol="tcp" template="cefctl_line"
-           keepAlive="on" action.resumeRetryCount="-1" action.resumeInterval="2"
-           queue.type="LinkedList" queue.fileName={file} queue.size="50000" queue.dequeueBatchSize="16"
-           queue.highWaterMark="2000" queue.lowWaterMark="500" queue.maxDiskSpace="{disk}m"
-           queue.saveOnShutdown="on" queue.timeoutActionCompletion="20"
-           queue.timeoutEnqueue="0"{flow})
+        r##"# While the agent is away, events wait in memory and from 2000 on in files of the work directory, which survive a
+# restart. When those are full the newest are discarded at once: waiting for space here would hold up everything else
+# this daemon logs. The queue is the ruleset's and not the action's, and `stop` ends it: otherwise the batch that is under
+# way when the daemon is stopped while the agent is away would be lost.
+ruleset(name="{name}"
+        queue.type="LinkedList" queue.fileName="{name}" queue.size="50000" queue.dequeueBatchSize="16"
+        queue.highWaterMark="2000" queue.lowWaterMark="500" queue.maxDiskSpace="{disk}m"
+        queue.saveOnShutdown="on" queue.timeoutShutdown="10" queue.timeoutActionCompletion="20"
+        queue.timeoutEnqueue="0"{flow}) {{
+  action(type="omfwd" name="{name}" target="127.0.0.1" port="{port}" protocol="tcp" template="cefctl_line"
+         keepAlive="on" action.resumeRetryCount="-1" action.resumeInterval="1")
+  stop
+}}
 "##
     )
 }

@@ -7,6 +7,7 @@ use super::*;
 use crate::syslog::MapSource;
 use crate::syslog::rsyslog::Effective;
 use crate::syslog::rsyslog::effective::{ActionKind, Listener, QueueType};
+use crate::syslog::rsyslog::query::Reach;
 
 const CEF: &[u8] = b"<164>Aug  1 10:00:00 fw1 CEF:0|V|P|1|100|N|5|src=192.0.2.1";
 const ASA_WITHOUT_HEADER: &[u8] = b"<164>%ASA-6-302013: Built outbound TCP connection 1";
@@ -84,10 +85,11 @@ fn the_queue_outlives_the_agent_and_the_daemon_but_not_the_disk() {
     let (action, forward) = config.forwards().next().expect("a forward");
     assert_eq!((forward.is_loopback(), forward.port_number()), (true, Some(25226)));
     assert_eq!((forward.transport, forward.octet_counted), (Transport::Tcp, false));
-    let queue = &action.queue;
+    assert_eq!(action.queue.kind, QueueType::Direct, "a queue of the action would lose the batch in hand");
+    let queue = config.queue_of(action);
     assert!(queue.on_disk() && queue.save_on_shutdown && queue.kind == QueueType::LinkedList);
     assert_eq!((queue.max_disk, queue.enqueue_timeout), (2048 << 20, 0));
-    assert_eq!((action.resume_retries, action.resume_interval), (-1, 2));
+    assert_eq!((action.resume_retries, action.resume_interval), (-1, 1));
 }
 
 #[test]
@@ -216,4 +218,15 @@ fn the_header_stays_a_comment() {
 fn a_folder_of_any_name_stays_one_string() {
     let d = DropIn { work_directory: Some("/srv/a\"b$c\\d".into()), ..stock() };
     assert!(text(&d).contains(r#"global(workDirectory="/srv/a\"b\$c\\d")"#));
+}
+
+#[test]
+fn what_keeps_an_event_from_the_forward_is_found_behind_the_call() {
+    let config = with(STOCK, &stock());
+    let (action, _) = config.forwards().next().expect("a forward");
+    let udp = listener(&config, "imudp");
+    let reach = |raw: &[u8]| config.reach(&udp, &config.event_at(&udp, raw), action.id);
+    assert_eq!(reach(CEF), Reach::Yes);
+    // the condition around the call, not "it stands in another ruleset"
+    assert!(matches!(reach(OTHER), Reach::Filtered { at: Some(_) }), "{:?}", reach(OTHER));
 }
