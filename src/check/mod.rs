@@ -52,7 +52,7 @@ use target::{Target, TargetOptions, agent_word};
 use crate::host::proc_net::Transport;
 use crate::host::{Clock, Host, Interrupt};
 use crate::message::lint::live::{self, Traffic};
-use crate::report::{CheckResult, HostInfo, Report, Status, TargetInfo, clean};
+use crate::report::{CheckResult, Evidence, HostInfo, Report, Status, TargetInfo, clean};
 
 /// What a run was asked to do.
 #[derive(Debug, Clone, Default)]
@@ -104,6 +104,22 @@ fn watch(
     gather::sockets_again(host, facts, port);
     let dropped = before.zip(traffic::drops(facts, port)).map(|(before, after)| after.saturating_sub(before));
     facts.traffic = Some(TrafficFacts { seen, dropped });
+}
+
+/// The report where looking at the machine did not end in time: nothing is judged, and what was waited for is said.
+pub fn not_in_time(clock: &dyn Clock, selection: &Selection, limit: Duration, waiting: &[String]) -> Report {
+    let facts = Facts::default();
+    let target = Target::default();
+    let config = read_config(&facts);
+    let mut checks = run::run(&Case::new(&facts, &target, &config), selection, clock);
+    for check in &mut checks {
+        check.status = Status::Unknown;
+        check.summary = format!("looking at this machine did not end within {} s", limit.as_secs());
+        check.evidence = waiting.iter().map(|w| Evidence { source: "still running".into(), text: clean(w) }).collect();
+        check.remedy = None;
+        check.blocked_by = None;
+    }
+    report(&facts, &target, clock.now().to_string(), limit, checks)
 }
 
 /// Judges facts. Pure but for the clock that says how long each check took.

@@ -51,6 +51,8 @@ pub enum Command {
     Send(SendArgs),
     /// Stand in for the agent: take what the daemon forwards and say what the agent would make of it
     Listen(ListenArgs),
+    /// Put what somebody needs to help you into one archive, without its secrets
+    Collect(CollectArgs),
     /// Say what is right and wrong with messages of a device, and which of its settings to change
     Lint(LintArgs),
     /// What a check looks at, why it matters, how to mend it
@@ -213,6 +215,9 @@ pub struct TroubleshootArgs {
     /// Leave these checks out
     #[arg(long, value_name = "IDS", value_delimiter = ',')]
     pub skip: Vec<String>,
+    /// Judge the support bundle in FILE, of this or another machine, instead of this machine
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, conflicts_with_all = ["watch", "no_probe"])]
+    pub from: Option<PathBuf>,
     /// Send no test message
     #[arg(long)]
     pub no_probe: bool,
@@ -220,6 +225,9 @@ pub struct TroubleshootArgs {
     /// Ctrl-C ends it earlier, with what was seen so far
     #[arg(long, value_name = "SECS", value_parser = clap::value_parser!(u64).range(1..=86400))]
     pub watch: Option<u64>,
+    /// Give up after SECS seconds of looking at this machine (those of --watch come on top), and say what hangs
+    #[arg(long, value_name = "SECS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=3600))]
+    pub timeout: u64,
     /// Show what passed in one line per group
     #[arg(long)]
     pub short: bool,
@@ -327,6 +335,30 @@ pub struct ListenArgs {
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub out: Option<PathBuf>,
     /// How to print: with json, one object per message and a last one with the totals
+    #[arg(short, long, value_name = "FORMAT", default_value = "text")]
+    pub output: Format,
+}
+
+#[derive(Debug, Clone, Args)]
+pub struct CollectArgs {
+    #[command(flatten)]
+    pub target: Target,
+    /// Where to write the archive [default: a new folder of your own in /var/tmp]
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub file: Option<PathBuf>,
+    /// Also replace workspace ids, host names and addresses, the same one by the same other everywhere
+    #[arg(long)]
+    pub mask: bool,
+    /// How much of the end of each log to take, in KiB
+    #[arg(long, value_name = "KIB", default_value_t = 512, value_parser = clap::value_parser!(u64).range(1..=65536))]
+    pub log_size: u64,
+    /// Send no test message
+    #[arg(long)]
+    pub no_probe: bool,
+    /// Also watch for SECS seconds what devices send
+    #[arg(long, value_name = "SECS", value_parser = clap::value_parser!(u64).range(1..=86400))]
+    pub watch: Option<u64>,
+    /// How to print the outcome
     #[arg(short, long, value_name = "FORMAT", default_value = "text")]
     pub output: Format,
 }

@@ -1,6 +1,7 @@
 //! The command line: what was asked for, handed to the module that does it, and the exit code.
 
 pub mod args;
+mod collect;
 pub mod exit;
 mod explain;
 mod generate;
@@ -53,6 +54,7 @@ fn run(cli: Cli, ui: &Ui) -> anyhow::Result<Exit> {
         Command::Install(args) => install::run(&host, ui, &args),
         Command::Uninstall(args) => uninstall::run(&host, ui, &args),
         Command::Troubleshoot(args) => troubleshoot::run(&host, ui, &args),
+        Command::Collect(args) => collect::run(&host, ui, &args),
         Command::Lint(args) => lint::run(&host, ui, &args),
         Command::Explain(args) => explain::run(ui, &args),
     }
