@@ -235,6 +235,13 @@ pub struct TroubleshootArgs {
     /// Leave these checks out
     #[arg(long, value_name = "IDS", value_delimiter = ',')]
     pub skip: Vec<String>,
+    /// Mend what is found, as far as cefctl can: shows each change, asks, proves that it works or takes it back; then
+    /// checks again. With --only, nothing but what those checks find
+    #[arg(long, conflicts_with = "from")]
+    pub fix: bool,
+    /// Mend without asking
+    #[arg(short, long, requires = "fix")]
+    pub yes: bool,
     /// Judge the support bundle in FILE, of this or another machine, instead of this machine
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, conflicts_with_all = ["watch", "no_probe"])]
     pub from: Option<PathBuf>,

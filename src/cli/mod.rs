@@ -4,6 +4,7 @@ pub mod args;
 mod collect;
 pub mod exit;
 mod explain;
+mod fix;
 mod generate;
 pub mod install;
 mod lint;

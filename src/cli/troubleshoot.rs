@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 
-use super::args::{AgentChoice, DaemonChoice, Protocol, TroubleshootArgs};
+use super::args::{AgentChoice, DaemonChoice, Protocol, ReportFormat, TroubleshootArgs};
 use super::exit::{Exit, usage};
 use super::reports::{self, Files};
 use crate::agent::AgentKind;
@@ -27,7 +27,11 @@ pub fn run(host: &Host, ui: &Ui, args: &TroubleshootArgs) -> anyhow::Result<Exit
     let interrupt = Interrupt::install().context("watching for Ctrl-C")?;
     let report = match &args.from {
         Some(bundle) => from_bundle(host, bundle, args, &selection)?,
-        None => look(host, ui, &interrupt, args, selection),
+        None => look(host, ui, &interrupt, args, selection.clone()),
+    };
+    let report = match args.fix && !interrupt.is_set() {
+        true => mend(host, ui, &interrupt, args, &selection, report)?,
+        false => report,
     };
     let look =
         TextOptions { color: ui.out_color(), unicode: ui.unicode(), width: ui.width().min(100), short: args.short };
@@ -74,6 +78,33 @@ fn look(host: &Host, ui: &Ui, interrupt: &Interrupt, args: &TroubleshootArgs, se
             Err(_) => return check::not_in_time(&*host.clock, &selection, limit, &runner.waiting()),
         }
     }
+}
+
+/// Shows what was found, mends, and looks again. Without anything to mend the report stays as it is.
+fn mend(
+    host: &Host,
+    ui: &Ui,
+    interrupt: &Interrupt,
+    args: &TroubleshootArgs,
+    selection: &Selection,
+    found: Report,
+) -> anyhow::Result<Report> {
+    let text = args.output == ReportFormat::Text;
+    let ui = if text { ui.clone() } else { ui.aside() };
+    if text {
+        let style =
+            TextOptions { color: ui.out_color(), unicode: ui.unicode(), width: ui.width().min(100), short: true };
+        ui.result(&reports::page(&found, args.output, &style, args.deny_warnings)?)?;
+    }
+    // No second time what devices send.
+    let again = TroubleshootArgs { watch: None, ..args.clone() };
+    let look_again = || look(host, &ui, interrupt, &again, selection.clone());
+    super::fix::run(host, &ui, interrupt, args, &found, &look_again)?;
+    let now = look_again();
+    if text {
+        ui.result("\nchecked again:\n")?;
+    }
+    Ok(Report { traffic: found.traffic, ..now })
 }
 
 /// What the worker says.

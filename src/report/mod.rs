@@ -14,5 +14,5 @@ pub mod traffic;
 mod tests;
 
 pub use clean::{clean, clean_bytes, json_safe, shell_quote};
-pub use model::{CheckResult, Counts, Evidence, HostInfo, Remedy, Report, Status, TargetInfo, Tool, Verdict};
+pub use model::{CheckResult, Counts, Evidence, Fix, HostInfo, Remedy, Report, Status, TargetInfo, Tool, Verdict};
 pub use text::TextOptions;
