@@ -129,7 +129,7 @@ fn oms(root: &Root) -> OmsFacts {
 }
 
 /// Reads the source tagged `oms.security` of a `security_events.conf`.
-fn security_input(file: PathBuf, text: &[u8]) -> OmsInput {
+pub(crate) fn security_input(file: PathBuf, text: &[u8]) -> OmsInput {
     let text = String::from_utf8_lossy(text);
     let empty = OmsInput { file, port: None, bind: None, protocol: None };
     let (mut current, mut found) = (empty.clone(), None);

@@ -1,6 +1,11 @@
 //! The agents: where they live, what state they are in, what they accept. Never touches the syslog daemon.
 
 pub mod accept;
+pub mod cloud;
 pub mod detect;
+pub mod download;
+pub mod oms;
+pub mod proxy;
 
+pub use cloud::Cloud;
 pub use detect::{AgentFacts, AgentKind, AgentTarget, OMS_PORT};

@@ -9,9 +9,12 @@ pub mod fake;
 #[cfg(any(test, feature = "failpoints"))]
 pub mod fake_systemd;
 pub mod fault;
+pub mod handover;
+pub mod http;
 pub mod inbox;
 pub mod input;
 pub mod interrupt;
+pub mod memfile;
 pub mod names;
 pub mod net;
 pub mod packet;
