@@ -260,7 +260,7 @@ pub struct Qos {
 }
 
 /// The box's clock.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct ClockFacts {
     /// The kernel counts its clock as set by a time source.
     pub synchronized: Option<bool>,

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::agent_facts::{AgentStates, ClockFacts};
 pub use super::bytes::{Bytes, decode_path, encode_path};
 use crate::agent::AgentFacts;
 use crate::host::proc_mount::Mount;
@@ -41,6 +42,8 @@ pub struct Facts {
     pub syslog_ng: DaemonFacts,
     pub syslog_ng_says: SyslogNgSays,
     pub agents: AgentFacts,
+    pub agent_states: AgentStates,
+    pub clock: ClockFacts,
     /// What `install` wrote down; `None` where it never ran.
     pub receipt: Fact<Option<ReceiptFacts>>,
     /// Left by the probe, where it ran.
@@ -355,6 +358,8 @@ impl Default for Facts {
             syslog_ng: DaemonFacts::unknown(SYSLOG_NG_CONF),
             syslog_ng_says: SyslogNgSays::default(),
             agents: AgentFacts::default(),
+            agent_states: AgentStates::default(),
+            clock: ClockFacts::default(),
             receipt: not_looked(),
             probe: BTreeMap::new(),
             no_probe: false,

@@ -4,6 +4,7 @@
 //! another one.
 
 mod agent;
+pub mod agent_facts;
 mod bytes;
 pub mod case;
 pub mod catalogue;

@@ -1,9 +1,13 @@
 //! The one place that looks at the machine for the checks, for as short a time as it can: what is slow runs side by
 //! side, everything has a limit, and what could not be had is a fact as well.
 
+mod agents;
+mod ama;
+mod clock;
 mod config;
 mod daemon;
 mod disk;
+mod oms;
 mod own_lines;
 mod receipt;
 mod rsyslog;
@@ -24,7 +28,7 @@ use crate::host::{Cmd, Host, Output, RunError, facts};
 use crate::platform::os_release::OsRelease;
 
 /// Processes looked at whether they hold a socket or not.
-const DAEMONS: &[&str] = &["rsyslogd", "syslog-ng", "mdsd"];
+const DAEMONS: &[&str] = &["rsyslogd", "syslog-ng", "mdsd", "omsagent", "ruby"];
 /// Deleted files smaller than this do not matter.
 const MIN_DELETED: u64 = 1 << 20;
 
@@ -34,12 +38,15 @@ pub fn gather(host: &Host, options: &TargetOptions) -> Facts {
     let port = options.port.or(receipt.as_ref().ok().and_then(|r| r.as_ref()?.port)).unwrap_or(SYSLOG_PORT);
     let agents = AgentFacts::gather(&host.root);
     let identity = identity(host);
-    let units = units::gather(host);
+    let units = units::gather(host, &agents::units(host));
+    // Before anything else: it may start a program of the agent for a moment.
+    let agent_states = agents::gather(host, &units);
     let unit = |name: &str| units.as_ref().ok().and_then(|u| u.get(name));
     let (rsyslog_unit, syslog_ng_unit) = (unit(rsyslog::NAMES.unit), unit(syslogng::NAMES.unit));
     let mut facts = thread::scope(|scope| {
         let net = scope.spawn(|| sockets(host, port));
         let logs = scope.spawn(|| disk::logs(host));
+        let clock = scope.spawn(|| clock::gather(host, units.as_ref().ok()));
         let lookup = scope.spawn(|| reverse_lookup(host));
         let machine = scope.spawn(|| machine(host, identity.clone()));
         let other = scope.spawn(|| syslogng::gather(host, &identity.hostname, syslog_ng_unit));
@@ -67,6 +74,8 @@ pub fn gather(host: &Host, options: &TargetOptions) -> Facts {
             syslog_ng,
             syslog_ng_says,
             agents,
+            agent_states,
+            clock: join(clock),
             receipt,
             ..Facts::default()
         }

@@ -82,7 +82,7 @@ fn workspace(host: &Host, asked: &Asked<'_>, workspace: Workspace) -> OmsWorkspa
         certificates: workspace.certificates().iter().map(|path| certificate(host, &shown(path))).collect(),
         main: input(host, &shown(&conf.join("omsagent.conf"))),
         inputs,
-        log: log(host, asked, &shown(&workspace.log()), logs::OMS),
+        log: log(host, asked, &workspace.unit(), &shown(&workspace.log()), logs::OMS),
         buffers: chunks(host, &format!("{}/{}/state", paths::STATE, workspace.id)),
         id: workspace.id,
     }
@@ -120,7 +120,7 @@ fn certificate(host: &Host, path: &str) -> Certificate {
 fn end_date(text: &[u8]) -> Option<i64> {
     let text = std::str::from_utf8(text).ok()?.trim().strip_prefix("notAfter=")?.strip_suffix(" GMT")?;
     let time = jiff::fmt::strtime::parse("%b %e %H:%M:%S %Y", text).ok()?.to_datetime().ok()?;
-    Some(time.to_zoned(jiff::tz::TimeZone::UTC).ok()?.timestamp().as_second())
+    Some(jiff::tz::TimeZone::UTC.to_timestamp(time).ok()?.as_second())
 }
 
 /// A configuration file; `None`: it is not there.
