@@ -9,17 +9,26 @@ mod bytes;
 pub mod case;
 pub mod catalogue;
 mod config;
+mod config_ng;
+mod config_rsyslog;
 mod daemon;
+mod damage;
 pub mod facts;
 #[cfg(test)]
 pub(crate) mod fixture;
+#[cfg(test)]
+pub(crate) mod fixture_ng;
 mod flow;
 mod forward;
 pub mod gather;
 mod generations;
 mod host;
+mod limits;
 mod listen;
+#[cfg(test)]
+mod ng_tests;
 pub mod outcome;
+mod pipeline;
 mod ports;
 mod probe;
 mod probe_run;
@@ -28,6 +37,7 @@ mod run;
 mod samples;
 pub mod select;
 mod spool;
+mod stats;
 pub mod target;
 mod words;
 

@@ -89,6 +89,20 @@ pub enum Format {
     Json,
 }
 
+/// How a report is printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub enum ReportFormat {
+    /// For people
+    #[default]
+    Text,
+    /// For programs: one JSON object on stdout and nothing else there
+    Json,
+    /// For CI servers and test dashboards: JUnit XML
+    Junit,
+    /// One file for browsers, without scripts, with a picture of the hops
+    Html,
+}
+
 /// The agent behind the syslog daemon.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
 pub enum AgentChoice {
@@ -201,7 +215,14 @@ pub struct TroubleshootArgs {
     pub deny_warnings: bool,
     /// How to print the report
     #[arg(short, long, value_name = "FORMAT", default_value = "text")]
-    pub output: Format,
+    pub output: ReportFormat,
+    /// Also write the report to FILE, readable by you only; .txt, .json, .xml (JUnit) and .html say the format. Can be
+    /// given more than once
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub report: Vec<PathBuf>,
+    /// Format of these files, whatever they are called
+    #[arg(long, value_name = "FORMAT", requires = "report")]
+    pub report_format: Option<ReportFormat>,
 }
 
 #[derive(Debug, Clone, Args)]

@@ -6,6 +6,7 @@ mod explain;
 mod generate;
 pub mod install;
 mod listen;
+mod reports;
 mod send;
 mod show;
 mod troubleshoot;

@@ -2,38 +2,31 @@
 
 use anyhow::Context;
 
-use super::args::{AgentChoice, DaemonChoice, Format, Protocol, TroubleshootArgs};
+use super::args::{AgentChoice, DaemonChoice, Protocol, TroubleshootArgs};
 use super::exit::{Exit, usage};
+use super::reports::{self, Files};
 use crate::agent::AgentKind;
 use crate::check;
 use crate::check::select::Selection;
 use crate::check::target::{Daemon, TargetOptions};
 use crate::host::proc_net::Transport;
 use crate::host::{Host, Interrupt};
-use crate::report::{TextOptions, json, text};
+use crate::report::TextOptions;
 use crate::ui::Ui;
 
 pub fn run(host: &Host, ui: &Ui, args: &TroubleshootArgs) -> anyhow::Result<Exit> {
     let selection = Selection::new(&args.only, &args.skip)
         .map_err(|e| usage(e.to_string(), "`cefctl explain` lists all checks"))?;
+    let files = Files::new(host, &args.report, args.report_format)?;
     let interrupt = Interrupt::install().context("watching for Ctrl-C")?;
     let progress = ui.progress("looking at every hop");
     let options = check::Options { target: options(args), selection, no_probe: args.no_probe };
     let report = check::troubleshoot(host, &interrupt, &options);
     drop(progress);
-    let page = match args.output {
-        Format::Json => json::render(&report).context("writing the report as JSON")?,
-        Format::Text => text::render(
-            &report,
-            &TextOptions {
-                color: ui.out_color(),
-                unicode: ui.unicode(),
-                width: ui.width().min(100),
-                short: args.short,
-            },
-        ),
-    };
-    ui.result(&page)?;
+    let look =
+        TextOptions { color: ui.out_color(), unicode: ui.unicode(), width: ui.width().min(100), short: args.short };
+    ui.result(&reports::page(&report, args.output, &look, args.deny_warnings)?)?;
+    files.write(host, ui, &report, args.deny_warnings)?;
     if interrupt.is_set() {
         return Ok(Exit::Interrupted);
     }

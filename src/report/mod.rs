@@ -2,7 +2,10 @@
 //! and where the text goes is `ui`'s business.
 
 pub mod clean;
+pub mod hops;
+pub mod html;
 pub mod json;
+pub mod junit;
 pub mod model;
 pub mod text;
 

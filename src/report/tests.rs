@@ -164,3 +164,98 @@ fn words_for_the_shell_are_quoted_only_where_needed() {
     assert_eq!(shell_quote("/etc/rsyslog.d/a b'c$(x).conf"), "'/etc/rsyslog.d/a b'\\''c$(x).conf'");
     assert_eq!(shell_quote(""), "''");
 }
+
+const NASTY: &str = "<script>alert(1)</script>\" onload='x' &amp; \u{1b}[31m\u{9b}31m\u{202e}\0]]>\u{ffff}";
+
+/// A report in which every text that a host controls is hostile.
+fn hostile() -> Report {
+    let mut c = check("daemon.config", Status::Fail);
+    c.summary = NASTY.into();
+    c.evidence = vec![Evidence { source: NASTY.into(), text: NASTY.into() }];
+    c.remedy.as_mut().unwrap().commands = vec![NASTY.into()];
+    let mut unknown = check("host.os", Status::Unknown);
+    unknown.summary = NASTY.into();
+    let mut warned = check("host.disk", Status::Warn);
+    warned.evidence[0].text = NASTY.into();
+    let mut r = report(vec![unknown, warned, c]);
+    r.host.hostname = NASTY.into();
+    r.host.os = NASTY.into();
+    r.target.workspace = Some(NASTY.into());
+    r
+}
+
+fn no_control(page: &str) {
+    assert!(page.chars().all(|c| c == '\n' || !c.is_control() && c != '\u{202e}'), "{page:?}");
+}
+
+#[test]
+fn html_escapes_what_the_host_says_and_loads_nothing() {
+    let page = html::render(&hostile()).unwrap();
+    no_control(&page);
+    assert!(!page.contains("<script") && !page.contains("onload='"), "{page}");
+    assert!(page.contains("&#60;script&#62;alert(1)"), "{page}");
+    assert!(!page.contains("http://www.w3.org/1999") && !page.contains("src=") && !page.contains("url("));
+    assert!(page.contains("default-src 'none'"));
+    // every link stays on the page
+    assert!(page.split("href=\"").skip(1).all(|link| link.starts_with('#')), "{page}");
+}
+
+#[test]
+fn html_marks_the_broken_hop_and_no_other() {
+    let mut held = check("probe.udp", Status::Skip);
+    held.blocked_by = Some("forward.rule".into());
+    let r = report(vec![
+        check("host.disk", Status::Warn),
+        check("listen.udp", Status::Pass),
+        check("forward.rule", Status::Fail),
+        check("agent.listening", Status::Fail),
+        held,
+    ]);
+    let hops = hops::Hops::of(&r);
+    let broken: Vec<_> = hops.way.iter().filter(|h| h.broken).map(|h| h.title.as_str()).collect();
+    assert_eq!(broken, ["forward"]);
+    assert_eq!((hops.machine.status, hops.way[1].status), (Some(Status::Warn), Some(Status::Pass)));
+    assert_eq!((hops.way[0].status, hops.way[0].words.as_str()), (None, "not looked at"));
+    let page = html::render(&r).unwrap();
+    assert_eq!(page.matches("broken here</text>").count(), 1);
+    // the way behind the broken hop is dashed
+    assert_eq!(page.matches("class=\"way cut\"").count(), 2);
+    assert!(page.contains("<details id=\"forward.rule\" class=\"fail root\" open>"), "{page}");
+    assert!(page.contains("<details id=\"listen.udp\" class=\"pass\">"), "{page}");
+}
+
+#[test]
+fn a_failing_probe_is_marked_although_it_is_no_hop() {
+    let hops = hops::Hops::of(&report(vec![check("probe.udp", Status::Fail), check("new.group", Status::Fail)]));
+    assert!(hops.probe.broken && !hops.machine.broken);
+    assert_eq!(hops.machine.status, Some(Status::Fail), "a group that no hop knows counts for the machine");
+}
+
+#[test]
+fn junit_is_one_case_a_check_and_agrees_with_the_exit_code() {
+    let r = hostile();
+    let page = junit::render(&r, false).unwrap();
+    no_control(&page);
+    assert!(page.starts_with("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites "), "{page}");
+    assert!(page.contains("tests=\"3\" failures=\"1\" errors=\"0\" skipped=\"1\""), "{page}");
+    assert!(!page.contains("<script") && !page.contains('\u{ffff}') && !page.contains("]]>"), "{page}");
+    assert_eq!(page.matches("<testcase ").count(), 3);
+    assert!(page.contains("<failure type=\"fail\""), "{page}");
+    let strict = junit::render(&r, true).unwrap();
+    assert!(strict.contains("tests=\"3\" failures=\"2\" errors=\"1\" skipped=\"0\""), "{strict}");
+    assert!(strict.contains("<error type=\"unknown\"") && strict.contains("<failure type=\"warn\""), "{strict}");
+}
+
+#[test]
+fn short_text_puts_quiet_groups_line_by_line() {
+    let r = report(vec![
+        check("host.os", Status::Pass),
+        check("daemon.running", Status::Pass),
+        check("listen.udp", Status::Warn),
+    ]);
+    let text = text::render(&r, &TextOptions { short: true, ..TextOptions::default() });
+    assert!(
+        text.contains("\n\nhost  (1 of 1 good or not applicable)\ndaemon  (1 of 1 good or not applicable)\n\nlisten\n"),
+        "{text}"
+    );
+}

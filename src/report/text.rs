@@ -32,7 +32,7 @@ const INDENT: usize = 4;
 
 /// The whole report, with a final newline.
 pub fn render(report: &Report, options: &TextOptions) -> String {
-    let mut page = Page { out: String::new(), options: *options };
+    let mut page = Page { out: String::new(), options: *options, folded: false };
     page.head(report);
     let mut rest = report.checks.as_slice();
     while let Some(first) = rest.first() {
@@ -48,6 +48,8 @@ pub fn render(report: &Report, options: &TextOptions) -> String {
 struct Page {
     out: String,
     options: TextOptions,
+    /// The group before this one had nothing to tell.
+    folded: bool,
 }
 
 impl Page {
@@ -70,7 +72,11 @@ impl Page {
         };
         let hidden = checks.iter().filter(quiet).count();
         let loud: Vec<_> = checks.iter().filter(|c| !quiet(c)).collect();
-        self.line("");
+        // Groups with nothing to tell stand line by line.
+        if !loud.is_empty() || !self.folded {
+            self.line("");
+        }
+        self.folded = loud.is_empty();
         let note =
             if hidden > 0 { format!("  ({hidden} of {} good or not applicable)", checks.len()) } else { String::new() };
         let name = self.paint(&Style::new().bold(), &clean(name));
