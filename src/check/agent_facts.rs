@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::facts::{Bytes, Fact, SizedFile};
+use super::facts::{Bytes, Fact, OwnLine, SizedFile};
 use crate::agent::ama::qos;
 use crate::agent::logs::Found;
 use crate::host::proc_mount::Mount;
@@ -20,11 +20,13 @@ pub struct AgentStates {
     pub others: Vec<OtherShipper>,
     /// Mounts as this process sees them.
     pub mounts: Fact<Vec<Mount>>,
+    /// Last lines in the journal of the agents' units that do not run or were restarted, by unit.
+    pub lines: BTreeMap<String, Vec<OwnLine>>,
 }
 
 impl Default for AgentStates {
     fn default() -> Self {
-        AgentStates { oms: None, ama: None, others: Vec::new(), mounts: Err("it was not looked at".into()) }
+        AgentStates { oms: None, ama: None, others: Vec::new(), mounts: Err("it was not looked at".into()), lines: BTreeMap::new() }
     }
 }
 
@@ -262,6 +264,8 @@ pub struct Qos {
 /// The box's clock.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct ClockFacts {
+    /// What it said, in seconds since the epoch.
+    pub now: Option<i64>,
     /// The kernel counts its clock as set by a time source.
     pub synchronized: Option<bool>,
     /// A time service is switched on, as timedatectl says.

@@ -44,7 +44,9 @@ pub struct Facts {
     pub syslog_ng: DaemonFacts,
     pub syslog_ng_says: SyslogNgSays,
     pub agents: AgentFacts,
+    #[serde(default)]
     pub agent_states: AgentStates,
+    #[serde(default)]
     pub clock: ClockFacts,
     /// What `install` wrote down; `None` where it never ran.
     pub receipt: Fact<Option<ReceiptFacts>>,

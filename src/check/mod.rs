@@ -5,9 +5,11 @@
 
 mod agent;
 pub mod agent_facts;
+mod agents;
 mod bytes;
 pub mod case;
 pub mod catalogue;
+mod clock;
 mod config;
 mod config_ng;
 mod config_rsyslog;

@@ -23,7 +23,7 @@ use super::agent_facts::{AmaState, OmsState, OmsWorkspace, Package, Packages};
 use super::case::Case;
 use super::facts::Facts;
 use super::outcome::{NotJudged, Outcome};
-use crate::agent::AgentKind;
+use crate::agent::{AgentKind, Cloud};
 use crate::agent::ama::paths as ama_paths;
 use crate::host::proc_mount;
 use crate::host::proc_process::Process;
@@ -70,6 +70,25 @@ pub fn present(facts: &Facts) -> (AgentKind, bool) {
         _ if states.oms.as_ref().is_some_and(|o| !o.workspaces.is_empty()) => (AgentKind::Oms, false),
         () => (AgentKind::None, false),
     }
+}
+
+/// The cloud that the agent's own configuration names.
+pub fn cloud(facts: &Facts, agent: AgentKind) -> Option<String> {
+    let states = &facts.agent_states;
+    let suffixes: Vec<String> = match agent {
+        AgentKind::Oms => {
+            let admins = states.oms.iter().flat_map(|o| &o.workspaces).filter_map(|w| w.admin.as_ref()?.as_ref().ok());
+            admins.filter_map(|a| a.get("URL_TLD").cloned()).collect()
+        }
+        AgentKind::Ama => {
+            let rules = dcr::read(states.ama.as_ref()?).ok()?;
+            let channels = rules.iter().filter_map(|r| r.rule.as_ref().ok()).flat_map(|r| &r.channels);
+            // `<workspace>.ods.opinsights.azure.us`
+            channels.filter_map(|c| Some(c.host().split_once(".ods.")?.1.to_owned())).collect()
+        }
+        AgentKind::None => Vec::new(),
+    };
+    suffixes.iter().find_map(|s| Cloud::of_suffix(s)).map(|c| c.word().to_owned())
 }
 
 /// The omsagent is a ruby of its own (facts 1.8), AMA's intake is mdsd.

@@ -2,6 +2,7 @@
 //! monitoring), so an id keeps its meaning for good. `explain` and docs/checks.md are made from these records.
 
 mod agent;
+mod ama;
 mod daemon;
 mod forward;
 mod host;
@@ -39,7 +40,7 @@ impl Check {
 
 /// All checks in hop order.
 pub fn all() -> impl Iterator<Item = &'static Check> {
-    [host::CHECKS, daemon::CHECKS, listen::CHECKS, forward::CHECKS, agent::CHECKS, probe::CHECKS].into_iter().flatten()
+    [host::CHECKS, daemon::CHECKS, listen::CHECKS, forward::CHECKS, agent::CHECKS, ama::CHECKS, probe::CHECKS].into_iter().flatten()
 }
 
 /// What one check looks at, why it matters, how to mend it.
@@ -96,7 +97,7 @@ mod tests {
         assert_eq!(ids.iter().collect::<BTreeSet<_>>().len(), ids.len());
         let mut groups: Vec<_> = all().map(Check::group).collect();
         groups.dedup();
-        assert_eq!(groups, ["host", "daemon", "listen", "forward", "agent", "probe"]);
+        assert_eq!(groups, ["host", "daemon", "listen", "forward", "agent", "ama", "probe"]);
         assert!(ids.iter().all(|id| id.split('.').count() == 2));
     }
 

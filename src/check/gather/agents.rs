@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
-use super::{ama, oms};
+use super::{ama, oms, own_lines};
 use crate::agent::ama::paths as ama_paths;
 use crate::agent::logs::{self, Kind};
 use crate::agent::oms::paths as oms_paths;
 use crate::check::agent_facts::*;
-use crate::check::facts::{Fact, UnitFacts};
+use crate::check::facts::{Fact, OwnLine, UnitFacts};
 use crate::host::{Cmd, FileKind, Host, facts, proc_mount};
 use crate::platform::access::Who;
 use crate::platform::accounts;
@@ -83,6 +83,7 @@ pub fn gather(host: &Host, units: &Fact<BTreeMap<String, UnitFacts>>) -> AgentSt
         ama: ama::gather(host, &asked),
         others: others(host, &asked),
         mounts: mounts(host),
+        lines: lines(host, units.as_ref().ok()),
     }
 }
 
@@ -183,6 +184,14 @@ fn others(host: &Host, asked: &Asked<'_>) -> Vec<OtherShipper> {
         });
     }
     found
+}
+
+/// What the journal says of units that are not well. One that runs undisturbed is not asked for.
+fn lines(host: &Host, units: Option<&BTreeMap<String, UnitFacts>>) -> BTreeMap<String, Vec<OwnLine>> {
+    let own = |name: &str| name.starts_with("omsagent") || name == ama_paths::UNIT;
+    let ill = |u: &UnitFacts| u.state.exists() && (!u.state.is_active() || u.state.restarts.is_some_and(|n| n > 0));
+    let asked = units.into_iter().flatten().filter(|(name, u)| own(name) && ill(u)).take(4);
+    asked.filter_map(|(name, u)| Some((name.clone(), own_lines::journal(host, Some(u)).ok()?))).collect()
 }
 
 fn mounts(host: &Host) -> Fact<Vec<proc_mount::Mount>> {

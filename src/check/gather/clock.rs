@@ -21,7 +21,7 @@ pub const SERVICES: [&str; 7] = [
 ];
 
 pub fn gather(host: &Host, units: Option<&BTreeMap<String, UnitFacts>>) -> ClockFacts {
-    let mut clock = ClockFacts::default();
+    let mut clock = ClockFacts { now: Some(host.clock.now().as_second()), ..ClockFacts::default() };
     let runs = |name: &&str| units.is_some_and(|u| u.get(*name).is_some_and(|u| u.state.is_active()));
     clock.services = SERVICES.iter().copied().filter(runs).map(str::to_owned).collect();
     if !host.root.is_live() {
