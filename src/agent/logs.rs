@@ -54,7 +54,8 @@ pub fn scan(text: &[u8], kinds: &[Kind], since: Option<i64>) -> Vec<Found> {
         }
         let hit = kinds.iter().zip(&mut found).find(|(k, _)| k.needles.iter().any(|n| has_word(&line, n)));
         let Some((kind, entry)) = hit else { continue };
-        let entry = entry.get_or_insert_with(|| Found { kind: kind.id.into(), count: 0, last: None, line: String::new() });
+        let entry =
+            entry.get_or_insert_with(|| Found { kind: kind.id.into(), count: 0, last: None, line: String::new() });
         entry.count += 1;
         entry.last = time;
         entry.line = line.trim_end().chars().take(300).collect();
@@ -166,7 +167,13 @@ pub const OMS: &[Kind] = &[
     Kind {
         id: "configuration",
         weight: Weight::Stops,
-        needles: &["config error", "ConfigError", "Unknown input plugin", "Unknown filter plugin", "Unknown output plugin"],
+        needles: &[
+            "config error",
+            "ConfigError",
+            "Unknown input plugin",
+            "Unknown filter plugin",
+            "Unknown output plugin",
+        ],
         meaning: "the agent does not understand one of its configuration files",
         hint: "the line names it; the files are in conf/omsagent.d of the workspace",
     },
@@ -246,14 +253,26 @@ pub const AMA: &[Kind] = &[
     Kind {
         id: "tls",
         weight: Weight::Stops,
-        needles: &["certificate verify failed", "SSL handshake", "SSL routines", "TLS handshake", "self signed certificate"],
+        needles: &[
+            "certificate verify failed",
+            "SSL handshake",
+            "SSL routines",
+            "TLS handshake",
+            "self signed certificate",
+        ],
         meaning: "the TLS connection to the service fails; a proxy that inspects TLS has this effect",
         hint: "let connections to *.monitor.azure.com and *.opinsights.azure.com through without inspection",
     },
     Kind {
         id: "no-connection",
         weight: Weight::Stops,
-        needles: &["Connection refused", "Connection timed out", "Network is unreachable", "No route to host", "Failed to connect"],
+        needles: &[
+            "Connection refused",
+            "Connection timed out",
+            "Network is unreachable",
+            "No route to host",
+            "Failed to connect",
+        ],
         meaning: "the service cannot be reached",
         hint: "let the box reach port 443 of the agent's endpoints, directly or by the agent's proxy",
     },
@@ -267,7 +286,13 @@ pub const AMA: &[Kind] = &[
     Kind {
         id: "configuration",
         weight: Weight::Stops,
-        needles: &["Failed to parse", "failed to parse", "Invalid configuration", "invalid configuration", "Failed to load config"],
+        needles: &[
+            "Failed to parse",
+            "failed to parse",
+            "Invalid configuration",
+            "invalid configuration",
+            "Failed to load config",
+        ],
         meaning: "the agent does not understand its configuration",
         hint: "look at the data collection rule (ama.dcr-valid)",
     },

@@ -32,7 +32,9 @@ pub fn ama_listening(case: &Case<'_>) -> Judged {
     match (ama.socket.exists, ama.socket.bound) {
         (true, Some(true)) => Ok(seen(Outcome::pass("the agent's unix socket is open"))),
         (true, None) => Err("whether somebody holds the agent's unix socket could not be seen".to_owned().into()),
-        _ => Ok(seen(Outcome::fail("nobody listens on the agent's unix socket").advise("start the agent").command(restart(case)))),
+        _ => Ok(seen(
+            Outcome::fail("nobody listens on the agent's unix socket").advise("start the agent").command(restart(case)),
+        )),
     }
 }
 

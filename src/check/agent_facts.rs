@@ -26,7 +26,13 @@ pub struct AgentStates {
 
 impl Default for AgentStates {
     fn default() -> Self {
-        AgentStates { oms: None, ama: None, others: Vec::new(), mounts: Err("it was not looked at".into()), lines: BTreeMap::new() }
+        AgentStates {
+            oms: None,
+            ama: None,
+            others: Vec::new(),
+            mounts: Err("it was not looked at".into()),
+            lines: BTreeMap::new(),
+        }
     }
 }
 

@@ -17,8 +17,13 @@ pub fn synchronized(case: &Case<'_>) -> Judged {
     }
     let mend = |out: Outcome| {
         let out = out.seen_all(clock.said.iter().map(|(command, text)| (command.as_str(), text.as_str())));
-        let out = out.seen("time services that run", if clock.services.is_empty() { "none".into() } else { clock.services.join(", ") });
-        out.advise("let a time service set the clock, and look whether it reaches its servers (UDP 123)").command("sudo timedatectl set-ntp true").command("timedatectl; chronyc sources")
+        let out = out.seen(
+            "time services that run",
+            if clock.services.is_empty() { "none".into() } else { clock.services.join(", ") },
+        );
+        out.advise("let a time service set the clock, and look whether it reaches its servers (UDP 123)")
+            .command("sudo timedatectl set-ntp true")
+            .command("timedatectl; chronyc sources")
     };
     if let Some(now) = clock.now.filter(|now| *now < EARLIEST) {
         let now = jiff::Timestamp::from_second(now).map(|t| t.to_string()).unwrap_or_default();
@@ -26,7 +31,11 @@ pub fn synchronized(case: &Case<'_>) -> Judged {
     }
     if let Some(offset) = clock.offset.filter(|o| o.abs() >= OFF) {
         let text = format!("the clock is {:.0} seconds off", offset.abs());
-        return Ok(mend(if offset.abs() >= REFUSED { Outcome::fail(format!("{text}: the agent's service refuses this box")) } else { Outcome::warn(text) }));
+        return Ok(mend(if offset.abs() >= REFUSED {
+            Outcome::fail(format!("{text}: the agent's service refuses this box"))
+        } else {
+            Outcome::warn(text)
+        }));
     }
     match (clock.synchronized, clock.enabled, &host.container) {
         (Some(true), ..) => Ok(Outcome::pass(match clock.services.as_slice() {
@@ -37,12 +46,17 @@ pub fn synchronized(case: &Case<'_>) -> Judged {
         (_, enabled, Some(container)) if enabled != Some(true) && clock.services.is_empty() => {
             Err(NotJudged::Skip(format!("the clock belongs to the machine that this container ({container}) runs on")))
         }
-        (Some(false), Some(true), _) => Ok(mend(Outcome::warn("a time service is switched on, but has not set the clock"))),
-        (Some(false), ..) => Ok(mend(Outcome::warn("nothing sets the clock of this box: it will drift"))),
-        (None, ..) if !clock.services.is_empty() => {
-            Err(NotJudged::Unknown(format!("{} runs, but whether it has set the clock is not said", clock.services.join(", "))))
+        (Some(false), Some(true), _) => {
+            Ok(mend(Outcome::warn("a time service is switched on, but has not set the clock")))
         }
-        (None, ..) => Err(NotJudged::Unknown("neither timedatectl nor chronyc nor ntpq tells whether the clock is set".into())),
+        (Some(false), ..) => Ok(mend(Outcome::warn("nothing sets the clock of this box: it will drift"))),
+        (None, ..) if !clock.services.is_empty() => Err(NotJudged::Unknown(format!(
+            "{} runs, but whether it has set the clock is not said",
+            clock.services.join(", ")
+        ))),
+        (None, ..) => {
+            Err(NotJudged::Unknown("neither timedatectl nor chronyc nor ntpq tells whether the clock is set".into()))
+        }
     }
 }
 
@@ -67,7 +81,10 @@ mod tests {
         assert_eq!(of(|c| c.synchronized = Some(false), false).status, Status::Warn);
         assert_eq!(of(|c| (c.synchronized, c.enabled) = (Some(false), Some(true)), true).status, Status::Warn);
         assert_eq!(of(|c| c.synchronized = Some(false), true).status, Status::Skip);
-        assert_eq!(of(|c| (c.synchronized, c.services) = (Some(false), vec!["chronyd.service".into()]), true).status, Status::Warn);
+        assert_eq!(
+            of(|c| (c.synchronized, c.services) = (Some(false), vec!["chronyd.service".into()]), true).status,
+            Status::Warn
+        );
         assert_eq!(of(|_| {}, false).status, Status::Unknown);
         assert_eq!(of(|c| c.services = vec!["ntp.service".into()], false).status, Status::Unknown);
         assert_eq!(of(|c| (c.synchronized, c.offset) = (Some(true), Some(-1000.0)), false).status, Status::Fail);

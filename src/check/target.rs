@@ -125,8 +125,9 @@ fn find_agent(facts: &Facts, receipt: Option<&ReceiptFacts>) -> AgentKind {
     let received = || receipt.and_then(|r| agent_of(r.agent.as_deref()?));
     match (agents::present(facts), facts.agents.installed()) {
         ((agent, true), _) => agent,
-        ((left, false), AgentKind::None) => received().unwrap_or(left),
-        ((left, false), files) => received().unwrap_or(if left == AgentKind::None { files } else { left }),
+        // Facts that have no more than which files are there.
+        ((AgentKind::None, _), agent) if agent != AgentKind::None => agent,
+        ((left, _), _) => received().unwrap_or(left),
     }
 }
 

@@ -41,8 +41,10 @@ mod tests {
     fn a_user_with_its_groups() {
         let dir = tempfile::tempdir().unwrap();
         std::fs::create_dir(dir.path().join("etc")).unwrap();
-        std::fs::write(dir.path().join("etc/passwd"), "root:x:0:0::/:/bin/sh\nsyslog:x:104:110::/:/bin/false\nbad:x\n").unwrap();
-        std::fs::write(dir.path().join("etc/group"), "adm:x:4:syslog,me\nsyslog:x:110:\nhimds:x:990:syslog\nbad\n").unwrap();
+        std::fs::write(dir.path().join("etc/passwd"), "root:x:0:0::/:/bin/sh\nsyslog:x:104:110::/:/bin/false\nbad:x\n")
+            .unwrap();
+        std::fs::write(dir.path().join("etc/group"), "adm:x:4:syslog,me\nsyslog:x:110:\nhimds:x:990:syslog\nbad\n")
+            .unwrap();
         let root = Root::at(dir.path());
         let syslog = who(&root, "syslog").unwrap();
         assert_eq!((syslog.uid, syslog.gid, syslog.groups), (104, 110, vec![4, 990]));

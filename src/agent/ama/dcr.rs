@@ -46,8 +46,8 @@ impl Stream {
 pub const LEVELS: [&str; 8] = ["Debug", "Info", "Notice", "Warning", "Error", "Critical", "Alert", "Emergency"];
 
 const FACILITIES: [&str; 26] = [
-    "*", "nopri", "kern", "user", "mail", "daemon", "auth", "syslog", "lpr", "news", "uucp", "cron", "authpriv", "ftp", "ntp",
-    "audit", "alert", "clock", "local0", "local1", "local2", "local3", "local4", "local5", "local6", "local7",
+    "*", "nopri", "kern", "user", "mail", "daemon", "auth", "syslog", "lpr", "news", "uucp", "cron", "authpriv", "ftp",
+    "ntp", "audit", "alert", "clock", "local0", "local1", "local2", "local3", "local4", "local5", "local6", "local7",
 ];
 
 /// One data source of kind `syslog`.
@@ -350,7 +350,9 @@ pub(crate) mod tests {
         assert!(parse(b"{").unwrap_err().contains("no JSON"));
         assert!(parse(b"[]").unwrap_err().contains("no object"));
         assert!(parse(br#"{"dataSources":1}"#).unwrap_err().contains("no list"));
-        let settings = parsed(r#"{"dataSources":[{"kind":"AgentSettings","configuration":{"agentSettings":[{"name":"MaxDiskQuotaInMB","value":"4000"}]}}]}"#);
+        let settings = parsed(
+            r#"{"dataSources":[{"kind":"AgentSettings","configuration":{"agentSettings":[{"name":"MaxDiskQuotaInMB","value":"4000"}]}}]}"#,
+        );
         assert_eq!((settings.is_settings(), settings.disk_quota), (true, Some(4000)));
         assert!(parsed(r#"{"kind":"AgentSettings","MaxDiskQuotaInMB":5000}"#).is_settings());
         assert!(!parsed(r#"{"dataSources":[{"kind":"perfCounter"}],"channels":[]}"#).is_settings());

@@ -95,7 +95,8 @@ pub fn standing(version: &Version, id: &str, version_id: &str) -> Standing {
     if let Some((_, fault)) = FROM.iter().find(|(parts, _)| *version < Version::of(parts)) {
         return fault.clone();
     }
-    let here = DISTRIBUTIONS.iter().find(|(d, v, parts, _)| *d == id && version_id == *v && *version < Version::of(parts));
+    let here =
+        DISTRIBUTIONS.iter().find(|(d, v, parts, _)| *d == id && version_id == *v && *version < Version::of(parts));
     here.map_or(Standing::Good, |(_, _, _, why)| Standing::Poor(why))
 }
 
@@ -110,7 +111,10 @@ mod tests {
     #[test]
     fn versions_compare_by_number_with_any_count_of_parts() {
         assert_eq!(v("1.33.1-build.main.999").to_string(), "1.33.1");
-        assert!(v("1.9") < v("1.10") && v("1.28.11.1") > v("1.28.11") && v("1.28") == v("1.28.0") || v("1.28") >= v("1.28.0"));
+        assert!(
+            v("1.9") < v("1.10") && v("1.28.11.1") > v("1.28.11") && v("1.28") == v("1.28.0")
+                || v("1.28") >= v("1.28.0")
+        );
         assert_eq!(v("1.28").cmp(&v("1.28.0")), Ordering::Equal);
         assert_eq!(Version::parse("unknown"), None);
         assert_eq!(Version::parse("99999999999"), None);
@@ -119,7 +123,9 @@ mod tests {
     #[test]
     fn every_version_has_a_standing() {
         let of = |text: &str| standing(&v(text), "debian", "12");
-        assert!(matches!(of("1.10.7"), Standing::Bad(_)) && matches!(of("1.12"), Standing::Bad(w) if w.contains("CEF")));
+        assert!(
+            matches!(of("1.10.7"), Standing::Bad(_)) && matches!(of("1.12"), Standing::Bad(w) if w.contains("CEF"))
+        );
         assert!(matches!(of("1.20.9"), Standing::Bad(_)) && matches!(of("1.25.2"), Standing::Poor(_)));
         assert!(matches!(of("1.28.10"), Standing::Poor(w) if w.contains("socket")));
         assert!(matches!(of("1.30.2"), Standing::Poor(w) if w.contains("Debian 12")));

@@ -25,7 +25,8 @@ pub fn installed(case: &Case<'_>) -> Judged {
     }
     let runs = process(case, AgentKind::Ama);
     if !ama.program && runs.is_none() {
-        let left = [(ama.conf, paths::CONF)].into_iter().filter(|(there, _)| *there).map(|(_, path)| (path, "left over"));
+        let left =
+            [(ama.conf, paths::CONF)].into_iter().filter(|(there, _)| *there).map(|(_, path)| (path, "left over"));
         let files = ama.daemon_files.iter().map(|f| (f.as_str(), "left over"));
         let listed = ama.packages.0.as_ref().ok().and_then(|p| p.first());
         return Ok(extension(
@@ -42,25 +43,31 @@ pub fn installed(case: &Case<'_>) -> Judged {
             .advise("mount that file system without noexec"));
     }
     if let Some((source, text)) = bad_mount(case, "/var/opt/microsoft", false) {
-        return Ok(Outcome::fail("the agent cannot write its cache").seen(source, text).advise("mount that file system writable"));
+        return Ok(Outcome::fail("the agent cannot write its cache")
+            .seen(source, text)
+            .advise("mount that file system writable"));
     }
     // Its extension keeps programs below /var (field-failures 1.25).
     if let Some((source, text)) = bad_mount(case, "/var/lib/waagent", true).filter(|_| !ama.azure.is_empty()) {
-        return Ok(Outcome::warn("the agent's extension may not start programs below /var").seen(source, text).advise("mount that file system without noexec"));
+        return Ok(Outcome::warn("the agent's extension may not start programs below /var")
+            .seen(source, text)
+            .advise("mount that file system without noexec"));
     }
     let version = version_of(ama);
     Ok(match (version, ama.packages.0.as_ref().is_ok_and(|p| !p.is_empty())) {
         (Some((version, _)), true) => Outcome::pass(format!("the Azure Monitor Agent {version} is installed")),
         (version, _) => {
             let version = version.map(|(v, _)| format!(" {v}")).unwrap_or_default();
-            Outcome::pass(format!("the Azure Monitor Agent{version} is there, though not as a package")).seen_all(runs.map(|p| ("process", p.display())))
+            Outcome::pass(format!("the Azure Monitor Agent{version} is there, though not as a package"))
+                .seen_all(runs.map(|p| ("process", p.display())))
         }
     })
 }
 
 /// The package's version, else what was said; with its source.
 pub fn version_of(ama: &AmaState) -> Option<(String, String)> {
-    let package = ama.packages.0.as_ref().ok().and_then(|p| p.first()).map(|p| (p.version.clone(), "package manager".to_owned()));
+    let package =
+        ama.packages.0.as_ref().ok().and_then(|p| p.first()).map(|p| (p.version.clone(), "package manager".to_owned()));
     package.or_else(|| ama.said_version.clone())
 }
 
@@ -97,11 +104,13 @@ pub fn identity(case: &Case<'_>) -> Judged {
         return arc(case, ama);
     }
     if !ama.azure.is_empty() {
-        return Ok(Outcome::pass("this is a virtual machine of Azure: the agent's identity is the machine's").seen_all(ama.azure.iter().map(|p| (p.as_str(), "there"))));
+        return Ok(Outcome::pass("this is a virtual machine of Azure: the agent's identity is the machine's")
+            .seen_all(ama.azure.iter().map(|p| (p.as_str(), "there"))));
     }
     let rules = ama.chunks.as_ref().and_then(|c| c.as_ref().ok()).map_or(0, Vec::len);
     if rules > 0 {
-        return Ok(Outcome::pass("the agent got its rules from the service, so it has an identity").seen(paths::CHUNKS, crate::check::words::count(rules, "file")));
+        return Ok(Outcome::pass("the agent got its rules from the service, so it has an identity")
+            .seen(paths::CHUNKS, crate::check::words::count(rules, "file")));
     }
     Ok(Outcome::fail("this machine is neither a virtual machine of Azure nor connected by Azure Arc, so the agent has no identity")
         .seen("/var/lib/waagent", "not there")
@@ -129,15 +138,25 @@ fn arc(case: &Case<'_>, ama: &AmaState) -> Judged {
     }
     if !ama.arc.iter().any(|p| p == paths::ARC_CONF) {
         let text = "the Connected Machine agent has no settings: this machine was not connected yet";
-        return Ok(Outcome::warn(text).seen(paths::ARC_CONF, "not there").advise("look at its state, connect it if it is not").command("sudo azcmagent show"));
+        return Ok(Outcome::warn(text)
+            .seen(paths::ARC_CONF, "not there")
+            .advise("look at its state, connect it if it is not")
+            .command("sudo azcmagent show"));
     }
     match ama.in_arc_group {
-        Some(false) => Ok(Outcome::fail(format!("user {} is not in group {}: the agent may not read its tokens", paths::USER, paths::ARC_GROUP))
-            .seen("/etc/group", format!("{} is no member of {}", paths::USER, paths::ARC_GROUP))
-            .advise("add the user to the group, then restart the agent")
-            .command(format!("sudo usermod -aG {} {}", paths::ARC_GROUP, paths::USER))
-            .command(super::restart(AgentKind::Ama, None))),
+        Some(false) => Ok(Outcome::fail(format!(
+            "user {} is not in group {}: the agent may not read its tokens",
+            paths::USER,
+            paths::ARC_GROUP
+        ))
+        .seen("/etc/group", format!("{} is no member of {}", paths::USER, paths::ARC_GROUP))
+        .advise("add the user to the group, then restart the agent")
+        .command(format!("sudo usermod -aG {} {}", paths::ARC_GROUP, paths::USER))
+        .command(super::restart(AgentKind::Ama, None))),
         Some(true) => Ok(Outcome::pass("connected by Azure Arc, and the agent may read its tokens").seen_all(seen())),
-        None => Err(NotJudged::Unknown(format!("there is no group {}, whose members may read the tokens of Azure Arc", paths::ARC_GROUP))),
+        None => Err(NotJudged::Unknown(format!(
+            "there is no group {}, whose members may read the tokens of Azure Arc",
+            paths::ARC_GROUP
+        ))),
     }
 }

@@ -32,14 +32,26 @@ pub fn oms(case: &Case<'_>) -> Judged {
             let limit = limit(workspace, &kind);
             let full = limit.is_some_and(|l| chunks.len() as u64 >= l);
             let of = limit.map(|l| format!(" of {l}")).unwrap_or_default();
-            let text = format!("{}{of}, {}, the oldest from {} ago", words::count(chunks.len(), "chunk"), words::bytes(bytes), super::span(age));
+            let text = format!(
+                "{}{of}, {}, the oldest from {} ago",
+                words::count(chunks.len(), "chunk"),
+                words::bytes(bytes),
+                super::span(age)
+            );
             let place = format!("/var/opt/microsoft/omsagent/{}/state/{kind}*", workspace.id);
             let line = match () {
                 // A diagnosis of the agent's own is no event.
                 _ if kind.contains("diag") => None,
-                _ if full => Some((true, format!("the agent's buffer {kind} is full: the oldest events are thrown away"))),
-                _ if age > STUCK => Some((true, format!("events wait in the agent's buffer {kind} for {}: uploads fail", super::span(age)))),
-                _ if age > WAITING => Some((false, format!("events wait in the agent's buffer {kind} for {}", super::span(age)))),
+                _ if full => {
+                    Some((true, format!("the agent's buffer {kind} is full: the oldest events are thrown away")))
+                }
+                _ if age > STUCK => Some((
+                    true,
+                    format!("events wait in the agent's buffer {kind} for {}: uploads fail", super::span(age)),
+                )),
+                _ if age > WAITING => {
+                    Some((false, format!("events wait in the agent's buffer {kind} for {}", super::span(age))))
+                }
                 () => None,
             };
             if let Some((bad, text)) = line
@@ -55,7 +67,9 @@ pub fn oms(case: &Case<'_>) -> Judged {
     }
     let Some((bad, text, workspace)) = worst else {
         let total: u64 = all.iter().filter_map(|w| w.buffers.as_ref()?.as_ref().ok()).flatten().map(|c| c.size).sum();
-        return Ok(Outcome::pass(format!("the agent uploads what it takes: {} wait", words::bytes(total))).seen_all(seen));
+        return Ok(
+            Outcome::pass(format!("the agent uploads what it takes: {} wait", words::bytes(total))).seen_all(seen)
+        );
     };
     let out = if bad { Outcome::fail(text) } else { Outcome::warn(text) };
     Ok(out
@@ -104,14 +118,29 @@ pub fn ama(case: &Case<'_>) -> Judged {
     let folder = events.as_ref()?;
     let quota = quota(ama);
     let age = folder.oldest.map(|t| case.facts.taken - t).unwrap_or_default();
-    let text = format!("{}, {} of {}, the oldest from {} ago", words::count(usize::try_from(folder.files).unwrap_or(usize::MAX), "file"), words::bytes(folder.bytes), words::bytes(quota), super::span(age));
+    let text = format!(
+        "{}, {} of {}, the oldest from {} ago",
+        words::count(usize::try_from(folder.files).unwrap_or(usize::MAX), "file"),
+        words::bytes(folder.bytes),
+        words::bytes(quota),
+        super::span(age)
+    );
     let percent = folder.bytes.saturating_mul(100) / quota.max(1);
     let out = match percent {
         95.. => Outcome::fail("the agent's cache is full: the oldest events are thrown away"),
         50.. => Outcome::warn(format!("the agent's cache is {percent} % full: uploads do not keep up")),
-        _ if folder.cut_short => Outcome::warn("the agent's cache holds more files than were counted: uploads do not keep up"),
-        _ if folder.bytes > IDLE && age > 2 * STUCK => Outcome::warn(format!("{} wait in the agent's cache, some for {}", words::bytes(folder.bytes), super::span(age))),
-        _ => return Ok(Outcome::pass(format!("the agent's cache holds {}", words::bytes(folder.bytes))).seen(ama_paths::EVENTS, text)),
+        _ if folder.cut_short => {
+            Outcome::warn("the agent's cache holds more files than were counted: uploads do not keep up")
+        }
+        _ if folder.bytes > IDLE && age > 2 * STUCK => Outcome::warn(format!(
+            "{} wait in the agent's cache, some for {}",
+            words::bytes(folder.bytes),
+            super::span(age)
+        )),
+        _ => {
+            return Ok(Outcome::pass(format!("the agent's cache holds {}", words::bytes(folder.bytes)))
+                .seen(ama_paths::EVENTS, text));
+        }
     };
     Ok(out
         .seen(ama_paths::EVENTS, text)

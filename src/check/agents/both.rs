@@ -17,7 +17,12 @@ pub fn both(case: &Case<'_>) -> Judged {
     }
     let states = &case.facts.agent_states;
     let lad = states.others.iter().find(|o| o.same_service && o.active);
-    let others = || states.others.iter().map(|o| (o.seen.as_str(), format!("{}{}", o.name, if o.active { ", running" } else { ", not running" })));
+    let others = || {
+        states
+            .others
+            .iter()
+            .map(|o| (o.seen.as_str(), format!("{}{}", o.name, if o.active { ", running" } else { ", not running" })))
+    };
     let (oms, ama) = (there(case, AgentKind::Oms), there(case, AgentKind::Ama));
     let ways = ways(case);
     if oms && ama {
@@ -33,7 +38,10 @@ pub fn both(case: &Case<'_>) -> Judged {
     }
     let only = if ama { AgentKind::Ama } else { AgentKind::Oms };
     if !oms && !ama {
-        return Err(NotJudged::Blocked(if case.target.agent == AgentKind::Oms { "agent.installed" } else { "ama.installed" }, "no agent is installed".into()));
+        return Err(NotJudged::Blocked(
+            if case.target.agent == AgentKind::Oms { "agent.installed" } else { "ama.installed" },
+            "no agent is installed".into(),
+        ));
     }
     Ok(Outcome::pass(format!("the {only} is the only agent on this box")).seen_all(others()))
 }
@@ -44,7 +52,10 @@ fn there(case: &Case<'_>, agent: AgentKind) -> bool {
     let runs = case.facts.processes.values().any(|p| is_agent(agent, p) && !p.is_zombie());
     let installed = match agent {
         AgentKind::Oms => states.oms.as_ref().is_some_and(|o| o.program),
-        AgentKind::Ama => states.ama.as_ref().is_some_and(|a| a.program) || case.facts.unit(ama_paths::UNIT).is_some_and(|u| u.state.exists()),
+        AgentKind::Ama => {
+            states.ama.as_ref().is_some_and(|a| a.program)
+                || case.facts.unit(ama_paths::UNIT).is_some_and(|u| u.state.exists())
+        }
         AgentKind::None => false,
     };
     installed || runs
@@ -72,18 +83,28 @@ fn ways(case: &Case<'_>) -> Ways {
 fn side_by_side(case: &Case<'_>, ways: &Ways) -> Outcome {
     let runs = |agent: AgentKind| super::process(case, agent).is_some();
     let seen = ways.oms.iter().map(|f| (f.at.to_string(), format!("{}, the Log Analytics agent", f.describe())));
-    let seen = seen.chain(ways.ama.iter().map(|f| (f.at.to_string(), format!("{}, the Azure Monitor Agent", f.describe()))));
+    let seen =
+        seen.chain(ways.ama.iter().map(|f| (f.at.to_string(), format!("{}, the Azure Monitor Agent", f.describe()))));
     let state = |agent: AgentKind| (agent.to_string(), if runs(agent) { "runs" } else { "does not run" });
     let text = match (ways.oms.is_empty(), ways.ama.is_empty()) {
         (false, false) => "both agents get every event: each is stored and billed twice",
-        (false, true) => "both agents are here, and events go through the Log Analytics agent, which is retired, not through the Azure Monitor Agent",
-        (true, false) => "both agents are here; events go through the Azure Monitor Agent, the other one is of no use for them",
+        (false, true) => {
+            "both agents are here, and events go through the Log Analytics agent, which is retired, not through the Azure Monitor Agent"
+        }
+        (true, false) => {
+            "both agents are here; events go through the Azure Monitor Agent, the other one is of no use for them"
+        }
         (true, true) => "both agents are here, and no rule passes events to either",
     };
     let out = Outcome::warn(text).seen_all([state(AgentKind::Oms), state(AgentKind::Ama)]).seen_all(seen);
-    let out = out.advise("once events arrive through the Azure Monitor Agent, take the Log Analytics agent and its rules away");
-    let rules = ways.oms.iter().map(|f| f.at.file.to_string_lossy().into_owned()).collect::<std::collections::BTreeSet<_>>();
-    let rules: Vec<String> = rules.into_iter().map(|f| format!("# after a look into it: sudo rm {}", crate::report::shell_quote(&f))).collect();
+    let out = out
+        .advise("once events arrive through the Azure Monitor Agent, take the Log Analytics agent and its rules away");
+    let rules =
+        ways.oms.iter().map(|f| f.at.file.to_string_lossy().into_owned()).collect::<std::collections::BTreeSet<_>>();
+    let rules: Vec<String> = rules
+        .into_iter()
+        .map(|f| format!("# after a look into it: sudo rm {}", crate::report::shell_quote(&f)))
+        .collect();
     super::commands(out.command("sudo sh onboard_agent.sh --purge"), &rules)
 }
 
@@ -93,15 +114,26 @@ fn left_behind(case: &Case<'_>, ways: &Ways) -> Option<Outcome> {
         return None;
     }
     let net = case.facts.net.as_ref().ok()?;
-    let dead = |f: &&Forward| f.number.is_some_and(|n| n != case.target.agent_port && net.open(f.transport.unwrap_or(Transport::Tcp), n).next().is_none());
+    let dead = |f: &&Forward| {
+        f.number.is_some_and(|n| {
+            n != case.target.agent_port && net.open(f.transport.unwrap_or(Transport::Tcp), n).next().is_none()
+        })
+    };
     let dead: Vec<&Forward> = ways.oms.iter().filter(dead).collect();
     let first = dead.first()?;
     let file = first.at.file.to_string_lossy().into_owned();
-    let own = if leftovers::FILES.contains(&file.as_str()) { ", a file of the Log Analytics agent's installer," } else { "" };
+    let own =
+        if leftovers::FILES.contains(&file.as_str()) { ", a file of the Log Analytics agent's installer," } else { "" };
     Some(
         Outcome::warn(format!("{file}{own} still sends to the Log Analytics agent, which is gone"))
             .seen_all(dead.iter().map(|f| (f.at.to_string(), f.describe())))
-            .seen("port", format!("nobody listens on {}", words::list(&dead.iter().map(|f| f.port.to_string()).collect::<Vec<_>>())))
+            .seen(
+                "port",
+                format!(
+                    "nobody listens on {}",
+                    words::list(&dead.iter().map(|f| f.port.to_string()).collect::<Vec<_>>())
+                ),
+            )
             .advise("take that rule away and restart the daemon")
             .command(format!("# after a look into it: sudo rm {}", crate::report::shell_quote(&file)))
             .command(format!("sudo systemctl restart {}", case.unit_name())),

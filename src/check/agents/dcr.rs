@@ -35,7 +35,8 @@ pub fn read(ama: &AmaState) -> Result<Vec<Read<'_>>, NotJudged> {
     };
     let mut all = Vec::new();
     for file in files {
-        let text = file.content.as_ref().map_err(|e| NotJudged::Unknown(format!("{}/{}: {e}", paths::CHUNKS, file.name)))?;
+        let text =
+            file.content.as_ref().map_err(|e| NotJudged::Unknown(format!("{}/{}: {e}", paths::CHUNKS, file.name)))?;
         all.push(Read { file, rule: dcr::parse(&text.0) });
     }
     Ok(all)
@@ -53,7 +54,9 @@ pub fn present(case: &Case<'_>) -> Judged {
     if rules.is_empty() && broken == 0 {
         let text = match all.len() {
             0 => "no data collection rule has come to this machine: the agent collects nothing",
-            _ => "only the agent's own settings have come to this machine, no data collection rule: it collects nothing",
+            _ => {
+                "only the agent's own settings have come to this machine, no data collection rule: it collects nothing"
+            }
         };
         return Ok(Outcome::fail(text)
             .seen(paths::CHUNKS, format!("{} with a rule", words::count(0, "file")))
@@ -61,7 +64,8 @@ pub fn present(case: &Case<'_>) -> Judged {
             .advise(MAKE)
             .command(format!("sudo ls -l {}", paths::CHUNKS)));
     }
-    Ok(Outcome::pass(format!("{} on this machine", words::count(rules.len() + broken, "data collection rule"))).seen_all(all.iter().map(|r| (r.path(), says(&r.rule)))))
+    Ok(Outcome::pass(format!("{} on this machine", words::count(rules.len() + broken, "data collection rule")))
+        .seen_all(all.iter().map(|r| (r.path(), says(&r.rule)))))
 }
 
 /// `CEF of local4 (Warning and worse)`
@@ -113,7 +117,11 @@ pub fn stream(case: &Case<'_>) -> Judged {
     let has = |stream: Stream| rules.iter().any(|(_, rule)| rule.has(stream));
     let there: Vec<&str> = [Stream::Cef, Stream::Asa].into_iter().filter(|s| has(*s)).map(Stream::word).collect();
     if !there.is_empty() {
-        return Ok(Outcome::pass(format!("{} collected", if there.len() == 1 { format!("{} is", there[0]) } else { "CEF, ASA and FTD are".into() })).seen_all(evidence()));
+        return Ok(Outcome::pass(format!(
+            "{} collected",
+            if there.len() == 1 { format!("{} is", there[0]) } else { "CEF, ASA and FTD are".into() }
+        ))
+        .seen_all(evidence()));
     }
     if broken {
         return Err(NotJudged::Blocked("ama.dcr-valid", "a rule cannot be read".into()));
@@ -123,7 +131,10 @@ pub fn stream(case: &Case<'_>) -> Judged {
         (true, _) => "no rule collects security events: they end as plain text in the table Syslog",
         (false, _) => "no rule collects security events: the agent throws them away",
     };
-    Ok(Outcome::fail(text).seen_all(evidence()).seen("wanted", "stream SECURITY_CEF_BLOB (CEF) or SECURITY_CISCO_ASA_BLOB (ASA, FTD)").advise(MAKE))
+    Ok(Outcome::fail(text)
+        .seen_all(evidence())
+        .seen("wanted", "stream SECURITY_CEF_BLOB (CEF) or SECURITY_CISCO_ASA_BLOB (ASA, FTD)")
+        .advise(MAKE))
 }
 
 pub fn duplicate(case: &Case<'_>) -> Judged {
@@ -159,22 +170,36 @@ pub fn multi_homing(case: &Case<'_>) -> Judged {
         let receivers: BTreeSet<String> = rules.iter().flat_map(|(_, r)| of(r)).collect();
         if receivers.len() > 1 {
             let names: Vec<&String> = receivers.iter().collect();
-            let seen = rules.iter().filter(|(_, r)| !of(r).is_empty()).map(|(read, r)| (read.path(), of(r).into_iter().collect::<Vec<_>>().join(", ")));
-            return Ok(Outcome::warn(format!("{} goes to {} workspaces: {}", stream.word(), receivers.len(), words::list(&names)))
-                .seen_all(seen)
-                .advise("if that is not meant, remove this machine from the rule that is not; each copy is billed"));
+            let seen = rules
+                .iter()
+                .filter(|(_, r)| !of(r).is_empty())
+                .map(|(read, r)| (read.path(), of(r).into_iter().collect::<Vec<_>>().join(", ")));
+            return Ok(Outcome::warn(format!(
+                "{} goes to {} workspaces: {}",
+                stream.word(),
+                receivers.len(),
+                words::list(&names)
+            ))
+            .seen_all(seen)
+            .advise("if that is not meant, remove this machine from the rule that is not; each copy is billed"));
         }
     }
     let wanted = case.target.workspace.as_deref().map(str::trim);
-    let security = || [Stream::Cef, Stream::Asa].into_iter().flat_map(|s| rules.iter().flat_map(move |(_, r)| r.receivers(s)));
+    let security =
+        || [Stream::Cef, Stream::Asa].into_iter().flat_map(|s| rules.iter().flat_map(move |(_, r)| r.receivers(s)));
     if let Some(wanted) = wanted
         && security().next().is_some()
         && !security().any(|r| r.eq_ignore_ascii_case(wanted))
     {
         let there: BTreeSet<String> = security().collect();
-        return Ok(Outcome::warn(format!("security events go to {}, not to workspace {wanted}", words::list(&there.iter().collect::<Vec<_>>())))
-            .seen_all(rules.iter().map(|(read, rule)| (read.path(), rule.channels.iter().map(dcr::Channel::receiver).collect::<Vec<_>>().join(", "))))
-            .advise("change the destination of the rule, or name the right workspace"));
+        return Ok(Outcome::warn(format!(
+            "security events go to {}, not to workspace {wanted}",
+            words::list(&there.iter().collect::<Vec<_>>())
+        ))
+        .seen_all(rules.iter().map(|(read, rule)| {
+            (read.path(), rule.channels.iter().map(dcr::Channel::receiver).collect::<Vec<_>>().join(", "))
+        }))
+        .advise("change the destination of the rule, or name the right workspace"));
     }
     Ok(Outcome::pass("each stream goes to one workspace"))
 }

@@ -24,7 +24,9 @@ fn files<'a>(case: &'a Case<'_>, ama: &'a AmaState) -> impl Iterator<Item = Daem
 
 /// Events go over the unix socket, as with old agents and on SELinux boxes without `semanage`.
 pub fn over_socket(case: &Case<'_>) -> bool {
-    let Some(ama) = case.facts.agent_states.ama.as_ref().filter(|_| case.target.agent == AgentKind::Ama) else { return false };
+    let Some(ama) = case.facts.agent_states.ama.as_ref().filter(|_| case.target.agent == AgentKind::Ama) else {
+        return false;
+    };
     let mut any = false;
     let tcp = files(case, ama).inspect(|_| any = true).filter(|f| !f.socket).count();
     any && tcp == 0
@@ -52,29 +54,52 @@ pub fn config(case: &Case<'_>) -> Judged {
         None => "not there".to_owned(),
         Some(text) => text.as_ref()?.clone(),
     };
-    let watch = |out: Outcome| watcher(out.seen(paths::MARKER, &marker).seen_all(ama.daemon_files.iter().map(|f| (f.as_str(), "there"))));
+    let watch = |out: Outcome| {
+        watcher(out.seen(paths::MARKER, &marker).seen_all(ama.daemon_files.iter().map(|f| (f.as_str(), "there"))))
+    };
     if !wanted {
         let Some(first) = there.first() else {
-            return Err(NotJudged::Blocked("ama.dcr-present", "no rule wants syslog, so the agent asks the daemon for nothing".into()));
+            return Err(NotJudged::Blocked(
+                "ama.dcr-present",
+                "no rule wants syslog, so the agent asks the daemon for nothing".into(),
+            ));
         };
-        return Ok(watch(Outcome::warn(format!("no rule wants syslog any more, but {} still hands events to the agent", first.path))));
+        return Ok(watch(Outcome::warn(format!(
+            "no rule wants syslog any more, but {} still hands events to the agent",
+            first.path
+        ))));
     }
     if marker != "true" {
-        return Ok(watch(Outcome::fail("a rule wants syslog, but the agent has not told its watcher so: the daemon hands it nothing")).command(restart(AgentKind::Ama, None)));
+        return Ok(watch(Outcome::fail(
+            "a rule wants syslog, but the agent has not told its watcher so: the daemon hands it nothing",
+        ))
+        .command(restart(AgentKind::Ama, None)));
     }
     let (socket, tcp): (Vec<&DaemonFile>, Vec<&DaemonFile>) = there.iter().partition(|f| f.socket);
     match (tcp.first(), socket.first()) {
         (None, None) => {
             let forwards = case.config()?.forwards();
-            let hand_made = |f: &&Forward| f.enabled && f.loopback && f.transport == Some(Transport::Tcp) && f.number == Some(case.target.agent_port);
+            let hand_made = |f: &&Forward| {
+                f.enabled
+                    && f.loopback
+                    && f.transport == Some(Transport::Tcp)
+                    && f.number == Some(case.target.agent_port)
+            };
             if let Some(own) = forwards.iter().find(hand_made) {
-                let text = "the agent's own file is missing from the daemon's configuration; another rule takes its place";
+                let text =
+                    "the agent's own file is missing from the daemon's configuration; another rule takes its place";
                 return Ok(watch(Outcome::warn(text).seen(own.at.to_string(), own.describe())));
             }
             let foreign = ama.daemon_files.first().map(|f| (f.as_str(), "belongs to the other daemon"));
             let known = ama::number(ama).is_some_and(|v| v.is(&[1, 40]) || v.is(&[1, 41]));
             let why = known.then_some(("version", "1.40 and 1.41 do not write the file again after a change of rules"));
-            Ok(watch(Outcome::fail("the agent's file is missing from the daemon's configuration: no event is handed to the agent").seen_all(foreign).seen_all(why)))
+            Ok(watch(
+                Outcome::fail(
+                    "the agent's file is missing from the daemon's configuration: no event is handed to the agent",
+                )
+                .seen_all(foreign)
+                .seen_all(why),
+            ))
         }
         (Some(tcp), Some(socket)) => Ok(watch(
             Outcome::warn("the daemon hands every event to the agent twice: over TCP and over the unix socket")
@@ -130,37 +155,65 @@ fn by_tcp(case: &Case<'_>, ama: &AmaState, file: &DaemonFile) -> Judged {
     let sockets = || real.iter().map(|s| (s.display(), "the agent's own"));
     let Some(forward) = own.iter().find(|f| f.loopback && f.transport == Some(Transport::Tcp)) else {
         let found = own.iter().map(|f| (f.at.to_string(), f.describe()));
-        let text = if own.is_empty() { "the daemon reads no forward from it" } else { "it does not forward over TCP to this machine" };
-        return Ok(watcher(Outcome::fail(format!("{} does not hand events to the agent: {text}", file.path)).seen(file.path, text).seen_all(found))
-            .command(format!("# first: sudo rm {}", file.path)));
+        let text = if own.is_empty() {
+            "the daemon reads no forward from it"
+        } else {
+            "it does not forward over TCP to this machine"
+        };
+        return Ok(watcher(
+            Outcome::fail(format!("{} does not hand events to the agent: {text}", file.path))
+                .seen(file.path, text)
+                .seen_all(found),
+        )
+        .command(format!("# first: sudo rm {}", file.path)));
     };
     let at = forward.at.to_string();
     let Some(stated) = stated else {
-        let out = Outcome::fail("the agent does not say on which port it takes events").seen(paths::PORT_FILE, shown()).seen(at, forward.describe()).seen_all(sockets());
-        return Ok(out.advise("restart the agent: it writes the file when it starts").command(restart(AgentKind::Ama, None)));
+        let out = Outcome::fail("the agent does not say on which port it takes events")
+            .seen(paths::PORT_FILE, shown())
+            .seen(at, forward.describe())
+            .seen_all(sockets());
+        return Ok(out
+            .advise("restart the agent: it writes the file when it starts")
+            .command(restart(AgentKind::Ama, None)));
     };
     if forward.number != Some(stated) {
-        let out = Outcome::fail(format!("the daemon sends to port {}, but the agent takes events on {stated}", forward.port))
-            .seen(at, forward.describe())
-            .seen(paths::PORT_FILE, shown())
-            .seen_all(sockets());
-        return Ok(watcher(out).command(format!("# or by hand: sudo sed -i 's/{}/{stated}/' {} && sudo systemctl restart {}", forward.port, file.path, case.unit_name())));
+        let out =
+            Outcome::fail(format!("the daemon sends to port {}, but the agent takes events on {stated}", forward.port))
+                .seen(at, forward.describe())
+                .seen(paths::PORT_FILE, shown())
+                .seen_all(sockets());
+        return Ok(watcher(out).command(format!(
+            "# or by hand: sudo sed -i 's/{}/{stated}/' {} && sudo systemctl restart {}",
+            forward.port,
+            file.path,
+            case.unit_name()
+        )));
     }
     if !real.is_empty() && !real.iter().any(|s| s.local.port() == stated) {
         let out = Outcome::fail(format!("the agent says it takes events on port {stated}, but listens on another one"))
             .seen(paths::PORT_FILE, shown())
             .seen(at, forward.describe())
             .seen_all(sockets());
-        return Ok(out.advise("restart the agent: it writes the port it has into the file").command(restart(AgentKind::Ama, None)));
+        return Ok(out
+            .advise("restart the agent: it writes the port it has into the file")
+            .command(restart(AgentKind::Ama, None)));
     }
-    Ok(Outcome::pass(format!("marker, port file and {} agree on port {stated}", file.path)).seen(at, forward.describe()).seen(paths::PORT_FILE, shown()))
+    Ok(Outcome::pass(format!("marker, port file and {} agree on port {stated}", file.path))
+        .seen(at, forward.describe())
+        .seen(paths::PORT_FILE, shown()))
 }
 
 /// Ports of loopback on which the agent's own process listens, but for those of its other parts (facts 3.2).
 fn real_ports<'a>(case: &'a Case<'_>) -> Vec<&'a Socket> {
     const OTHERS: [u16; 3] = [13000, 13005, 28230];
     let Ok(net) = ports::net(case) else { return Vec::new() };
-    let own = |s: &&Socket| s.owners.iter().filter_map(|p| case.facts.process(*p)).any(|p| super::is_agent(AgentKind::Ama, p));
-    let tcp = net.sockets.iter().filter(|s| s.transport == Transport::Tcp && s.is_open() && !OTHERS.contains(&s.local.port()));
+    let own = |s: &&Socket| {
+        s.owners.iter().filter_map(|p| case.facts.process(*p)).any(|p| super::is_agent(AgentKind::Ama, p))
+    };
+    let tcp = net
+        .sockets
+        .iter()
+        .filter(|s| s.transport == Transport::Tcp && s.is_open() && !OTHERS.contains(&s.local.port()));
     tcp.filter(|s| s.local.ip().is_loopback() || s.local.ip().is_unspecified()).filter(own).collect()
 }

@@ -34,7 +34,8 @@ pub fn config(case: &Case<'_>) -> Judged {
         return Ok(if file.path.ends_with("/security_events.conf") {
             mend(out)
         } else {
-            out.advise("correct or remove that file, then restart the agent").command(super::restart(AgentKind::Oms, None))
+            out.advise("correct or remove that file, then restart the agent")
+                .command(super::restart(AgentKind::Oms, None))
         });
     }
     let Some((workspace, (file, source))) = all.iter().find_map(|w| Some((w, security(w).next()?))) else {
@@ -50,7 +51,10 @@ pub fn config(case: &Case<'_>) -> Judged {
     if let Some(out) = doubled(all, file, source, &at) {
         return Ok(out);
     }
-    if !files().flat_map(|f| &f.filters).any(|(tag, kind)| kind == "filter_syslog_security" && fluentd::tag_matches(tag, &source.tag)) {
+    if !files()
+        .flat_map(|f| &f.filters)
+        .any(|(tag, kind)| kind == "filter_syslog_security" && fluentd::tag_matches(tag, &source.tag))
+    {
         return Ok(mend(
             Outcome::fail("the filter that makes security events of lines is missing: they are uploaded as nothing")
                 .seen(&file.path, "no <filter oms.security.**> of type filter_syslog_security"),
@@ -62,10 +66,15 @@ pub fn config(case: &Case<'_>) -> Judged {
     let bind = source.bind.as_deref().unwrap_or("0.0.0.0");
     if !is_loopback(bind) {
         return Ok(mend(
-            Outcome::warn(format!("the agent's input is open to the network: it listens on {bind}")).seen(at, format!("bind {bind}")),
+            Outcome::warn(format!("the agent's input is open to the network: it listens on {bind}"))
+                .seen(at, format!("bind {bind}")),
         ));
     }
-    Ok(Outcome::pass(format!("the agent takes CEF and ASA on {bind}:{} over TCP", source.port.as_deref().unwrap_or_default())).seen(at, "in order"))
+    Ok(Outcome::pass(format!(
+        "the agent takes CEF and ASA on {bind}:{} over TCP",
+        source.port.as_deref().unwrap_or_default()
+    ))
+    .seen(at, "in order"))
 }
 
 fn no_input(all: &[OmsWorkspace]) -> Outcome {
@@ -97,8 +106,13 @@ fn not_included(workspace: &OmsWorkspace, file: &InputFile) -> Option<Outcome> {
         a.len() == b.len() && a.iter().zip(&b).all(|(p, n)| p == n || root_glob::matches(p.as_ref(), n.as_ref()))
     };
     (!main.includes.iter().any(takes)).then(|| {
-        let found = if main.includes.is_empty() { "no @include".into() } else { format!("@include {}", main.includes.join(", ")) };
-        Outcome::fail(format!("{} is not part of the agent's configuration: nothing takes it in", file.path)).seen(&main.path, found)
+        let found = if main.includes.is_empty() {
+            "no @include".into()
+        } else {
+            format!("@include {}", main.includes.join(", "))
+        };
+        Outcome::fail(format!("{} is not part of the agent's configuration: nothing takes it in", file.path))
+            .seen(&main.path, found)
     })
 }
 
@@ -108,7 +122,10 @@ fn wrong_socket(case: &Case<'_>, source: &Source, at: &str) -> Option<Outcome> {
         None => return Some(Outcome::fail("the agent's input names no port").seen(at, "no `port` line")),
         Some(None) => {
             let text = source.port.as_deref().unwrap_or_default();
-            return Some(Outcome::fail(format!("the agent's input names `{text}`, which is no port")).seen(at, format!("port {text}")));
+            return Some(
+                Outcome::fail(format!("the agent's input names `{text}`, which is no port"))
+                    .seen(at, format!("port {text}")),
+            );
         }
         Some(Some(number)) => number,
     };
@@ -117,16 +134,25 @@ fn wrong_socket(case: &Case<'_>, source: &Source, at: &str) -> Option<Outcome> {
         return Some(Outcome::fail("the agent's input is not of type syslog").seen(at, text));
     }
     if source.protocol.as_deref() != Some("tcp") {
-        let text = source.protocol.as_ref().map_or_else(|| "no `protocol_type` line, which means udp".into(), |p| format!("protocol_type {p}"));
-        return Some(Outcome::fail("the agent takes security events over UDP, the daemon sends them over TCP").seen(at, text));
+        let text = source
+            .protocol
+            .as_ref()
+            .map_or_else(|| "no `protocol_type` line, which means udp".into(), |p| format!("protocol_type {p}"));
+        return Some(
+            Outcome::fail("the agent takes security events over UDP, the daemon sends them over TCP").seen(at, text),
+        );
     }
     let bind = source.bind.as_deref().unwrap_or("0.0.0.0");
     if !is_loopback(bind) && !matches!(bind, "0.0.0.0" | "::") {
-        return Some(Outcome::fail(format!("the agent listens on {bind}, the daemon sends to 127.0.0.1")).seen(at, format!("bind {bind}")));
+        return Some(
+            Outcome::fail(format!("the agent listens on {bind}, the daemon sends to 127.0.0.1"))
+                .seen(at, format!("bind {bind}")),
+        );
     }
     let asked = case.target.agent_port_from == "--agent-port";
     (asked && number != case.target.agent_port).then(|| {
-        Outcome::fail(format!("the agent takes security events on port {number}, not on {}", case.target.agent_port)).seen(at, format!("port {number}"))
+        Outcome::fail(format!("the agent takes security events on port {number}, not on {}", case.target.agent_port))
+            .seen(at, format!("port {number}"))
     })
 }
 
@@ -165,18 +191,30 @@ const SAMPLES: [(&str, &str); 5] = [
 /// Tries the pattern, whatever generation it is of, on events of each kind.
 fn pattern(source: &Source, at: &str) -> Option<Outcome> {
     let Some(format) = source.format.as_deref() else {
-        return Some(Outcome::fail("the agent's input has no pattern: it takes nothing for a security event").seen(at, "no `format` line"));
+        return Some(
+            Outcome::fail("the agent's input has no pattern: it takes nothing for a security event")
+                .seen(at, "no `format` line"),
+        );
     };
     let body = format.strip_prefix('/').and_then(|f| f.rsplit_once('/')).map(|(body, _)| body);
     let shown: String = format.chars().take(100).collect();
     let Some(body) = body else {
-        return Some(Outcome::fail(format!("the agent's input has the format `{shown}` instead of the pattern for security events")).seen(at, format!("format {shown}")));
+        return Some(
+            Outcome::fail(format!(
+                "the agent's input has the format `{shown}` instead of the pattern for security events"
+            ))
+            .seen(at, format!("format {shown}")),
+        );
     };
     let regex = match fancy_regex::Regex::new(body) {
         Ok(regex) => regex,
         Err(e) => {
             let why = e.to_string();
-            return Some(Outcome::warn("the pattern of the agent's input cannot be judged").seen(at, format!("format {shown}")).seen("pattern", why));
+            return Some(
+                Outcome::warn("the pattern of the agent's input cannot be judged")
+                    .seen(at, format!("format {shown}"))
+                    .seen("pattern", why),
+            );
         }
     };
     let fits = |sample: &str| {
@@ -191,17 +229,28 @@ fn pattern(source: &Source, at: &str) -> Option<Outcome> {
     if lost.is_empty() {
         return None;
     }
-    let text = format!("the pattern of the agent's input does not take {}: it is an older or a damaged one", words::list(&lost));
+    let text = format!(
+        "the pattern of the agent's input does not take {}: it is an older or a damaged one",
+        words::list(&lost)
+    );
     let whole = lost.iter().any(|k| matches!(*k, "CEF" | "ASA"));
     let out = if whole { Outcome::fail(text) } else { Outcome::warn(text) };
-    let tried = SAMPLES.iter().filter(|(kind, _)| lost.contains(kind)).map(|(kind, line)| (format!("{kind}, not taken"), *line));
+    let tried = SAMPLES
+        .iter()
+        .filter(|(kind, _)| lost.contains(kind))
+        .map(|(kind, line)| (format!("{kind}, not taken"), *line));
     Some(out.seen(at, format!("format {shown}")).seen_all(tried))
 }
 
 pub fn permissions(case: &Case<'_>) -> Judged {
     let oms = the_oms(case)?;
     let all = workspaces(oms)?;
-    let as_process = process(case, AgentKind::Oms).map(|p| Who { uid: p.uid, gid: p.gid, groups: p.groups.clone(), capabilities: p.cap_effective });
+    let as_process = process(case, AgentKind::Oms).map(|p| Who {
+        uid: p.uid,
+        gid: p.gid,
+        groups: p.groups.clone(),
+        capabilities: p.cap_effective,
+    });
     let Some(who) = as_process.or_else(|| oms.user.clone()) else {
         return Err(format!("the agent does not run, and there is no user {} to judge for", paths::USER).into());
     };
@@ -232,7 +281,8 @@ fn unreadable(who: &Who, path: &str, denied: &access::Denied) -> Outcome {
         .seen("the agent runs as", format!("user {}, group {}, groups {:?}", who.uid, who.gid, who.groups))
         .advise("give the file or folder to the agent, then restart it");
     let out = if denied.path == path {
-        out.command(format!("sudo chown {}:{} {quoted}", paths::USER, paths::GROUP)).command(format!("sudo chmod u+r {quoted}"))
+        out.command(format!("sudo chown {}:{} {quoted}", paths::USER, paths::GROUP))
+            .command(format!("sudo chmod u+r {quoted}"))
     } else {
         out.command(format!("sudo chmod o+x {quoted}"))
     };

@@ -85,7 +85,13 @@ fn judge(case: &Case<'_>, states: &[&Fact<LogState>], kinds: &'static [Kind]) ->
         let names: Vec<&str> = read.iter().map(|l| name(l)).collect();
         return Ok(Outcome::pass(format!("{} has no line that says why events would not arrive", words::list(&names))));
     };
-    let text = format!("{}: {} ({} in {})", name(first.log), first.kind.meaning, words::count(first.found.count, "line"), window(case, first.log));
+    let text = format!(
+        "{}: {} ({} in {})",
+        name(first.log),
+        first.kind.meaning,
+        words::count(first.found.count, "line"),
+        window(case, first.log)
+    );
     let out = if first.kind.weight == Weight::Stops && first.now { Outcome::fail(text) } else { Outcome::warn(text) };
     let reason = reason(first);
     let lines = said.iter().take(6).map(|s| {
@@ -93,7 +99,12 @@ fn judge(case: &Case<'_>, states: &[&Fact<LogState>], kinds: &'static [Kind]) ->
         (format!("{} ({}{ago})", s.log.path, words::count(s.found.count, "line")), s.found.line.clone())
     });
     let also = said.iter().skip(1).take(5).map(|s| (format!("also in {}", name(s.log)), s.kind.meaning));
-    Ok(out.seen_all(lines).seen_all(reason.map(|r| ("why it was dropped", r))).seen_all(also).advise(first.kind.hint).command(format!("sudo tail -n 50 {}", crate::report::shell_quote(&first.log.path))))
+    Ok(out
+        .seen_all(lines)
+        .seen_all(reason.map(|r| ("why it was dropped", r)))
+        .seen_all(also)
+        .advise(first.kind.hint)
+        .command(format!("sudo tail -n 50 {}", crate::report::shell_quote(&first.log.path))))
 }
 
 fn name(log: &LogState) -> &str {
@@ -119,8 +130,12 @@ fn is_over(case: &Case<'_>, said: &Said<'_>) -> bool {
     match said.kind.id {
         "port-taken" => {
             let open = |n: &crate::check::facts::NetFacts| {
-                n.open(Transport::Tcp, case.target.agent_port)
-                    .any(|s| s.owners.iter().filter_map(|p| case.facts.process(*p)).any(|p| super::is_agent(case.target.agent, p)))
+                n.open(Transport::Tcp, case.target.agent_port).any(|s| {
+                    s.owners
+                        .iter()
+                        .filter_map(|p| case.facts.process(*p))
+                        .any(|p| super::is_agent(case.target.agent, p))
+                })
             };
             case.facts.net.as_ref().is_ok_and(open)
         }

@@ -23,8 +23,8 @@ use super::agent_facts::{AmaState, OmsState, OmsWorkspace, Package, Packages};
 use super::case::Case;
 use super::facts::Facts;
 use super::outcome::{NotJudged, Outcome};
-use crate::agent::{AgentKind, Cloud};
 use crate::agent::ama::paths as ama_paths;
+use crate::agent::{AgentKind, Cloud};
 use crate::host::proc_mount;
 use crate::host::proc_process::Process;
 use crate::report::shell_quote;
@@ -101,7 +101,8 @@ pub fn is_agent(agent: AgentKind, process: &Process) -> bool {
         }
         AgentKind::Ama => {
             let home = |path: &str| path.starts_with("/opt/microsoft/azuremonitoragent/bin/mdsd");
-            let named = process.comm == "mdsd" || process.exe.ends_with("/mdsd") || process.cmdline.iter().any(|a| home(a));
+            let named =
+                process.comm == "mdsd" || process.exe.ends_with("/mdsd") || process.cmdline.iter().any(|a| home(a));
             // The Linux diagnostics extension has an mdsd of its own.
             (named && !unit.starts_with("mdsd-lde")) || unit == ama_paths::UNIT
         }

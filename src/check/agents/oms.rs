@@ -14,7 +14,8 @@ const FIRST_GOOD: [u32; 3] = [1, 13, 33];
 
 pub fn installed(case: &Case<'_>) -> Judged {
     super::meant(case, AgentKind::Oms)?;
-    let install = "install the Azure Monitor Agent, its successor; only where that is impossible, the Log Analytics agent again";
+    let install =
+        "install the Azure Monitor Agent, its successor; only where that is impossible, the Log Analytics agent again";
     let Some(oms) = &case.facts.agent_states.oms else {
         return Ok(Outcome::fail("the Log Analytics agent is not installed")
             .seen(paths::OMSADMIN, "not there")
@@ -35,7 +36,10 @@ pub fn installed(case: &Case<'_>) -> Judged {
     };
     let runs = process(case, AgentKind::Oms);
     if !oms.program && runs.is_none() {
-        let left = oms.workspaces.iter().map(|w| (paths::Workspace::new(w.id.as_str()).folder().to_string_lossy().into_owned(), "left over"));
+        let left = oms
+            .workspaces
+            .iter()
+            .map(|w| (paths::Workspace::new(w.id.as_str()).folder().to_string_lossy().into_owned(), "left over"));
         return Ok(Outcome::fail("the Log Analytics agent's program is gone, only what it left behind is there")
             .seen(paths::OMSADMIN, "not there")
             .seen_all(left)
@@ -50,9 +54,11 @@ pub fn installed(case: &Case<'_>) -> Judged {
     }
     let old = version.as_deref().and_then(Version::parse).filter(|v| *v < Version::of(&FIRST_GOOD));
     if let Some(old) = old {
-        return Ok(Outcome::warn(format!("the Log Analytics agent {old} is older than 1.13.33 and has known faults with security events"))
-            .seen("version", old.to_string())
-            .advise("update it, or better: move to the Azure Monitor Agent"));
+        return Ok(Outcome::warn(format!(
+            "the Log Analytics agent {old} is older than 1.13.33 and has known faults with security events"
+        ))
+        .seen("version", old.to_string())
+        .advise("update it, or better: move to the Azure Monitor Agent"));
     }
     Ok(match (version, listed) {
         (Some(version), Ok(Some(_))) => Outcome::pass(format!("the Log Analytics agent {version} is installed")),
@@ -77,14 +83,19 @@ pub fn multi_homing(case: &Case<'_>) -> Judged {
     let all = workspaces(oms)?;
     let [only] = all else {
         let line = |w: &crate::check::agent_facts::OmsWorkspace| {
-            let input = super::input::security(w).next().map_or("no input for security events", |_| "takes security events");
+            let input =
+                super::input::security(w).next().map_or("no input for security events", |_| "takes security events");
             (format!("workspace {}", w.id), input)
         };
-        return Ok(Outcome::warn(format!("the agent belongs to {}: {}", words::count(all.len(), "workspace"), ids(all)))
-            .seen_all(all.iter().map(line))
-            .advise("the Log Analytics agent for Linux is made for one workspace; take the ones that are not meant away")
-            .command(format!("sudo {} -l", paths::OMSADMIN))
-            .command(format!("# for each that is not meant: sudo {} -x WORKSPACE", paths::OMSADMIN)));
+        return Ok(Outcome::warn(format!(
+            "the agent belongs to {}: {}",
+            words::count(all.len(), "workspace"),
+            ids(all)
+        ))
+        .seen_all(all.iter().map(line))
+        .advise("the Log Analytics agent for Linux is made for one workspace; take the ones that are not meant away")
+        .command(format!("sudo {} -l", paths::OMSADMIN))
+        .command(format!("# for each that is not meant: sudo {} -x WORKSPACE", paths::OMSADMIN)));
     };
     Ok(Outcome::pass(format!("the agent belongs to one workspace, {}", only.id)))
 }

@@ -61,10 +61,14 @@ pub fn onboarded(case: &Case<'_>) -> Judged {
             .command(format!("sudo rm {}", paths::ONBOARD_FILE)));
     }
     let ending = all.iter().flat_map(|w| &w.certificates).filter_map(|c| Some((c, c.not_after?)));
-    if let Some((certificate, end)) = ending.min_by_key(|(_, end)| *end).filter(|(_, end)| end - case.facts.taken < SOON) {
+    if let Some((certificate, end)) =
+        ending.min_by_key(|(_, end)| *end).filter(|(_, end)| end - case.facts.taken < SOON)
+    {
         return Ok(Outcome::warn(format!("the agent's certificate ends in {}", super::span(end - case.facts.taken)))
             .seen(&certificate.path, date(end))
-            .advise("the agent renews it by itself while it runs and reaches the service; if it does not, onboard it again")
+            .advise(
+                "the agent renews it by itself while it runs and reaches the service; if it does not, onboard it again",
+            )
             .command(onboard(case)));
     }
     let ids: Vec<&str> = all.iter().map(|w| w.id.as_str()).collect();
@@ -81,7 +85,8 @@ fn admin_path(workspace: &OmsWorkspace) -> String {
 }
 
 fn left_over(oms: &OmsState) -> Option<(&'static str, &'static str)> {
-    oms.onboard_file.then_some((paths::ONBOARD_FILE, "left behind by an onboarding that did not succeed; it holds the key"))
+    oms.onboard_file
+        .then_some((paths::ONBOARD_FILE, "left behind by an onboarding that did not succeed; it holds the key"))
 }
 
 fn fault(case: &Case<'_>, workspace: &OmsWorkspace) -> Result<Option<Outcome>, NotJudged> {
@@ -137,16 +142,20 @@ fn wrong_cloud(case: &Case<'_>, path: &str, suffix: &str, endpoint: &str) -> Opt
 fn bad_certificate(case: &Case<'_>, certificate: &Certificate) -> Option<Outcome> {
     let what = if certificate.path.ends_with(".key") { "certificate's key" } else { "certificate" };
     match () {
-        _ if !certificate.exists => {
-            Some(Outcome::fail(format!("the agent's {what} is missing: the service does not know it")).seen(&certificate.path, "not there"))
-        }
+        _ if !certificate.exists => Some(
+            Outcome::fail(format!("the agent's {what} is missing: the service does not know it"))
+                .seen(&certificate.path, "not there"),
+        ),
         _ if certificate.size == 0 || certificate.is_pem == Some(false) => Some(
             Outcome::fail(format!("the agent's {what} is damaged"))
                 .seen(&certificate.path, format!("{} bytes, not in PEM form", certificate.size)),
         ),
         _ if certificate.not_after.is_some_and(|end| end <= case.facts.taken) => {
             let end = certificate.not_after.unwrap_or_default();
-            Some(Outcome::fail("the agent's certificate has ended: the service refuses it").seen(&certificate.path, date(end)))
+            Some(
+                Outcome::fail("the agent's certificate has ended: the service refuses it")
+                    .seen(&certificate.path, date(end)),
+            )
         }
         () => None,
     }

@@ -15,15 +15,18 @@ fn read<'a>(oms: &'a OmsState, file: &'a PluginFile, path: &str) -> Result<Resul
         Some(content) => Ok(Ok(content.as_ref()?)),
         None if !oms.plugin_folder => Err(NotJudged::Skip("the agent has no folder of plugins".into())),
         None => Ok(Err(upgrade(
-            Outcome::warn("one of the agent's plugins is missing: security events cannot be taken apart").seen(path, "not there"),
+            Outcome::warn("one of the agent's plugins is missing: security events cannot be taken apart")
+                .seen(path, "not there"),
         ))),
     }
 }
 
 fn upgrade(out: Outcome) -> Outcome {
-    out.advise("install the agent's package again: it has all plugins in their present form, and an upgrade overwrites edits")
-        .command("sudo sh omsagent-1.19.0-0.universal.x64.sh --upgrade --force")
-        .command(super::restart(AgentKind::Oms, None))
+    out.advise(
+        "install the agent's package again: it has all plugins in their present form, and an upgrade overwrites edits",
+    )
+    .command("sudo sh omsagent-1.19.0-0.universal.x64.sh --upgrade --force")
+    .command(super::restart(AgentKind::Oms, None))
 }
 
 pub fn asa_ident(case: &Case<'_>) -> Judged {
@@ -47,13 +50,22 @@ pub fn host_field(case: &Case<'_>) -> Judged {
     };
     Ok(match plugins::filter(&text.0, None) {
         Repair::Good => Outcome::pass("the field Computer is the name in the event's header"),
-        Repair::To { .. } => mend(Outcome::warn("the field Computer is this collector's name for every event (an old plugin)").seen(paths::PLUGIN_FILTER, "no line 'Host' => record['host']"), case),
-        Repair::Unknown(why) => upgrade(Outcome::warn("what the field Computer holds is not known: the plugin is none of the known ones").seen(paths::PLUGIN_FILTER, why)),
+        Repair::To { .. } => mend(
+            Outcome::warn("the field Computer is this collector's name for every event (an old plugin)")
+                .seen(paths::PLUGIN_FILTER, "no line 'Host' => record['host']"),
+            case,
+        ),
+        Repair::Unknown(why) => upgrade(
+            Outcome::warn("what the field Computer holds is not known: the plugin is none of the known ones")
+                .seen(paths::PLUGIN_FILTER, why),
+        ),
     })
 }
 
 fn mend(out: Outcome, case: &Case<'_>) -> Outcome {
-    out.advise("`cefctl install` puts the line right; an upgrade of the agent does as well").command(case.install_command()).fixable()
+    out.advise("`cefctl install` puts the line right; an upgrade of the agent does as well")
+        .command(case.install_command())
+        .fixable()
 }
 
 pub fn event_time(case: &Case<'_>) -> Judged {

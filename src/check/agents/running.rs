@@ -47,14 +47,18 @@ pub fn ama(case: &Case<'_>) -> Judged {
     let main = one(case, AgentKind::Ama, ama_paths::UNIT, None)?;
     if main.status == crate::report::Status::Fail {
         let main = match ama.user {
-            None if case.facts.host.live => main.seen("/etc/passwd", format!("no user {}, as which the agent runs", ama_paths::USER)),
+            None if case.facts.host.live => {
+                main.seen("/etc/passwd", format!("no user {}, as which the agent runs", ama_paths::USER))
+            }
             _ => main,
         };
         return Ok(main);
     }
     // The other units fetch rules and watch over the first one.
     let down = |name: &&str| {
-        case.facts.unit(name).is_some_and(|u| u.state.exists() && !u.state.is_active() && u.state.unit_file != "static" && !u.state.is_coming_up())
+        case.facts.unit(name).is_some_and(|u| {
+            u.state.exists() && !u.state.is_active() && u.state.unit_file != "static" && !u.state.is_coming_up()
+        })
     };
     let down: Vec<&str> = ama_paths::OTHER_UNITS.into_iter().filter(|n| down(n)).collect();
     if main.status == crate::report::Status::Pass && !down.is_empty() {
@@ -93,7 +97,8 @@ fn by_unit(case: &Case<'_>, agent: AgentKind, unit: &UnitFacts, workspace: Optio
     if let Some(p) = process.filter(|p| p.is_stopped()) {
         return halted(p);
     }
-    let gone = process.is_some_and(Process::is_zombie) || (unit.state.sub == "exited" && super::process(case, agent).is_none());
+    let gone = process.is_some_and(Process::is_zombie)
+        || (unit.state.sub == "exited" && super::process(case, agent).is_none());
     if gone {
         return Outcome::fail(format!("{name} counts as started, but its process has ended"))
             .seen(name, state(unit))
@@ -104,8 +109,16 @@ fn by_unit(case: &Case<'_>, agent: AgentKind, unit: &UnitFacts, workspace: Optio
     let restarts = unit.state.restarts.unwrap_or_default();
     let up = unit.since.map(|s| case.facts.taken - s);
     if restarts > 0 && up.is_some_and(|s| s < YOUNG) {
-        let text = format!("systemd restarted {name} {}, the last time {} ago", words::count(restarts as usize, "time"), super::span(up.unwrap_or_default()));
-        let out = if restarts >= LOOP { Outcome::fail(format!("{text}: it ends again and again")) } else { Outcome::warn(text) };
+        let text = format!(
+            "systemd restarted {name} {}, the last time {} ago",
+            words::count(restarts as usize, "time"),
+            super::span(up.unwrap_or_default())
+        );
+        let out = if restarts >= LOOP {
+            Outcome::fail(format!("{text}: it ends again and again"))
+        } else {
+            Outcome::warn(text)
+        };
         return out
             .seen(name, format!("{}, {restarts} restarts", state(unit)))
             .seen_all(lines(case, name))

@@ -2,7 +2,7 @@
 
 use super::Check;
 use crate::check::agent as port;
-use crate::check::agents::{backlog, both, input, logs, onboarded, oms, plugins, running};
+use crate::check::agents::{backlog, both, input, logs, oms, onboarded, plugins, running};
 
 const INSTALLED: &[&str] = &["agent.installed"];
 
@@ -22,7 +22,7 @@ pub const CHECKS: &[Check] = &[
         title: "Is the agent still supported?",
         why: "The Log Analytics agent was retired on 31 August 2024, and since 1 February 2025 its uploads are taken away \
               step by step.",
-        looks_at: "which agent this is.",
+        looks_at: "which of the two agents this box has.",
         mend: "move the collector to the Azure Monitor Agent.",
         needs: INSTALLED,
         judge: oms::retired,

@@ -40,7 +40,9 @@ impl Check {
 
 /// All checks in hop order.
 pub fn all() -> impl Iterator<Item = &'static Check> {
-    [host::CHECKS, daemon::CHECKS, listen::CHECKS, forward::CHECKS, agent::CHECKS, ama::CHECKS, probe::CHECKS].into_iter().flatten()
+    [host::CHECKS, daemon::CHECKS, listen::CHECKS, forward::CHECKS, agent::CHECKS, ama::CHECKS, probe::CHECKS]
+        .into_iter()
+        .flatten()
 }
 
 /// What one check looks at, why it matters, how to mend it.

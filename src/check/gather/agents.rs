@@ -37,10 +37,18 @@ const SHIPPERS: [(&str, &str, bool); 12] = [
 
 /// Names of all units that tell something about agents on this box.
 pub fn units(host: &Host) -> Vec<String> {
-    let mut names: Vec<String> = oms::workspaces(host).into_iter().map(|id| oms_paths::Workspace::new(id).unit()).collect();
-    for folder in ["/etc/systemd/system", "/run/systemd/system", "/run/systemd/transient", "/lib/systemd/system", "/usr/lib/systemd/system"] {
+    let mut names: Vec<String> =
+        oms::workspaces(host).into_iter().map(|id| oms_paths::Workspace::new(id).unit()).collect();
+    for folder in [
+        "/etc/systemd/system",
+        "/run/systemd/system",
+        "/run/systemd/transient",
+        "/lib/systemd/system",
+        "/usr/lib/systemd/system",
+    ] {
         let found = host.root.list(Path::new(folder)).unwrap_or_default();
-        let found = found.iter().filter_map(|n| n.to_str()).filter(|n| n.starts_with("omsagent") && n.ends_with(".service"));
+        let found =
+            found.iter().filter_map(|n| n.to_str()).filter(|n| n.starts_with("omsagent") && n.ends_with(".service"));
         names.extend(found.map(str::to_owned));
     }
     names.push(ama_paths::UNIT.into());
@@ -211,7 +219,8 @@ mod tests {
         let found = dpkg(text, &["azuremonitoragent", "omsagent"]);
         assert_eq!(found.len(), 1);
         assert_eq!((found[0].version.as_str(), found[0].state.as_str()), ("1.33.1-build.main.1", "half-configured"));
-        let found = rpm(b"azuremonitoragent\t1.33.1-1\tinstalled\npackage omsagent is not installed\n", &["azuremonitoragent"]);
+        let found =
+            rpm(b"azuremonitoragent\t1.33.1-1\tinstalled\npackage omsagent is not installed\n", &["azuremonitoragent"]);
         assert_eq!(found.iter().map(|p| p.version.as_str()).collect::<Vec<_>>(), ["1.33.1-1"]);
     }
 }

@@ -35,10 +35,13 @@ pub fn gather(host: &Host, asked: &Asked<'_>) -> Option<AmaState> {
         return None;
     }
     let environment = environment(host);
-    let folder = |key: &str, usual: &str| environment.get(key).filter(|v| v.starts_with('/')).cloned().unwrap_or_else(|| usual.into());
+    let folder = |key: &str, usual: &str| {
+        environment.get(key).filter(|v| v.starts_with('/')).cloned().unwrap_or_else(|| usual.into())
+    };
     let log_folder = folder("MDSD_LOG_DIR", paths::LOG);
     let logs = ["mdsd.err", "mdsd.warn"];
-    let logs = logs.iter().filter_map(|n| log(host, asked, paths::UNIT, &format!("{log_folder}/{n}"), logs::AMA)).collect();
+    let logs =
+        logs.iter().filter_map(|n| log(host, asked, paths::UNIT, &format!("{log_folder}/{n}"), logs::AMA)).collect();
     let said_version = if known { None } else { said_version(host, program && asked.is_active(paths::UNIT)) };
     Some(AmaState {
         program,

@@ -28,7 +28,8 @@ pub fn gather(host: &Host, units: Option<&BTreeMap<String, UnitFacts>>) -> Clock
         return clock;
     }
     let mut ask = |argv: &[&str]| {
-        let out = host.runner.run(&Cmd::new(argv).limit(Duration::from_secs(1))).ok().filter(crate::host::Output::ok)?;
+        let out =
+            host.runner.run(&Cmd::new(argv).limit(Duration::from_secs(1))).ok().filter(crate::host::Output::ok)?;
         let text = String::from_utf8_lossy(&out.stdout).trim().to_owned();
         clock.said.push((argv.join(" "), text.lines().take(12).collect::<Vec<_>>().join("\n")));
         Some(text)
@@ -40,7 +41,8 @@ pub fn gather(host: &Host, units: Option<&BTreeMap<String, UnitFacts>>) -> Clock
     let chrony = there(&["/usr/bin/chronyc"]).then(|| ask(&["chronyc", "-n", "tracking"])).flatten();
     let ntpd = there(&["/usr/bin/ntpq", "/usr/sbin/ntpq"]).then(|| ask(&["ntpq", "-c", "rv 0 leap,offset"])).flatten();
     (clock.enabled, clock.synchronized) = shown.as_deref().map(timedatectl).unwrap_or_default();
-    if let Some((synchronized, offset)) = chrony.as_deref().and_then(chronyc).or_else(|| ntpd.as_deref().and_then(ntpq)) {
+    if let Some((synchronized, offset)) = chrony.as_deref().and_then(chronyc).or_else(|| ntpd.as_deref().and_then(ntpq))
+    {
         clock.synchronized = Some(clock.synchronized.unwrap_or_default() || synchronized);
         clock.offset = offset;
     }
@@ -70,7 +72,9 @@ fn timedatectl(text: &str) -> Switches {
 
 /// `Leap status     : Normal`, `System time     : 0.000012 seconds slow of NTP time`.
 fn chronyc(text: &str) -> Option<(bool, Option<f64>)> {
-    let get = |key: &str| text.lines().find_map(|l| l.split_once(':').filter(|(k, _)| k.trim() == key)).map(|(_, v)| v.trim());
+    let get = |key: &str| {
+        text.lines().find_map(|l| l.split_once(':').filter(|(k, _)| k.trim() == key)).map(|(_, v)| v.trim())
+    };
     let leap = get("Leap status")?;
     let offset = get("System time").and_then(|v| v.split_whitespace().next()?.parse().ok());
     Some((leap != "Not synchronised", offset))
@@ -92,7 +96,10 @@ mod tests {
     fn what_timedatectl_says_in_all_its_forms() {
         assert_eq!(timedatectl("NTP=yes\nNTPSynchronized=no\n"), (Some(true), Some(false)));
         assert_eq!(timedatectl("      NTP enabled: yes\nNTP synchronized: yes\n"), (Some(true), Some(true)));
-        assert_eq!(timedatectl("System clock synchronized: yes\n              NTP service: inactive\n"), (Some(false), Some(true)));
+        assert_eq!(
+            timedatectl("System clock synchronized: yes\n              NTP service: inactive\n"),
+            (Some(false), Some(true))
+        );
         assert_eq!(timedatectl("Time zone: n/a\n\u{1b}[0m"), (None, None));
     }
 

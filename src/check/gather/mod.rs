@@ -14,6 +14,9 @@ mod rsyslog;
 mod syslogng;
 mod units;
 
+#[cfg(test)]
+pub use oms::describe as describe_input;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::thread;

@@ -65,7 +65,8 @@ fn file(host: &Host, path: &str) -> Option<Fact<Bytes>> {
 
 /// `1.19.0-0 20240321 Release_Build`
 fn noted_version(host: &Host) -> Option<String> {
-    let places = ["/etc/opt/microsoft/omsagent/sysconf/installinfo.txt", "/etc/opt/microsoft/omsagent/conf/installinfo.txt"];
+    let places =
+        ["/etc/opt/microsoft/omsagent/sysconf/installinfo.txt", "/etc/opt/microsoft/omsagent/conf/installinfo.txt"];
     let text = places.iter().find_map(|p| host.root.read_capped(Path::new(p), 4096).ok())?;
     let first = String::from_utf8_lossy(&text).split_whitespace().next()?.to_owned();
     first.starts_with(|c: char| c.is_ascii_digit()).then_some(first)
@@ -101,7 +102,8 @@ pub fn assignments(text: &[u8]) -> BTreeMap<String, String> {
 }
 
 fn certificate(host: &Host, path: &str) -> Certificate {
-    let mut found = Certificate { path: path.into(), walk: access::walk(&host.root, Path::new(path)), ..Certificate::default() };
+    let mut found =
+        Certificate { path: path.into(), walk: access::walk(&host.root, Path::new(path)), ..Certificate::default() };
     let real = host.root.resolve(Path::new(path)).unwrap_or_default();
     let Ok(Some(meta)) = host.root.stat(&real) else { return found };
     (found.exists, found.size) = (true, meta.size);
@@ -126,7 +128,8 @@ fn end_date(text: &[u8]) -> Option<i64> {
 /// A configuration file; `None`: it is not there.
 fn input(host: &Host, path: &str) -> Option<InputFile> {
     let content = file(host, path)?;
-    let mut found = InputFile { path: path.into(), walk: access::walk(&host.root, Path::new(path)), ..InputFile::default() };
+    let mut found =
+        InputFile { path: path.into(), walk: access::walk(&host.root, Path::new(path)), ..InputFile::default() };
     let text = match content {
         Ok(text) => text.0,
         Err(why) => return Some(InputFile { unread: Some(why), ..found }),
@@ -159,10 +162,10 @@ pub fn describe(file: &mut InputFile, root: &Section) {
                 format: get("format"),
             }),
             "filter" => file.filters.push((section.arg.clone(), kind)),
-            "match" => file.outputs.extend(get("buffer_path").map(|path| OutputBuffer {
-                path,
-                limit: get("buffer_queue_limit").and_then(|n| n.parse().ok()),
-            })),
+            "match" => file.outputs.extend(
+                get("buffer_path")
+                    .map(|path| OutputBuffer { path, limit: get("buffer_queue_limit").and_then(|n| n.parse().ok()) }),
+            ),
             _ => {}
         }
     }
