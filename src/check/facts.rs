@@ -10,11 +10,13 @@ use serde::{Deserialize, Serialize};
 use super::agent_facts::{AgentStates, ClockFacts};
 pub use super::bytes::{Bytes, decode_path, encode_path};
 use crate::agent::AgentFacts;
+use crate::host::interfaces::Interface;
 use crate::host::proc_mount::Mount;
 use crate::host::proc_net::{Socket, SocketState, Transport};
 use crate::host::proc_process::{DeletedFile, Process};
 use crate::host::{Exit, FileKind, FsSpace};
 use crate::platform::access::Step;
+use crate::platform::firewall::listing::Listings;
 use crate::platform::os_release::OsRelease;
 use crate::platform::service::{UnitState, parse_show};
 use crate::syslog::syslogng::version::Program;
@@ -48,6 +50,8 @@ pub struct Facts {
     pub agent_states: AgentStates,
     #[serde(default)]
     pub clock: ClockFacts,
+    #[serde(default = "not_looked")]
+    pub firewall: Fact<FirewallFacts>,
     /// What `install` wrote down; `None` where it never ran.
     pub receipt: Fact<Option<ReceiptFacts>>,
     /// Left by the probe, where it ran.
@@ -271,6 +275,13 @@ pub enum FileState {
     Missing,
 }
 
+/// What the firewall verdicts rest on.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FirewallFacts {
+    pub listings: Listings,
+    pub interfaces: Vec<Interface>,
+}
+
 /// What became of one marked event.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProbeFacts {
@@ -293,7 +304,7 @@ pub struct ProbeFacts {
 /// Reason of everything nobody looked for.
 const NOT_LOOKED: &str = "it was not looked at";
 
-fn not_looked<T>() -> Fact<T> {
+pub(super) fn not_looked<T>() -> Fact<T> {
     Err(NOT_LOOKED.into())
 }
 
@@ -372,6 +383,7 @@ impl Default for Facts {
             agents: AgentFacts::default(),
             agent_states: AgentStates::default(),
             clock: ClockFacts::default(),
+            firewall: not_looked(),
             receipt: not_looked(),
             probe: BTreeMap::new(),
             no_probe: false,

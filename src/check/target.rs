@@ -2,6 +2,7 @@
 //! beats what the agent itself says, that beats the receipt of `install`, and last come the defaults.
 
 use std::collections::BTreeSet;
+use std::net::IpAddr;
 
 use super::agents;
 use super::case::read_config;
@@ -56,6 +57,8 @@ pub struct TargetOptions {
     pub daemon: Option<Daemon>,
     pub port: Option<u16>,
     pub protocols: Option<Vec<Transport>>,
+    /// The device that is asked about; else any.
+    pub source: Option<IpAddr>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -73,6 +76,8 @@ pub struct Target {
     /// Transports somebody counts on; empty: nothing was promised.
     pub promised: Vec<Transport>,
     pub promised_by: String,
+    /// The device that is asked about; else any.
+    pub source: Option<IpAddr>,
 }
 
 impl Default for Target {
@@ -88,6 +93,7 @@ impl Default for Target {
             port: SYSLOG_PORT,
             promised: Vec::new(),
             promised_by: String::new(),
+            source: None,
         }
     }
 }
@@ -111,6 +117,7 @@ impl Target {
             port,
             promised,
             promised_by,
+            source: options.source,
         }
     }
 

@@ -120,7 +120,7 @@ pub enum AgentChoice {
 /// The syslog daemon to configure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
 pub enum DaemonChoice {
-    /// The one that is installed and running
+    /// The one that runs; where both do, say which
     #[default]
     Auto,
     Rsyslog,
@@ -169,7 +169,15 @@ pub struct Target {
 #[derive(Debug, Clone, Args)]
 pub struct InstallArgs {
     #[command(flatten)]
+    pub onboarding: super::agent::args::AgentArgs,
+    #[command(flatten)]
     pub target: Target,
+    /// What the Azure Monitor Agent's data collection rules should ask for, comma-separated [default: cef,asa]
+    #[arg(long, value_name = "LIST", value_delimiter = ',', help_heading = "Agent")]
+    pub stream: Vec<crate::agent::ama::Stream>,
+    /// Once the Azure Monitor Agent has been seen to take the events, remove the Log Analytics agent
+    #[arg(long, help_heading = "Agent")]
+    pub purge_oms: bool,
     /// Show what would change, as sentences and a diff, and touch nothing
     #[arg(long)]
     pub dry_run: bool,
@@ -186,6 +194,10 @@ pub struct InstallArgs {
     /// count octets are then misread
     #[arg(long)]
     pub no_octet_counting: bool,
+    /// Undo what the older installation scripts have done to syslog-ng's main file: sources turned into comments, a
+    /// network source added at the end. Stays when everything else is uninstalled; a copy of the file is kept
+    #[arg(long)]
+    pub repair: bool,
     /// Disk space that events may take while the agent is away, in MB
     #[arg(long, value_name = "MB", default_value_t = 2048, value_parser = clap::value_parser!(u32).range(64..))]
     pub queue_disk: u32,
@@ -201,6 +213,9 @@ pub struct TroubleshootArgs {
     /// Run only these checks: ids, groups or patterns such as listen.*
     #[arg(long, value_name = "IDS", value_delimiter = ',')]
     pub only: Vec<String>,
+    /// Judge the firewall for this sender only; else for any
+    #[arg(long, value_name = "ADDRESS")]
+    pub source: Option<IpAddr>,
     /// Leave these checks out
     #[arg(long, value_name = "IDS", value_delimiter = ',')]
     pub skip: Vec<String>,
@@ -227,6 +242,9 @@ pub struct TroubleshootArgs {
 
 #[derive(Debug, Clone, Args)]
 pub struct UninstallArgs {
+    /// Also remove the Log Analytics agent, by its own tool, and what it leaves behind
+    #[arg(long)]
+    pub agent: bool,
     /// Show what would change and touch nothing
     #[arg(long)]
     pub dry_run: bool,

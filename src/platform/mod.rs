@@ -3,6 +3,7 @@
 pub mod access;
 pub mod accounts;
 mod bare;
+pub mod control;
 pub mod firewall;
 pub mod os_release;
 pub mod packages;

@@ -1,29 +1,53 @@
-//! Versions of the Azure Monitor Agent that matter to a collector (facts 3.4, field-failures 4.1).
+//! Versions of the Azure Monitor Agent (facts 3.4, 3.8): `1.33.1-build.main.…`, any number of parts.
 
 use std::cmp::Ordering;
 use std::fmt;
 
-/// Numbers of any count; `1.33.1-build.main.999` is 1.33.1.
+/// A version, compared by its numbers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Version(Vec<u32>);
 
+/// From here on syslog comes over TCP instead of the socket.
+pub const TCP: [u32; 3] = [1, 28, 11];
+/// The oldest that the agent's own troubleshooter accepts.
+pub const OLDEST: [u32; 2] = [1, 21];
+/// Known to lose events.
+const BAD: [[u32; 3]; 3] = [[1, 10, 7], [1, 15, 1], [1, 25, 2]];
+
 impl Version {
-    /// `None` where there is no number in front.
+    /// The first word that begins with a digit, up to its first dash.
     pub fn parse(text: &str) -> Option<Version> {
-        let text = text.trim();
-        let end = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
-        let parts = text.get(..end)?.split('.').filter(|p| !p.is_empty());
-        let parts = parts.map(|p| p.parse().ok()).collect::<Option<Vec<u32>>>()?;
-        (!parts.is_empty()).then_some(Version(parts))
+        let word = text.split_whitespace().find(|w| w.starts_with(|c: char| c.is_ascii_digit()))?;
+        let numbers: Option<Vec<u32>> =
+            word.split(['-', '+', '~']).next()?.split('.').map(|part| part.parse().ok()).collect();
+        numbers.filter(|n| n.len() > 1).map(Version)
     }
 
-    pub fn of(parts: &[u32]) -> Version {
-        Version(parts.to_vec())
+    /// Which one is newer.
+    pub fn newer(&self, other: &Version) -> Ordering {
+        self.compare(&other.0)
     }
 
     /// Begins with these numbers.
     pub fn is(&self, parts: &[u32]) -> bool {
         self.0.starts_with(parts)
+    }
+
+    /// At least this one? Missing parts count as 0.
+    pub fn is_at_least(&self, other: &[u32]) -> bool {
+        self.compare(other).is_ge()
+    }
+
+    fn compare(&self, other: &[u32]) -> Ordering {
+        let most = self.0.len().max(other.len());
+        let part = |list: &[u32], n: usize| list.get(n).copied().unwrap_or(0);
+        let order = (0..most).map(|n| part(&self.0, n).cmp(&part(other, n))).find(|o| o.is_ne());
+        order.unwrap_or(Ordering::Equal)
+    }
+
+    /// One of those that should not be used.
+    pub fn is_bad(&self) -> bool {
+        BAD.iter().any(|bad| self.0.starts_with(bad))
     }
 }
 
@@ -34,103 +58,18 @@ impl fmt::Display for Version {
     }
 }
 
-impl Ord for Version {
-    /// A missing number is a zero.
-    fn cmp(&self, other: &Version) -> Ordering {
-        let count = self.0.len().max(other.0.len());
-        let at = |v: &Version, n: usize| v.0.get(n).copied().unwrap_or_default();
-        (0..count).map(|n| at(self, n).cmp(&at(other, n))).find(|o| o.is_ne()).unwrap_or(Ordering::Equal)
-    }
-}
-
-impl PartialOrd for Version {
-    fn partial_cmp(&self, other: &Version) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-/// What a version means for security events.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Standing {
-    Good,
-    /// Works, but.
-    Poor(&'static str),
-    /// Loses or never takes security events.
-    Bad(&'static str),
-}
-
-/// Versions with a fault of their own; the numbers in front decide.
-const FAULTY: [(&[u32], Standing); 7] = [
-    (&[1, 10, 7], Standing::Bad("it is one of the versions that must not be used")),
-    (&[1, 15, 1], Standing::Bad("it is one of the versions that must not be used")),
-    (&[1, 25, 2], Standing::Poor("without its hotfix it loses data (\"Bad file descriptor\")")),
-    (&[1, 29, 4], Standing::Poor("it writes errors to mdsd.warn by mistake and does not install on Arc machines")),
-    (&[1, 29, 5], Standing::Poor("it does not install on Arc machines")),
-    (&[1, 40], Standing::Poor("it does not write the daemon's forward file again when a rule is associated anew")),
-    (&[1, 41], Standing::Poor("it does not write the daemon's forward file again when a rule is associated anew")),
-];
-
-/// Limits from the lowest on: below the first that is not reached, this holds.
-const FROM: [(&[u32], Standing); 3] = [
-    (&[1, 15, 2], Standing::Bad("it does not know CEF and ASA (they came with 1.15.2)")),
-    (&[1, 21], Standing::Bad("it is older than 1.21, which nobody supports or checks any more")),
-    (
-        &[1, 28, 11],
-        Standing::Poor("it is older than 1.28.11: events come over a unix socket that loses them under load"),
-    ),
-];
-
-/// First versions that work on a distribution (facts 3.4): `(id, version prefix, version)`.
-const DISTRIBUTIONS: [(&str, &str, &[u32], &str); 3] = [
-    ("debian", "12", &[1, 31], "Debian 12 needs 1.31 or later"),
-    ("ubuntu", "24.04", &[1, 33, 1], "Ubuntu 24.04 needs 1.33.1 or later"),
-    ("amzn", "2023", &[1, 33, 1], "Amazon Linux 2023 needs 1.33.1 or later"),
-];
-
-/// Judges a version on a distribution, named as in os-release.
-pub fn standing(version: &Version, id: &str, version_id: &str) -> Standing {
-    if let Some((_, fault)) = FAULTY.iter().find(|(parts, _)| version.is(parts)) {
-        return fault.clone();
-    }
-    if let Some((_, fault)) = FROM.iter().find(|(parts, _)| *version < Version::of(parts)) {
-        return fault.clone();
-    }
-    let here =
-        DISTRIBUTIONS.iter().find(|(d, v, parts, _)| *d == id && version_id == *v && *version < Version::of(parts));
-    here.map_or(Standing::Good, |(_, _, _, why)| Standing::Poor(why))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn v(text: &str) -> Version {
-        Version::parse(text).unwrap()
-    }
-
     #[test]
-    fn versions_compare_by_number_with_any_count_of_parts() {
-        assert_eq!(v("1.33.1-build.main.999").to_string(), "1.33.1");
-        assert!(
-            v("1.9") < v("1.10") && v("1.28.11.1") > v("1.28.11") && v("1.28") == v("1.28.0")
-                || v("1.28") >= v("1.28.0")
-        );
-        assert_eq!(v("1.28").cmp(&v("1.28.0")), Ordering::Equal);
-        assert_eq!(Version::parse("unknown"), None);
-        assert_eq!(Version::parse("99999999999"), None);
-    }
-
-    #[test]
-    fn every_version_has_a_standing() {
-        let of = |text: &str| standing(&v(text), "debian", "12");
-        assert!(
-            matches!(of("1.10.7"), Standing::Bad(_)) && matches!(of("1.12"), Standing::Bad(w) if w.contains("CEF"))
-        );
-        assert!(matches!(of("1.20.9"), Standing::Bad(_)) && matches!(of("1.25.2"), Standing::Poor(_)));
-        assert!(matches!(of("1.28.10"), Standing::Poor(w) if w.contains("socket")));
-        assert!(matches!(of("1.30.2"), Standing::Poor(w) if w.contains("Debian 12")));
-        assert_eq!(of("1.33.1"), Standing::Good);
-        assert!(matches!(of("1.41.3"), Standing::Poor(_)));
-        assert_eq!(standing(&v("1.30.2"), "rhel", "9.4"), Standing::Good);
+    fn versions_as_they_come() {
+        let version = |t: &str| Version::parse(t).unwrap();
+        assert_eq!(version("1.33.1-build.main.845").to_string(), "1.33.1");
+        assert_eq!(version("mdsd 1.40.0.2 x").to_string(), "1.40.0.2");
+        assert!(version("1.28.11").is_at_least(&TCP) && version("1.100.0").is_at_least(&TCP));
+        assert!(!version("1.28.9").is_at_least(&TCP) && version("1.21").is_at_least(&OLDEST));
+        assert!(version("1.25.2-build").is_bad() && !version("1.25.20").is_bad());
+        assert!(Version::parse("unknown").is_none() && Version::parse("1").is_none());
     }
 }

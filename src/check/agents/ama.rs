@@ -3,7 +3,8 @@
 use super::{bad_mount, broken_package, meant, process, the_ama};
 use crate::agent::AgentKind;
 use crate::agent::ama::paths;
-use crate::agent::ama::version::{self, Standing, Version};
+use crate::agent::ama::standing::{self, Standing};
+use crate::agent::ama::version::Version;
 use crate::check::agent_facts::AmaState;
 use crate::check::case::Case;
 use crate::check::outcome::{Judged, NotJudged, Outcome};
@@ -91,7 +92,7 @@ pub fn version(case: &Case<'_>) -> Judged {
             .advise("update the extension AzureMonitorLinuxAgent, and let it update by itself (--enable-auto-upgrade true)")
             .command("az vm extension set --name AzureMonitorLinuxAgent --publisher Microsoft.Azure.Monitor --ids VM-ID --enable-auto-upgrade true")
     };
-    Ok(match version::standing(&version, id, version_id) {
+    Ok(match standing::standing(&version, id, version_id) {
         Standing::Good => Outcome::pass(format!("version {version} takes security events")),
         Standing::Poor(why) => update(Outcome::warn(format!("version {version}: {why}"))),
         Standing::Bad(why) => update(Outcome::fail(format!("version {version}: {why}"))),

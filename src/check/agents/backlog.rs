@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::{the_ama, the_oms, workspaces};
-use crate::agent::ama::dcr;
 use crate::agent::ama::paths as ama_paths;
+use crate::agent::ama::rules as dcr;
 use crate::check::agent_facts::{AmaState, Chunk, OmsWorkspace};
 use crate::check::case::Case;
 use crate::check::outcome::{Judged, NotJudged, Outcome};

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use crate::agent::AgentKind;
-use crate::agent::ama::dcr::tests::{WS, rule};
 use crate::agent::ama::qos;
+use crate::agent::ama::rules::tests::{WS, rule};
 use crate::agent::oms::{fluentd, input};
 use crate::check::agent_facts::*;
 use crate::check::facts::{Bytes, Facts};
@@ -13,7 +13,7 @@ use crate::host::FileKind;
 use crate::host::proc_net::Transport;
 use crate::platform::access::{Step, Who};
 
-pub use crate::agent::ama::dcr::tests::WS as WORKSPACE;
+pub use crate::agent::ama::rules::tests::WS as WORKSPACE;
 
 pub const OMS_USER: u32 = 990;
 const GROUP: u32 = 991;

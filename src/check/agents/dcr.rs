@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use super::the_ama;
-use crate::agent::ama::dcr::{self, Rule, Stream};
 use crate::agent::ama::paths;
+use crate::agent::ama::rules::{self as dcr, Rule, Stream};
 use crate::check::agent_facts::{AmaState, RuleFile};
 use crate::check::case::Case;
 use crate::check::outcome::{Judged, NotJudged, Outcome};

@@ -4,7 +4,7 @@
 use super::{ama, dcr, restart, the_ama};
 use crate::agent::AgentKind;
 use crate::agent::ama::paths::{self, DaemonFile};
-use crate::agent::ama::version::Version;
+use crate::agent::ama::version;
 use crate::check::agent_facts::AmaState;
 use crate::check::case::Case;
 use crate::check::outcome::{Judged, NotJudged, Outcome};
@@ -126,7 +126,7 @@ fn by_socket(case: &Case<'_>, ama: &AmaState, file: &DaemonFile) -> Outcome {
             .advise("restart the agent")
             .command(restart(AgentKind::Ama, None));
     }
-    let modern = ama::number(ama).is_some_and(|v| v >= Version::of(&[1, 28, 11]));
+    let modern = ama::number(ama).is_some_and(|v| v.is_at_least(&version::TCP));
     let port = ama.port.as_ref().and_then(|p| p.as_ref().ok()).filter(|p| !p.is_empty());
     match (modern, port) {
         (true, Some(port)) => watcher(

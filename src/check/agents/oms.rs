@@ -52,7 +52,7 @@ pub fn installed(case: &Case<'_>) -> Judged {
             .seen(source, text)
             .advise("mount that file system without noexec"));
     }
-    let old = version.as_deref().and_then(Version::parse).filter(|v| *v < Version::of(&FIRST_GOOD));
+    let old = version.as_deref().and_then(Version::parse).filter(|v| !v.is_at_least(&FIRST_GOOD));
     if let Some(old) = old {
         return Ok(Outcome::warn(format!(
             "the Log Analytics agent {old} is older than 1.13.33 and has known faults with security events"

@@ -2,7 +2,7 @@
 
 use super::boxes::*;
 use super::*;
-use crate::agent::ama::dcr::tests::rule;
+use crate::agent::ama::rules::tests::rule;
 use crate::check::agent::{ama_listening, listening};
 use crate::check::agent_facts::*;
 use crate::check::fixture::*;

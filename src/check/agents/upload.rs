@@ -1,8 +1,8 @@
 //! Whether the Azure Monitor Agent gets rid of security events, by its own counters (`mdsd.qos`, facts 3.6).
 
 use super::the_ama;
-use crate::agent::ama::dcr::Stream;
 use crate::agent::ama::qos::{self, Row, UPLOAD};
+use crate::agent::ama::rules::Stream;
 use crate::check::case::Case;
 use crate::check::outcome::{Judged, NotJudged, Outcome};
 

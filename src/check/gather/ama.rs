@@ -86,7 +86,7 @@ fn said_version(host: &Host, runs: bool) -> Option<(String, String)> {
     for home in paths::EXTENSION_HOMES {
         let names = host.root.list(Path::new(home)).unwrap_or_default();
         let versions = names.iter().filter_map(|n| n.to_str()?.strip_prefix(paths::EXTENSION));
-        let newest = versions.filter_map(|v| Some((version::Version::parse(v)?, v))).max_by(|a, b| a.0.cmp(&b.0));
+        let newest = versions.filter_map(|v| Some((version::Version::parse(v)?, v))).max_by(|a, b| a.0.newer(&b.0));
         if let Some((_, found)) = newest {
             return Some((found.to_owned(), format!("{home}/{}{found}", paths::EXTENSION)));
         }

@@ -2,42 +2,41 @@
 //! everything back.
 
 mod changes;
+mod daemon;
+mod migrate;
 mod preflight;
 mod proof;
+mod rsyslog;
 mod source;
+mod staging;
+mod syslog_ng;
 mod validate;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::{Context, anyhow};
 
-use super::args::{AgentChoice, DaemonChoice, Format, InstallArgs, LocalCopy, Protocol};
+use super::agent::Setup;
+use super::args::{Format, InstallArgs, LocalCopy, Protocol};
 use super::exit::{Exit, Failure, fail, hint, usage};
 use super::show;
-use crate::agent::{AgentKind, AgentTarget};
+use crate::agent::AgentTarget;
 use crate::check::facts::Facts;
-use crate::check::gather;
+use crate::check::gather::{self, Depth};
 use crate::check::target::TargetOptions;
 use crate::host::proc_net::Transport;
 use crate::host::{Host, Interrupt};
-use crate::plan::{Goal, Plan, Receipt, Session, peek, plan_install};
-use crate::syslog::rsyslog::Effective;
-use crate::syslog::rsyslog::collector::{self, Collector, Found, Wish};
-use crate::syslog::rsyslog::effective;
-use crate::syslog::rsyslog::validate as validator;
+use crate::plan::{Change, Goal, Outcome, Plan, Receipt, Session, peek, plan_install};
+use crate::syslog::collector::{self, Collector, Refusal, Wish};
+use crate::syslog::syslogng::repair::Damage;
 use crate::ui::{AskError, Ui};
-use source::Without;
+use daemon::Daemon;
 
-/// Written by the scripts this tool replaces; two forwards would double every event.
-const REPLACED: &str = "/etc/rsyslog.d/security-config-omsagent.conf";
-/// Where queues spill if the configuration names no work directory: what the distributions use (facts 5.11).
-const WORK_DIRECTORIES: [&str; 2] = ["/var/spool/rsyslog", "/var/lib/rsyslog"];
+pub use staging::sweep;
+
 const RECEIPT: &str = "/var/lib/cefctl/receipt.json";
 
 pub fn run(host: &Host, ui: &Ui, args: &InstallArgs) -> anyhow::Result<Exit> {
-    if args.target.daemon == DaemonChoice::SyslogNg {
-        return Err(usage("syslog-ng cannot be configured by this version yet", "use rsyslog: --daemon rsyslog"));
-    }
     if args.dry_run {
         return dry_run(host, ui, args);
     }
@@ -56,124 +55,159 @@ pub fn run(host: &Host, ui: &Ui, args: &InstallArgs) -> anyhow::Result<Exit> {
         let mut observer = show::observe(ui, &progress, args.output);
         Session::begin(host, &interrupt, &mut observer).map_err(show::not_begun)?
     };
-    let proposal = propose(host, args, session.receipt())?;
-    let plan = session.plan_install(proposal.changes.clone())?;
-    if plan.is_empty() {
+    sweep(host);
+    let mut setup = Setup::decide(host, ui, args, false)?;
+    let mut proposal = propose(host, args, &mut setup, session.receipt())?;
+    let mut plan = session.plan_install(proposal.changes.clone())?;
+    if plan.is_empty() && !setup.is_pending() {
         drop(progress);
         return nothing(ui, args, &plan, &proposal);
     }
-    progress.now("having rsyslog check the new configuration");
+    progress.now(&format!("having {} check the new configuration", proposal.daemon.name()));
     validate::validate(host, &proposal, &plan)?;
     drop(progress);
     if args.output == Format::Text {
-        ui.result(&show::plan_text(ui, &plan, &proposal.collector.notes, !args.yes || ui.verbose()))?;
+        ui.result(&show::before_plan(ui, &setup.sentences()))?;
+        let diffs = !(args.yes || setup.unattended()) || ui.verbose();
+        ui.result(&show::plan_text(ui, &plan, &proposal.notes, diffs))?;
     }
-    if !consent(ui, args.yes)? {
+    if !consent(ui, args.yes || setup.unattended())? {
         ui.say("nothing was changed");
         return Ok(Exit::Problems);
     }
+    if setup.is_pending() {
+        // only now are there files of the agent to plan with
+        setup.run(host, ui, &interrupt)?;
+        let planned = propose(host, args, &mut setup, session.receipt())
+            .and_then(|proposal| Ok((session.plan_install(proposal.changes.clone())?, proposal)));
+        (plan, proposal) = planned.inspect_err(|_| setup.undo(host, ui))?;
+    }
+    if let Some(port) = migrate::from(session.receipt(), &setup) {
+        migrate::bridge(host, ui, args, &mut session, &interrupt, (port, setup.target.port))?;
+        plan = session.plan_install(proposal.changes.clone())?;
+    }
     let progress = ui.progress("applying");
-    let expected = proof::Expected {
-        unit: "rsyslog.service".to_owned(),
-        port: proposal.port,
-        transports: proposal.transports.clone(),
-        agent_port: proposal.wish.agent.port,
-        ipv6: proposal.facts.host.ipv6,
-    };
+    let mut proof = proof::Proof::prepare(host, &interrupt, proposal.expected(&setup));
     let mut proven = None;
     let outcome = session.apply(
         &plan,
         &Goal::Install { options: proposal.options() },
         &mut show::observe(ui, &progress, args.output),
         &mut || {
-            proven = Some(proof::prove(host, &interrupt, &expected)?);
+            setup.prove(host, &interrupt)?;
+            proven = Some(proof.prove()?);
             Ok(())
         },
     );
     drop(progress);
+    if !matches!(outcome, Outcome::Done { .. } | Outcome::NothingToDo) {
+        setup.undo(host, ui);
+    }
     let sentence = proven.as_ref().map(|p| p.sentence.as_str());
     if args.output == Format::Json {
-        ui.result(&show::json(&plan, &proposal.collector.notes, true, Some(&outcome), sentence))?;
-    } else if let (crate::plan::Outcome::Done { steps, .. }, Some(sentence)) = (&outcome, sentence) {
+        ui.result(&show::json(&plan, &proposal.notes, true, Some(&outcome), sentence))?;
+    } else if let (Outcome::Done { steps, .. }, Some(sentence)) = (&outcome, sentence) {
         ui.result(&format!("done: {steps} steps; {sentence}\n"))?;
         ui.say(&next_steps(&proposal));
     }
-    show::finish(outcome)
+    let exit = show::finish(outcome)?;
+    setup.finish(host, ui)?;
+    Ok(exit)
 }
 
 /// What to do now, in a line or two.
 fn next_steps(proposal: &Proposal) -> String {
-    let words: Vec<&str> = proposal.transports.iter().map(|t| t.word()).collect();
+    let words: Vec<&str> = proposal.wish.transports.iter().map(|t| t.word()).collect();
     format!(
         "Devices may send to port {} ({}). `cefctl troubleshoot` checks the whole way, `cefctl uninstall` takes it back.",
-        proposal.port,
+        proposal.wish.port,
         words.join(", ")
     )
 }
 
+/// What was decided for one daemon.
+pub struct Decided {
+    pub collector: Collector,
+    /// The file of the older scripts that goes, if it is there.
+    pub replaced: PathBuf,
+    /// Damage of the older scripts that is undone.
+    pub mended: Option<Mended>,
+}
+
+pub struct Mended {
+    pub file: PathBuf,
+    pub damage: Damage,
+}
+
 /// Everything an install has decided before it changes anything.
 pub struct Proposal {
+    pub daemon: Daemon,
     pub facts: Facts,
     pub wish: Wish,
-    pub port: u16,
-    pub transports: Vec<Transport>,
     pub collector: Collector,
-    pub changes: Vec<crate::plan::Change>,
-    /// The main configuration file.
-    pub main: PathBuf,
+    pub changes: Vec<Change>,
+    /// What a user may want to know, one sentence each.
+    pub notes: Vec<String>,
 }
 
 impl Proposal {
     /// What the receipt remembers of the command line.
     fn options(&self) -> serde_json::Value {
-        let protocols: Vec<&str> = self.transports.iter().map(|t| t.word()).collect();
+        let protocols: Vec<&str> = self.wish.transports.iter().map(|t| t.word()).collect();
         serde_json::json!({
-            "daemon": "rsyslog",
+            "daemon": self.daemon.name(),
             "agent": self.wish.agent.kind,
             "agent_port": self.wish.agent.port,
-            "port": self.port,
+            "port": self.wish.port,
             "protocols": protocols,
         })
     }
-}
 
-fn propose(host: &Host, args: &InstallArgs, receipt: Option<&Receipt>) -> anyhow::Result<Proposal> {
-    let facts = gather::gather(host, &TargetOptions { port: args.target.port, ..TargetOptions::default() });
-    let wish = wish(args, &facts)?;
-    let port = wish.port;
-    let transports: Vec<Transport> = protocols(args);
-    if host.root.is_live() {
-        refuse(preflight::refusals(&facts, port, &transports))?;
+    fn expected(&self, setup: &Setup) -> proof::Expected {
+        let ipv6 = self.facts.host.ipv6;
+        let sockets = self.collector.intakes.iter().map(|i| (i.transport, i.v4, i.v6 && ipv6)).collect();
+        proof::Expected {
+            daemon: self.daemon,
+            port: self.wish.port,
+            sockets,
+            agent_port: self.wish.agent.port,
+            agent_listens: setup.listens(),
+            unproven: setup.unproven.clone(),
+        }
     }
-    let main = PathBuf::from(&facts.rsyslog.main_file);
-    let replaced = [PathBuf::from(REPLACED)];
-    let source = Without::new(&host.root, receipt, &replaced);
-    let config = Effective::load(&main, &source);
-    validate::refuse_broken(&facts, &config)?;
-    let found = Found {
-        config: &config,
-        source: &source,
-        version: daemon_version(&facts),
-        work_directory: work_directory(host),
-        imptcp: has_module(host, "imptcp.so"),
+}
+
+fn propose(host: &Host, args: &InstallArgs, setup: &mut Setup, receipt: Option<&Receipt>) -> anyhow::Result<Proposal> {
+    let options = TargetOptions { port: args.target.port, ..TargetOptions::default() };
+    let facts = gather::gather(host, &options, Depth::Change);
+    let wish = wish(args, setup.target);
+    let daemon = daemon::choose(&facts, args.target.daemon, receipt, wish.port).map_err(refused)?;
+    let mut down = None;
+    if host.root.is_live() {
+        preflight::installed(&facts, daemon).map_err(refused)?;
+        down = preflight::running(&facts, daemon).err();
+        // One that damage keeps down is started by the repair.
+        if !args.repair {
+            down.take().map_or(Ok(()), |r| Err(refused(r)))?;
+        }
+        refuse_all(preflight::in_the_way(&facts, daemon, &wish))?;
+    }
+    let decided = match daemon {
+        Daemon::Rsyslog => rsyslog::decide(host, &facts, &wish, receipt)?,
+        Daemon::SyslogNg => syslog_ng::decide(host, &facts, &wish, receipt, args.repair)?,
     };
-    let collector = collector::decide(&found, &wish)
-        .map_err(|r| anyhow::Error::msg(hint(&r.hint)).context(Failure { exit: Exit::Problems, message: r.what }))?;
-    let changes = changes::changes(host, &facts, &collector, receipt);
-    Ok(Proposal { facts, wish, port, transports, collector, changes, main })
+    if let Some(refusal) = down.filter(|_| decided.mended.is_none()) {
+        return Err(refused(refusal));
+    }
+    let mut changes = setup.changes(host)?;
+    changes.extend(changes::changes(host, &facts, daemon, &decided, receipt));
+    let notes = setup.notes.iter().chain(&decided.collector.notes).cloned().collect();
+    Ok(Proposal { daemon, facts, wish, collector: decided.collector, changes, notes })
 }
 
-/// Nothing is taken for granted of a daemon whose version is not known.
-fn daemon_version(facts: &Facts) -> (u32, u32, u32) {
-    let version = facts.rsyslog.version.as_deref().and_then(|v| validator::version(v.as_bytes()));
-    version.map(validator::Version::parts).unwrap_or_default()
-}
-
-/// Is a module of rsyslog installed, in any of the places where distributions keep them?
-fn has_module(host: &Host, file: &str) -> bool {
-    ["/usr/lib/rsyslog", "/usr/lib64/rsyslog", "/usr/lib/*/rsyslog"]
-        .iter()
-        .any(|folder| host.root.glob(&Path::new(folder).join(file)).is_ok_and(|found| !found.is_empty()))
+/// Why the decision on a configuration was refused, with what to do.
+pub fn refused(refusal: Refusal) -> anyhow::Error {
+    fail(Exit::Problems, refusal.what, refusal.hint)
 }
 
 fn protocols(args: &InstallArgs) -> Vec<Transport> {
@@ -188,36 +222,11 @@ fn protocols(args: &InstallArgs) -> Vec<Transport> {
         .collect()
 }
 
-fn wish(args: &InstallArgs, facts: &Facts) -> anyhow::Result<Wish> {
-    let agents = &facts.agents;
-    let kind = match args.target.agent {
-        AgentChoice::Auto => agents.installed(),
-        AgentChoice::Oms => AgentKind::Oms,
-        AgentChoice::Ama => AgentKind::Ama,
-        AgentChoice::None => AgentKind::None,
-    };
-    let missing = match kind {
-        AgentKind::Oms => agents.oms.is_none(),
-        AgentKind::Ama => agents.ama.is_none(),
-        AgentKind::None => false,
-    };
-    if missing {
-        return Err(fail(
-            Exit::Problems,
-            format!("the {kind} is not installed on this box, and this version cannot install it yet"),
-            "install the agent first, or prepare the box with --agent none",
-        ));
-    }
-    Ok(Wish {
+fn wish(args: &InstallArgs, agent: AgentTarget) -> Wish {
+    Wish {
         port: args.target.port.unwrap_or(514),
-        transports: protocols(args)
-            .iter()
-            .map(|t| match t {
-                Transport::Udp => effective::Transport::Udp,
-                Transport::Tcp => effective::Transport::Tcp,
-            })
-            .collect(),
-        agent: AgentTarget { kind, port: args.target.agent_port.unwrap_or_else(|| agents.port(kind)) },
+        transports: protocols(args),
+        agent,
         local_copy: match args.local_copy {
             LocalCopy::Auto => collector::LocalCopy::Auto,
             LocalCopy::Keep => collector::LocalCopy::Keep,
@@ -227,18 +236,11 @@ fn wish(args: &InstallArgs, facts: &Facts) -> anyhow::Result<Wish> {
         octet_counting: !args.no_octet_counting,
         queue_disk: args.queue_disk,
         receipt: PathBuf::from(RECEIPT),
-    })
-}
-
-/// The folder a distribution has for rsyslog's queues, or the usual one if there is none yet.
-fn work_directory(host: &Host) -> PathBuf {
-    let there = |p: &str| matches!(host.root.stat(Path::new(p)), Ok(Some(_)));
-    let found = WORK_DIRECTORIES.into_iter().find(|p| there(p));
-    PathBuf::from(found.unwrap_or(WORK_DIRECTORIES[0]))
+    }
 }
 
 /// All reasons at once, so that nobody has to run it three times to learn three things.
-fn refuse(refusals: Vec<preflight::Refusal>) -> anyhow::Result<()> {
+fn refuse_all(refusals: Vec<Refusal>) -> anyhow::Result<()> {
     let Some((first, rest)) = refusals.split_first() else { return Ok(()) };
     let mut error = anyhow::Error::msg(hint(&first.hint));
     let mut message = first.what.clone();
@@ -252,13 +254,15 @@ fn refuse(refusals: Vec<preflight::Refusal>) -> anyhow::Result<()> {
 fn dry_run(host: &Host, ui: &Ui, args: &InstallArgs) -> anyhow::Result<Exit> {
     let progress = ui.progress("looking at this machine");
     let receipt = peek(host)?;
-    let proposal = propose(host, args, receipt.as_ref())?;
+    let mut setup = Setup::decide(host, ui, args, true)?;
+    let proposal = propose(host, args, &mut setup, receipt.as_ref())?;
     let plan = plan_install(host, receipt.as_ref(), proposal.changes.clone())?;
     drop(progress);
-    let notes = &proposal.collector.notes;
+    let notes = &proposal.notes;
     match args.output {
         Format::Json => ui.result(&show::json(&plan, notes, false, None, None))?,
         Format::Text => {
+            ui.result(&show::before_plan(ui, &setup.sentences()))?;
             ui.result(&show::plan_text(ui, &plan, notes, true))?;
             ui.say("this was a dry run: nothing was changed");
         }
@@ -270,7 +274,7 @@ fn nothing(ui: &Ui, args: &InstallArgs, plan: &Plan, proposal: &Proposal) -> any
     match args.output {
         Format::Json => {
             let outcome = crate::plan::Outcome::NothingToDo;
-            ui.result(&show::json(plan, &proposal.collector.notes, false, Some(&outcome), None))?;
+            ui.result(&show::json(plan, &proposal.notes, false, Some(&outcome), None))?;
         }
         Format::Text => ui.result("nothing to do: this box is set up as asked\n")?,
     }

@@ -129,6 +129,7 @@ fn key(left: &Json, context: &Context<'_>) -> Result<Key, Why> {
             "state" => Ok(Key::CtState),
             "mark" => Ok(Key::CtMark),
             "direction" => Ok(Key::CtDirection),
+            "status" => Ok(Key::CtStatus),
             _ => Err(unknown()),
         };
     }
@@ -235,7 +236,7 @@ fn comparison(body: &Json, context: &Context<'_>) -> Step {
         Ok(key) => key,
         Err(_) => return Test::unknown(shown()),
     };
-    let is_bits = matches!(key, Key::CtState | Key::TcpFlags);
+    let is_bits = matches!(key, Key::CtState | Key::CtStatus | Key::TcpFlags);
     match op {
         // `fib … missing` is an outgoing interface of 0.
         "==" | "!=" | "in" if key == Key::WayBack => {
