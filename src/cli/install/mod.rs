@@ -180,7 +180,7 @@ fn propose(host: &Host, args: &InstallArgs, receipt: Option<&Receipt>) -> anyhow
         port: wish.port,
         transports: &protocols(args),
     };
-    let (openings, more) = firewall::changes(host, &facts, &opening, receipt);
+    let (openings, more) = firewall::changes(host, &opening, receipt);
     changes.extend(openings);
     notes.extend(more);
     Ok(Proposal { daemon, facts, wish, collector: decided.collector, changes, notes })
