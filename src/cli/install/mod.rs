@@ -7,6 +7,7 @@ mod firewall;
 mod preflight;
 mod proof;
 mod rsyslog;
+mod selinux;
 mod source;
 mod staging;
 mod syslog_ng;
@@ -175,6 +176,10 @@ fn propose(host: &Host, args: &InstallArgs, receipt: Option<&Receipt>) -> anyhow
     }
     let mut changes = changes::changes(host, &facts, daemon, &decided, receipt);
     let mut notes = decided.collector.notes.clone();
+    let (labels, more) = selinux::changes(host, wish.agent.port, wish.port, &protocols(args), receipt);
+    // Before the daemon comes up with a configuration that needs them.
+    changes.splice(0..0, labels);
+    notes.extend(more);
     let opening = firewall::Wish {
         sources: args.open_firewall.as_deref().unwrap_or_default(),
         port: wish.port,
