@@ -38,6 +38,7 @@ mod probe_run;
 mod routing;
 mod run;
 mod samples;
+mod security;
 pub mod select;
 mod spool;
 mod stats;

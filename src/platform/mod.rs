@@ -2,6 +2,7 @@
 
 pub mod access;
 pub mod accounts;
+pub mod apparmor;
 mod bare;
 pub mod control;
 pub mod firewall;
