@@ -146,6 +146,14 @@ pub enum LocalCopy {
     Drop,
 }
 
+/// A network of senders, or `any`.
+fn firewall_source(word: &str) -> Result<String, String> {
+    match word {
+        "any" => Ok(word.to_owned()),
+        _ => crate::platform::firewall::port::network(word).map(|_| word.to_owned()),
+    }
+}
+
 /// Options about the collector that install and troubleshoot share.
 #[derive(Debug, Clone, Args)]
 pub struct Target {
@@ -193,6 +201,18 @@ pub struct InstallArgs {
     /// Disk space that events may take while the agent is away, in MB
     #[arg(long, value_name = "MB", default_value_t = 2048, value_parser = clap::value_parser!(u32).range(64..))]
     pub queue_disk: u32,
+    /// Open the port in this box's firewall, for everybody or for these networks only (10.0.0.0/8,192.0.2.7); uninstall
+    /// closes it again
+    #[arg(
+        long,
+        value_name = "NETWORKS",
+        value_delimiter = ',',
+        num_args = 0..,
+        require_equals = true,
+        default_missing_value = "any",
+        value_parser = firewall_source
+    )]
+    pub open_firewall: Option<Vec<String>>,
     /// How to print the plan and the outcome
     #[arg(short, long, value_name = "FORMAT", default_value = "text")]
     pub output: Format,

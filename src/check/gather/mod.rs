@@ -136,7 +136,7 @@ fn machine(host: &Host, identity: facts::Identity, deep: bool) -> HostFacts {
 }
 
 /// Rules and interfaces of the running kernel; an image has neither.
-fn firewall(host: &Host) -> Fact<FirewallFacts> {
+pub fn firewall(host: &Host) -> Fact<FirewallFacts> {
     if !host.root.is_live() {
         return Err("firewall rules are those of a running system".into());
     }

@@ -3,6 +3,7 @@
 
 mod changes;
 mod daemon;
+mod firewall;
 mod preflight;
 mod proof;
 mod rsyslog;
@@ -110,6 +111,8 @@ pub struct Decided {
     pub replaced: PathBuf,
     /// Damage of the older scripts that is undone.
     pub mended: Option<Mended>,
+    /// The daemon cannot take this by a reload.
+    pub restart: bool,
 }
 
 pub struct Mended {
@@ -150,7 +153,7 @@ impl Proposal {
 
 fn propose(host: &Host, args: &InstallArgs, receipt: Option<&Receipt>) -> anyhow::Result<Proposal> {
     let options = TargetOptions { port: args.target.port, ..TargetOptions::default() };
-    let facts = gather::gather(host, &options, Depth::Change);
+    let mut facts = gather::gather(host, &options, Depth::Change);
     let wish = wish(args, &facts)?;
     let daemon = daemon::choose(&facts, args.target.daemon, receipt, wish.port).map_err(refused)?;
     let mut down = None;
@@ -170,8 +173,16 @@ fn propose(host: &Host, args: &InstallArgs, receipt: Option<&Receipt>) -> anyhow
     if let Some(refusal) = down.filter(|_| decided.mended.is_none()) {
         return Err(refused(refusal));
     }
-    let changes = changes::changes(host, &facts, daemon, &decided, receipt);
-    let notes = decided.collector.notes.clone();
+    let mut changes = changes::changes(host, &facts, daemon, &decided, receipt);
+    let mut notes = decided.collector.notes.clone();
+    let sources = args.open_firewall.as_deref().unwrap_or_default();
+    if !sources.is_empty() {
+        facts.firewall = gather::firewall(host);
+    }
+    let opening = firewall::Wish { sources, port: wish.port, transports: &wish.transports };
+    let (openings, said) = firewall::changes(host, &facts, &opening, receipt);
+    changes.extend(openings);
+    notes.extend(said);
     Ok(Proposal { daemon, facts, wish, collector: decided.collector, changes, notes })
 }
 
