@@ -175,14 +175,17 @@ fn propose(host: &Host, args: &InstallArgs, receipt: Option<&Receipt>) -> anyhow
     }
     let mut changes = changes::changes(host, &facts, daemon, &decided, receipt);
     let mut notes = decided.collector.notes.clone();
-    let sources = args.open_firewall.as_deref().unwrap_or_default();
-    if !sources.is_empty() {
+    if args.open_firewall.is_some() {
         facts.firewall = gather::firewall(host);
     }
-    let opening = firewall::Wish { sources, port: wish.port, transports: &wish.transports };
-    let (openings, said) = firewall::changes(host, &facts, &opening, receipt);
+    let opening = firewall::Wish {
+        sources: args.open_firewall.as_deref().unwrap_or_default(),
+        port: wish.port,
+        transports: &protocols(args),
+    };
+    let (openings, more) = firewall::changes(host, &facts, &opening, receipt);
     changes.extend(openings);
-    notes.extend(said);
+    notes.extend(more);
     Ok(Proposal { daemon, facts, wish, collector: decided.collector, changes, notes })
 }
 
