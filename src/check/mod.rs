@@ -13,6 +13,7 @@ mod config_rsyslog;
 mod daemon;
 mod damage;
 pub mod facts;
+mod firewall;
 #[cfg(test)]
 pub(crate) mod fixture;
 #[cfg(test)]
@@ -64,7 +65,7 @@ pub struct Options {
 pub fn troubleshoot(host: &Host, stop: &Interrupt, options: &Options) -> Report {
     let start = host.clock.monotonic();
     let started = host.clock.now().to_string();
-    let mut facts = gather::gather(host, &options.target);
+    let mut facts = gather::gather(host, &options.target, gather::Depth::Diagnosis);
     let target = Target::resolve(&options.target, &facts);
     facts.no_probe = options.no_probe;
     if !options.no_probe && facts.host.live {

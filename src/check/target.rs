@@ -2,6 +2,7 @@
 //! beats what the agent itself says, that beats the receipt of `install`, and last come the defaults.
 
 use std::collections::BTreeSet;
+use std::net::IpAddr;
 
 use super::case::read_config;
 use super::facts::{DaemonFacts, Facts, ReceiptFacts};
@@ -55,6 +56,8 @@ pub struct TargetOptions {
     pub daemon: Option<Daemon>,
     pub port: Option<u16>,
     pub protocols: Option<Vec<Transport>>,
+    /// The device that is asked about; else any.
+    pub source: Option<IpAddr>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -70,6 +73,8 @@ pub struct Target {
     /// Transports somebody counts on; empty: nothing was promised.
     pub promised: Vec<Transport>,
     pub promised_by: String,
+    /// The device that is asked about; else any.
+    pub source: Option<IpAddr>,
 }
 
 impl Default for Target {
@@ -84,6 +89,7 @@ impl Default for Target {
             port: SYSLOG_PORT,
             promised: Vec::new(),
             promised_by: String::new(),
+            source: None,
         }
     }
 }
@@ -106,6 +112,7 @@ impl Target {
             port,
             promised,
             promised_by,
+            source: options.source,
         }
     }
 

@@ -120,7 +120,7 @@ pub enum AgentChoice {
 /// The syslog daemon to configure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
 pub enum DaemonChoice {
-    /// The one that is installed and running
+    /// The one that runs; where both do, say which
     #[default]
     Auto,
     Rsyslog,
@@ -144,6 +144,14 @@ pub enum LocalCopy {
     Keep,
     /// They go to the agent only
     Drop,
+}
+
+/// A network of senders, or `any`.
+fn firewall_source(word: &str) -> Result<String, String> {
+    match word {
+        "any" => Ok(word.to_owned()),
+        _ => crate::platform::firewall::port::network(word).map(|_| word.to_owned()),
+    }
 }
 
 /// Options about the collector that install and troubleshoot share.
@@ -186,9 +194,25 @@ pub struct InstallArgs {
     /// count octets are then misread
     #[arg(long)]
     pub no_octet_counting: bool,
+    /// Undo what the older installation scripts have done to syslog-ng's main file: sources turned into comments, a
+    /// network source added at the end. Stays when everything else is uninstalled; a copy of the file is kept
+    #[arg(long)]
+    pub repair: bool,
     /// Disk space that events may take while the agent is away, in MB
     #[arg(long, value_name = "MB", default_value_t = 2048, value_parser = clap::value_parser!(u32).range(64..))]
     pub queue_disk: u32,
+    /// Open the port in this box's firewall, for everybody or for these networks only (10.0.0.0/8,192.0.2.7); uninstall
+    /// closes it again
+    #[arg(
+        long,
+        value_name = "NETWORKS",
+        value_delimiter = ',',
+        num_args = 0..,
+        require_equals = true,
+        default_missing_value = "any",
+        value_parser = firewall_source
+    )]
+    pub open_firewall: Option<Vec<String>>,
     /// How to print the plan and the outcome
     #[arg(short, long, value_name = "FORMAT", default_value = "text")]
     pub output: Format,
@@ -201,6 +225,9 @@ pub struct TroubleshootArgs {
     /// Run only these checks: ids, groups or patterns such as listen.*
     #[arg(long, value_name = "IDS", value_delimiter = ',')]
     pub only: Vec<String>,
+    /// Judge the firewall for this sender only; else for any
+    #[arg(long, value_name = "ADDRESS")]
+    pub source: Option<IpAddr>,
     /// Leave these checks out
     #[arg(long, value_name = "IDS", value_delimiter = ',')]
     pub skip: Vec<String>,

@@ -54,6 +54,7 @@ fn options(args: &TroubleshootArgs) -> TargetOptions {
         },
         agent_port: target.agent_port,
         port: target.port,
+        source: args.source,
         protocols: target.protocol.as_ref().map(|list| {
             list.iter()
                 .map(|p| match p {

@@ -13,6 +13,7 @@ pub mod handover;
 pub mod http;
 pub mod inbox;
 pub mod input;
+pub mod interfaces;
 pub mod interrupt;
 pub mod memfile;
 pub mod names;

@@ -13,7 +13,9 @@ use super::state::{FileState, Saved, ServiceState};
 use super::store::Store;
 use super::undo::{copy_path, shown};
 use crate::host::Host;
+use crate::platform::control;
 use crate::platform::service_act::{Action, Services};
+use crate::platform::setting::Setting;
 
 /// The plan that takes back everything on `receipt`.
 ///
@@ -44,18 +46,32 @@ pub fn plan_install(host: &Host, receipt: Option<&Receipt>, changes: Vec<Change>
     let mut way = WayBack { host, builder: Builder::new(host, &services), services: &services };
     let entries = receipt.map(|r| r.entries.as_slice()).unwrap_or_default();
     let wished: Vec<PathBuf> = changes.iter().filter_map(Change::path).map(|p| real(host, p)).collect::<Result<_>>()?;
+    let set = |c: &Change| match c {
+        Change::Set(setting) => Some(setting.clone()),
+        _ => None,
+    };
+    let settings: Vec<Setting> = changes.iter().filter_map(set).collect();
     let obsolete = |e: &&Entry| {
         let written = |e: &Entry| matches!(e, Entry::File { after: FileState::File { .. }, fix: false, .. });
         let file = written(e) || matches!(e, Entry::Dir { fix: false, .. });
-        file && !wished.iter().any(|w| w == e.path())
+        match e {
+            // Openings stay until an install wishes for others: one that does not mention them has no opinion.
+            Entry::Setting { setting, fix: false } => {
+                let same_kind = |s: &Setting| s.opening().is_some() == setting.opening().is_some();
+                settings.iter().any(same_kind) && !settings.iter().any(|s| s.is_same(setting))
+            }
+            _ => file && !wished.iter().any(|w| Some(w.as_path()) == e.path()),
+        }
     };
     for entry in entries.iter().rev().filter(obsolete) {
         way.entry(entry)?;
     }
-    let took_back = !way.builder.plan.is_empty();
+    // No service has read a setting that was taken back.
+    let took_back = way.builder.plan.steps.iter().any(|s| matches!(s.op, super::build::Op::File(_)));
     for change in changes {
         if let Change::WriteFile(wish) = &change {
             way.keep_users_version(wish, entries)?;
+            way.keep_damaged_version(wish)?;
         }
         way.builder.add(change)?;
     }
@@ -86,6 +102,7 @@ impl WayBack<'_> {
             Entry::File { path, before, after, .. } => self.file(path, before, after),
             Entry::Block { path, id, content } => self.block(path, id, content),
             Entry::Dir { .. } => Ok(()),
+            Entry::Setting { setting, .. } => self.builder.add(Change::Unset(setting.clone())),
         }
     }
 
@@ -170,6 +187,17 @@ impl WayBack<'_> {
         Ok(())
     }
 
+    /// A repair is for good, so what was there before is kept where a person finds it.
+    fn keep_damaged_version(&mut self, wish: &WriteFile) -> Result<()> {
+        let path = real(self.host, &wish.path)?;
+        match self.builder.look(&path)? {
+            (now, Some(content)) if wish.lasting && content != wish.content => {
+                self.keep(&path, &content, now.mode(), now.owner(), wish.secret)
+            }
+            _ => Ok(()),
+        }
+    }
+
     fn block(&mut self, path: &Path, id: &str, body: &[u8]) -> Result<()> {
         let (_, content) = self.builder.look(path)?;
         let Some(content) = content else { return Ok(()) };
@@ -214,7 +242,9 @@ impl WayBack<'_> {
             self.builder.add(ServiceChange::new(&before.unit, Action::Enable).into())?;
         }
         if before.active {
-            self.builder.add(ServiceChange::new(&before.unit, Action::Restart).into())?;
+            // A reload keeps the connections of senders.
+            let again = if control::answers(&before.unit) { Action::Reload } else { Action::Restart };
+            self.builder.add(ServiceChange::new(&before.unit, again).into())?;
             self.builder.add(ServiceChange::new(&before.unit, Action::Start).into())?;
         }
         Ok(())
@@ -224,7 +254,7 @@ impl WayBack<'_> {
     fn forgotten_service(&mut self, before: &ServiceState) -> Result<()> {
         let named = |step: &super::build::Step| match &step.op {
             super::build::Op::Service(op) => op.unit == before.unit,
-            super::build::Op::File(_) => false,
+            super::build::Op::File(_) | super::build::Op::Setting(_) => false,
         };
         if self.builder.plan.steps.iter().any(named) {
             return Ok(());

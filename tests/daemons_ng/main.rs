@@ -5,16 +5,24 @@
 //! mounts is gone when it ends, however it ends.
 #![allow(clippy::disallowed_methods, clippy::disallowed_macros, clippy::unwrap_used)] // a test looks at the machine
 
-mod corpus;
-mod daemon;
-mod drop_in;
-mod events;
-mod language;
-mod outage;
-mod reload;
 #[allow(dead_code)] // shared with the booted hosts
 #[path = "../support/corpus.rs"]
-mod support;
+mod corpus;
+mod daemon;
+#[allow(dead_code)] // shared with the suite on rsyslogd
+#[path = "../daemons/device.rs"]
+mod device;
+mod drop_in;
+mod events;
+mod framing;
+#[path = "../support/judged.rs"]
+mod judged;
+mod language;
+mod messages;
+mod outage;
+mod reload;
+mod restarts;
+mod sizes;
 
 use std::os::unix::process::CommandExt;
 use std::process::{Command, ExitCode};
@@ -95,9 +103,12 @@ fn trials() -> Vec<Trial> {
         ("language", language::CASES),
         ("events", events::CASES),
         ("drop_in", drop_in::CASES),
-        ("corpus", corpus::CASES),
+        ("corpus", messages::CASES),
+        ("framing", framing::CASES),
         ("outage", outage::CASES),
         ("reload", reload::CASES),
+        ("restarts", restarts::CASES),
+        ("sizes", sizes::CASES),
     ];
     let mut trials = Vec::new();
     for kind in KINDS {

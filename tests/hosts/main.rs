@@ -2,7 +2,8 @@
 //! looks at the outcome from outside. `docs/testing.md` says how to run and read it.
 //!
 //! A test is run once for every suite and daemon asked for: `CEFCTL_E2E_SUITES` and `CEFCTL_E2E_DAEMONS`, words split by
-//! blanks. Its name is `<suite>-<daemon>::<area>::<test>`; arguments are those of any Rust test binary.
+//! blanks. Where neither is set, every test is run on one kind of host, and on the others those whose outcome depends on
+//! the distribution or the daemon's version. Its name is `<suite>-<daemon>::<area>::<test>`; arguments are those of any Rust test binary.
 #![allow(clippy::disallowed_methods, clippy::disallowed_macros)] // a test looks at the machine itself
 
 mod agent;
@@ -14,6 +15,7 @@ mod host;
 mod hostile;
 mod install;
 mod interrupt;
+mod language;
 mod outage;
 mod program;
 mod refusals;
@@ -33,6 +35,43 @@ use libtest_mimic::{Arguments, Failed, Trial};
 pub struct Kind {
     pub suite: String,
     pub daemon: String,
+    scope: Scope,
+}
+
+/// Which of the tests are run on a kind of host.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Scope {
+    All,
+    /// Those that the distribution or the version of the daemon can make a difference to: what its validator and its
+    /// service manager say and do, and what it makes of messages.
+    Version,
+}
+
+/// What is run where nothing else is asked for.
+const DEFAULT: [(&str, &str, Scope); 6] = [
+    ("bookworm", "rsyslog", Scope::All),
+    ("bookworm", "syslog-ng", Scope::All),
+    ("bullseye", "rsyslog", Scope::Version),
+    ("bullseye", "syslog-ng", Scope::Version),
+    ("trixie", "rsyslog", Scope::Version),
+    ("trixie", "syslog-ng", Scope::Version),
+];
+
+/// The tests of [`Scope::Version`], as beginnings of their names.
+const VERSION_MATTERS: [&str; 6] = [
+    "install::",
+    "coexist::",
+    "corpus::",
+    "outage::",
+    "broken::",
+    // one pass of the longest: a fault at each step, and a recovery that restarts the daemon
+    "faults::kill_at_every_step_of_install",
+];
+
+impl Scope {
+    fn has(self, test: &str) -> bool {
+        self == Scope::All || VERSION_MATTERS.iter().any(|start| test.starts_with(start))
+    }
 }
 
 impl Kind {
@@ -52,16 +91,25 @@ pub struct Case {
     name: String,
     /// Measures time: nothing else may run meanwhile.
     alone: bool,
+    /// The one daemon it is about; none: either.
+    only: Option<&'static str>,
     run: Box<Test>,
 }
 
 impl Case {
     pub fn new(name: impl Into<String>, run: impl Fn(&Kind) -> anyhow::Result<()> + Send + Sync + 'static) -> Case {
-        Case { name: name.into(), alone: false, run: Box::new(run) }
+        Case { name: name.into(), alone: false, only: None, run: Box::new(run) }
     }
     pub fn alone(mut self) -> Case {
         self.alone = true;
         self
+    }
+    pub fn only(mut self, daemon: &'static str) -> Case {
+        self.only = Some(daemon);
+        self
+    }
+    fn is_for(&self, kind: &Kind) -> bool {
+        kind.scope.has(&self.name) && self.only.is_none_or(|d| d == kind.daemon)
     }
 }
 
@@ -83,19 +131,22 @@ fn main() -> ExitCode {
     libtest_mimic::run(&args, trials(kinds)).exit_code()
 }
 
-fn words(variable: &str, default: &str) -> Vec<String> {
+/// The words of a variable; `None` where there are none.
+fn words(variable: &str) -> Option<Vec<String>> {
     let text = std::env::var(variable).unwrap_or_default();
-    let text = if text.trim().is_empty() { default } else { &text };
-    text.split_whitespace().map(str::to_owned).collect()
+    let words: Vec<String> = text.split_whitespace().map(str::to_owned).collect();
+    (!words.is_empty()).then_some(words)
 }
 
 fn kinds() -> Vec<Kind> {
-    let daemons = words("CEFCTL_E2E_DAEMONS", "rsyslog");
-    let with_daemons = |suite: String| {
-        let kind = move |daemon: &String| Kind { suite: suite.clone(), daemon: daemon.clone() };
-        daemons.iter().map(kind).collect::<Vec<_>>()
-    };
-    words("CEFCTL_E2E_SUITES", "bookworm").into_iter().flat_map(with_daemons).collect()
+    let kind = |suite: &str, daemon: &str, scope| Kind { suite: suite.into(), daemon: daemon.into(), scope };
+    let (suites, daemons) = (words("CEFCTL_E2E_SUITES"), words("CEFCTL_E2E_DAEMONS"));
+    if suites.is_none() && daemons.is_none() {
+        return DEFAULT.map(|(suite, daemon, scope)| kind(suite, daemon, scope)).into();
+    }
+    let suites = suites.unwrap_or_else(|| vec!["bookworm".into()]);
+    let daemons = daemons.unwrap_or_else(|| vec!["rsyslog".into()]);
+    suites.iter().flat_map(|s| daemons.iter().map(move |d| kind(s, d, Scope::All))).collect()
 }
 
 fn prepare(kinds: &[Kind]) -> anyhow::Result<()> {
@@ -127,7 +178,7 @@ fn trials(kinds: Vec<Kind>) -> Vec<Trial> {
     );
     let mut trials = Vec::new();
     for kind in kinds {
-        for n in 0..cases.len() {
+        for n in (0..cases.len()).filter(|n| cases[*n].is_for(&kind)) {
             let (kind, all) = (kind.clone(), Arc::clone(&cases));
             let name = format!("{}-{}::{}", kind.suite, kind.daemon, all[n].name);
             trials.push(Trial::test(name, move || run(&all[n], &kind)));

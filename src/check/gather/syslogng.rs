@@ -7,7 +7,7 @@ use std::thread;
 use std::time::Duration;
 
 use super::daemon::{self, Names};
-use super::{config, join, own_lines};
+use super::{Depth, config, join, own_lines};
 use crate::check::case::read_setting;
 use crate::check::facts::*;
 use crate::host::proc_process::Process;
@@ -28,7 +28,7 @@ const CONTROL: [&str; 3] = ["/var/lib/syslog-ng/syslog-ng.ctl", "/run/syslog-ng/
 const MOST_LINES: usize = 3;
 
 /// Everything but what hangs on its process, see [`with_processes`].
-pub fn gather(host: &Host, hostname: &str, unit: Option<&UnitFacts>) -> (DaemonFacts, SyslogNgSays) {
+pub fn gather(host: &Host, hostname: &str, unit: Option<&UnitFacts>, depth: Depth) -> (DaemonFacts, SyslogNgSays) {
     let Some(program) = daemon::find_program(host, NAMES.comm) else {
         return (DaemonFacts::unknown(NAMES.main_file), SyslogNgSays::default());
     };
@@ -36,11 +36,13 @@ pub fn gather(host: &Host, hostname: &str, unit: Option<&UnitFacts>) -> (DaemonF
     let main_file = daemon::path_option(&argv, NAMES.file_options).unwrap_or_else(|| NAMES.main_file.into());
     let state = state(&argv);
     let control = Control::of(host, &argv);
+    let deep = depth == Depth::Diagnosis;
+    let ask = |words: &[&str]| if deep { control.ask(host, words) } else { not_looked() };
     let (says, daemon) = thread::scope(|scope| {
-        let check = scope.spawn(|| check(host, &program, &main_file));
-        let loaded = scope.spawn(|| control.ask(host, &["config", "--preprocessed"]));
-        let stats = scope.spawn(|| control.ask(host, &["stats"]));
-        let lines = scope.spawn(|| own_lines::syslog_ng(host, hostname, unit));
+        let check = scope.spawn(|| if deep { check(host, &program, &main_file) } else { not_looked() });
+        let loaded = scope.spawn(|| ask(&["config", "--preprocessed"]));
+        let stats = scope.spawn(|| ask(&["stats"]));
+        let lines = scope.spawn(|| if deep { own_lines::syslog_ng(host, hostname, unit) } else { not_looked() });
         let about = about(host, &program);
         let (effective, files) = config::read(&host.root, |source| {
             Effective::load_with(Path::new(&main_file), source, read_setting(&main_file, &about))
