@@ -11,6 +11,7 @@ use crate::platform::firewall::owner::{self, Owner};
 use crate::platform::firewall::packet::{Moment, TCP, UDP};
 use crate::platform::firewall::port::{self, Way};
 use crate::platform::firewall::span::Span;
+use crate::report::Fix;
 
 /// Networks named in one line.
 const MOST_NETWORKS: usize = 6;
@@ -225,7 +226,7 @@ fn opening(case: &Case<'_>, owners: &[Owner], transports: &[Transport], out: Out
     let mut out = out
         .advise("open the port, for the senders' networks only where they are known (--open-firewall=10.0.0.0/8); by hand with the commands below it")
         .command(format!("{} --open-firewall{from}", case.install_command()))
-        .fixable();
+        .fix(Fix::OpenFirewall(vec![case.target.source.map_or_else(|| "any".to_owned(), |s| s.to_string())]));
     for owner in owners {
         match owner {
             Owner::Firewalld { zone } => {
