@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::agent_facts::{AgentStates, ClockFacts};
 pub use super::bytes::{Bytes, decode_path, encode_path};
 use crate::agent::AgentFacts;
 use crate::host::interfaces::Interface;
@@ -46,6 +47,10 @@ pub struct Facts {
     pub syslog_ng: DaemonFacts,
     pub syslog_ng_says: SyslogNgSays,
     pub agents: AgentFacts,
+    #[serde(default)]
+    pub agent_states: AgentStates,
+    #[serde(default)]
+    pub clock: ClockFacts,
     #[serde(default = "not_looked")]
     pub firewall: Fact<FirewallFacts>,
     /// What `install` wrote down; `None` where it never ran.
@@ -388,6 +393,8 @@ impl Default for Facts {
             syslog_ng: DaemonFacts::unknown(SYSLOG_NG_CONF),
             syslog_ng_says: SyslogNgSays::default(),
             agents: AgentFacts::default(),
+            agent_states: AgentStates::default(),
+            clock: ClockFacts::default(),
             firewall: not_looked(),
             receipt: not_looked(),
             probe: BTreeMap::new(),

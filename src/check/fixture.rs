@@ -66,6 +66,7 @@ pub fn healthy() -> Facts {
     facts.host.systemd = true;
     facts.host.ipv6 = true;
     facts.host.live = true;
+    facts.clock.synchronized = Some(true);
     facts.rsyslog = DaemonFacts {
         program: Some("/usr/sbin/rsyslogd".into()),
         version: Some("8.2302.0".into()),

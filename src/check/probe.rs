@@ -1,5 +1,6 @@
 //! Judgement on the marked events: did they arrive at the agent's port as they were sent?
 
+use super::agents::forward_config::over_tcp;
 use super::case::Case;
 use super::facts::ProbeFacts;
 use super::outcome::{Judged, NotJudged, Outcome};
@@ -20,6 +21,7 @@ pub fn tcp(case: &Case<'_>) -> Judged {
 }
 
 fn judge(case: &Case<'_>, transport: Transport) -> Judged {
+    over_tcp(case)?;
     let listeners = case.listeners()?;
     let word = transport.word();
     if ports::listeners(listeners, transport, case.target.port).is_empty() {

@@ -1,6 +1,7 @@
 //! Judgements on what happens between a listener and the rule: which of two listeners gets the traffic, whether it comes
 //! to the rule from there.
 
+use super::agents::forward_config::over_tcp;
 use super::case::Case;
 use super::flow::{Entry, Flow};
 use super::outcome::{Judged, NotJudged, Outcome};
@@ -65,6 +66,7 @@ fn show(listener: &Listener) -> (String, String) {
 }
 
 pub fn reachable(case: &Case<'_>) -> Judged {
+    over_tcp(case)?;
     let flow = case.flow()?;
     if flow.to_agent().next().is_none() {
         return Err(NotJudged::Blocked("forward.rule", "there is no rule to come to".into()));

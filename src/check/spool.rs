@@ -4,6 +4,7 @@
 use std::path::Path;
 use std::time::Duration;
 
+use super::agents::forward_config::over_tcp;
 use super::case::Case;
 use super::facts::{OwnLine, Spool, decode_path};
 use super::flow::Flow;
@@ -24,6 +25,7 @@ use crate::syslog::syslogng::version::Version;
 const MIB: u64 = 1 << 20;
 
 pub fn reliable(case: &Case<'_>) -> Judged {
+    over_tcp(case)?;
     let flow = case.flow()?;
     needs_a_rule(flow)?;
     let carriers = flow.good_carriers();
@@ -238,6 +240,7 @@ fn spool_lines<'a>(case: &'a Case<'_>) -> impl Iterator<Item = (&'a str, &'a str
 
 pub fn connected(case: &Case<'_>) -> Judged {
     let net = ports::net(case)?;
+    over_tcp(case)?;
     let flow = case.flow()?;
     needs_a_rule(flow)?;
     let port = case.target.agent_port;

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use anyhow::{Context, bail};
 
+use super::agent::args::AgentArgs;
 use super::args::{AgentChoice, DaemonChoice, Format, InstallArgs, LocalCopy, Protocol, TroubleshootArgs};
 use super::exit::usage;
 use super::{install, show};
@@ -179,7 +180,10 @@ fn install_args(host: &Host, args: &TroubleshootArgs, report: &Report, fixes: &[
         _ => None,
     });
     InstallArgs {
+        onboarding: AgentArgs::default(),
         target,
+        stream: Vec::new(),
+        purge_oms: false,
         dry_run: false,
         yes: args.yes,
         local_copy: if fixes.contains(&&Fix::DropLocalCopy) { LocalCopy::Drop } else { LocalCopy::Auto },

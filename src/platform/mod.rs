@@ -1,6 +1,7 @@
 //! The distribution: os-release, service managers, package managers, firewalls, security modules. Knows nothing of CEF.
 
 pub mod access;
+pub mod accounts;
 mod bare;
 pub mod control;
 pub mod firewall;

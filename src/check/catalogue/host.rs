@@ -1,7 +1,7 @@
 //! The machine itself.
 
 use super::Check;
-use crate::check::host as judge;
+use crate::check::{clock, host as judge};
 
 pub const CHECKS: &[Check] = &[
     Check {
@@ -36,5 +36,15 @@ pub const CHECKS: &[Check] = &[
                system. Security events need no local copy: `cefctl install` keeps them out of the local files.",
         needs: &[],
         judge: judge::disk,
+    },
+    Check {
+        id: "host.clock",
+        title: "Does something keep the clock right?",
+        why: "The agents' services refuse a machine whose clock is off by more than 15 minutes, and events get wrong times.",
+        looks_at: "what timedatectl, chronyc and ntpq say, each where it is there; units of time services; whether the clock \
+                   stands in a year long gone. In a container without a time service the clock is the host's.",
+        mend: "`timedatectl set-ntp true`, or install chrony; let UDP 123 to its servers through.",
+        needs: &[],
+        judge: clock::synchronized,
     },
 ];

@@ -44,7 +44,8 @@ pub fn syslog_ng(host: &Host, hostname: &str, unit: Option<&UnitFacts>) -> Fact<
     }
 }
 
-fn journal(host: &Host, unit: Option<&UnitFacts>) -> Fact<Vec<OwnLine>> {
+/// Lines of a unit: of its present run, or the last ones where it does not run.
+pub fn journal(host: &Host, unit: Option<&UnitFacts>) -> Fact<Vec<OwnLine>> {
     unit.map_or_else(|| Err("the daemon runs under no unit".into()), |unit| from_journal(host, unit))
 }
 
