@@ -154,24 +154,25 @@ pub fn report(facts: &Facts, target: &Target, started: String, time: Duration, c
 /// Sends the test events that are wanted and that no fault found so far holds up, and looks at the sockets again
 /// afterwards: the daemon connects to the agent with the first event.
 fn probe(host: &Host, stop: &Interrupt, facts: &mut Facts, target: &Target, selection: &Selection) {
-    let aims = aims(facts, target, selection, &*host.clock);
+    let configs = read_config(facts);
+    let case = Case::new(facts, target, &configs);
+    let aims = aims(&case, selection, &*host.clock);
     if aims.is_empty() {
         return;
     }
-    facts.probe = probe_run::run(host, stop, &facts.host.hostname, &aims, target.agent_port);
+    let limit = probe_run::LIMIT.max(spool::until_retry(&case).unwrap_or_default());
+    facts.probe = probe_run::run(host, stop, &facts.host.hostname, &aims, target.agent_port, limit);
     gather::sockets_again(host, facts, target.port);
 }
 
-fn aims(facts: &Facts, target: &Target, selection: &Selection, clock: &dyn Clock) -> Vec<probe_run::Aim> {
-    let config = read_config(facts);
-    let case = Case::new(facts, target, &config);
-    let judged = run::run(&case, selection, clock);
+fn aims(case: &Case<'_>, selection: &Selection, clock: &dyn Clock) -> Vec<probe_run::Aim> {
+    let judged = run::run(case, selection, clock);
     // Without an event a probe that no fault holds up and that applies here stays unknown.
     let free = |id: &str| judged.iter().any(|c| c.id == id && c.status == Status::Unknown);
     [(Transport::Udp, "probe.udp"), (Transport::Tcp, "probe.tcp")]
         .into_iter()
         .filter(|(_, id)| free(id))
-        .filter_map(|(transport, _)| probe_run::aim(&ports::Port::look(&case, transport).ok()?))
+        .filter_map(|(transport, _)| probe_run::aim(&ports::Port::look(case, transport).ok()?))
         .collect()
 }
 
@@ -189,7 +190,9 @@ pub(crate) mod tests {
 
     fn aimed(facts: &Facts, selection: &Selection) -> Vec<String> {
         let target = Target::resolve(&TargetOptions::default(), facts);
-        aims(facts, &target, selection, &SystemClock::default()).iter().map(|a| a.to.to_string()).collect()
+        let configs = read_config(facts);
+        let case = Case::new(facts, &target, &configs);
+        aims(&case, selection, &SystemClock::default()).iter().map(|a| a.to.to_string()).collect()
     }
 
     #[test]
