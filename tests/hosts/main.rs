@@ -19,6 +19,7 @@ mod language;
 mod outage;
 mod program;
 mod refusals;
+mod reports;
 mod send;
 #[path = "../support/corpus.rs"]
 mod support;
@@ -164,6 +165,7 @@ fn trials(kinds: Vec<Kind>) -> Vec<Trial> {
             ("install", install::cases()),
             ("program", program::cases()),
             ("refusals", refusals::cases()),
+            ("reports", reports::cases()),
             ("coexist", coexist::cases()),
             ("corpus", corpus::cases()),
             ("outage", outage::cases()),
