@@ -181,7 +181,15 @@ pub struct Target {
 #[derive(Debug, Clone, Args)]
 pub struct InstallArgs {
     #[command(flatten)]
+    pub onboarding: super::agent::args::AgentArgs,
+    #[command(flatten)]
     pub target: Target,
+    /// What the Azure Monitor Agent's data collection rules should ask for, comma-separated [default: cef,asa]
+    #[arg(long, value_name = "LIST", value_delimiter = ',', help_heading = "Agent")]
+    pub stream: Vec<crate::agent::ama::Stream>,
+    /// Once the Azure Monitor Agent has been seen to take the events, remove the Log Analytics agent
+    #[arg(long, help_heading = "Agent")]
+    pub purge_oms: bool,
     /// Show what would change, as sentences and a diff, and touch nothing
     #[arg(long)]
     pub dry_run: bool,
@@ -275,6 +283,9 @@ pub struct TroubleshootArgs {
 
 #[derive(Debug, Clone, Args)]
 pub struct UninstallArgs {
+    /// Also remove the Log Analytics agent, by its own tool, and what it leaves behind
+    #[arg(long)]
+    pub agent: bool,
     /// Show what would change and touch nothing
     #[arg(long)]
     pub dry_run: bool,

@@ -10,6 +10,7 @@ pub mod fake;
 pub mod fake_systemd;
 pub mod fault;
 pub mod handover;
+pub mod held;
 pub mod http;
 pub mod inbox;
 pub mod input;
