@@ -187,6 +187,10 @@ fn install_args(host: &Host, args: &TroubleshootArgs, report: &Report, fixes: &[
         _ => None,
     });
     InstallArgs {
+        // A repair onboards nobody and removes no agent.
+        onboarding: super::agent::args::AgentArgs::default(),
+        stream: Vec::new(),
+        purge_oms: false,
         target,
         dry_run: false,
         yes: args.yes,
