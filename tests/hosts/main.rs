@@ -23,6 +23,7 @@ mod language;
 mod outage;
 mod program;
 mod refusals;
+mod reports;
 mod send;
 #[path = "../support/corpus.rs"]
 mod support;
@@ -169,6 +170,7 @@ fn trials(kinds: Vec<Kind>) -> Vec<Trial> {
             ("agents", agents::cases()),
             ("program", program::cases()),
             ("refusals", refusals::cases()),
+            ("reports", reports::cases()),
             ("coexist", coexist::cases()),
             ("corpus", corpus::cases()),
             ("outage", outage::cases()),
