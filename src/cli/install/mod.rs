@@ -72,7 +72,7 @@ pub fn run(host: &Host, ui: &Ui, args: &InstallArgs) -> anyhow::Result<Exit> {
         return Ok(Exit::Problems);
     }
     let progress = ui.progress("applying");
-    let mut proof = proof::Proof::prepare(host, &interrupt, proposal.expected());
+    let mut proof = proof::Proof::prepare(host, &interrupt, proposal.expected(), session.receipt().is_some());
     let mut proven = None;
     let outcome = session.apply(
         &plan,
