@@ -14,6 +14,7 @@ use crate::host::proc_mount::Mount;
 use crate::host::proc_net::{Socket, SocketState, Transport};
 use crate::host::proc_process::{DeletedFile, Process};
 use crate::host::{Exit, FileKind, FsSpace};
+use crate::message::lint::live::Traffic;
 use crate::platform::access::Step;
 use crate::platform::firewall::listing::Listings;
 use crate::platform::os_release::OsRelease;
@@ -53,6 +54,17 @@ pub struct Facts {
     pub probe: BTreeMap<Transport, ProbeFacts>,
     /// Somebody asked for no test event.
     pub no_probe: bool,
+    /// What arrived while somebody watched; `None` where nobody did.
+    #[serde(default)]
+    pub traffic: Option<TrafficFacts>,
+}
+
+/// What arrived on the port devices send to.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TrafficFacts {
+    pub seen: Traffic,
+    /// Datagrams that the kernel threw away on the port's sockets meanwhile; `None` where it does not say.
+    pub dropped: Option<u64>,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -380,6 +392,7 @@ impl Default for Facts {
             receipt: not_looked(),
             probe: BTreeMap::new(),
             no_probe: false,
+            traffic: None,
         }
     }
 }

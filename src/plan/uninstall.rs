@@ -66,7 +66,8 @@ pub fn plan_install(host: &Host, receipt: Option<&Receipt>, changes: Vec<Change>
     for entry in entries.iter().rev().filter(obsolete) {
         way.entry(entry)?;
     }
-    let took_back = !way.builder.plan.is_empty();
+    // No service has read a setting that was taken back.
+    let took_back = way.builder.plan.steps.iter().any(|s| matches!(s.op, super::build::Op::File(_)));
     for change in changes {
         if let Change::WriteFile(wish) = &change {
             way.keep_users_version(wish, entries)?;

@@ -7,7 +7,10 @@
 #![allow(clippy::disallowed_methods, clippy::disallowed_macros)] // a test looks at the machine itself
 
 mod agent;
+mod agents;
 mod broken;
+#[path = "../support/certificates.rs"]
+mod certificates;
 mod coexist;
 mod corpus;
 mod faults;
@@ -162,6 +165,7 @@ fn trials(kinds: Vec<Kind>) -> Vec<Trial> {
     let cases: Arc<Vec<Case>> = Arc::new(
         [
             ("install", install::cases()),
+            ("agents", agents::cases()),
             ("program", program::cases()),
             ("refusals", refusals::cases()),
             ("coexist", coexist::cases()),

@@ -8,6 +8,7 @@ mod forward;
 mod host;
 mod listen;
 mod probe;
+mod traffic;
 
 use super::case::Case;
 use super::outcome::Judged;
@@ -40,9 +41,18 @@ impl Check {
 
 /// All checks in hop order.
 pub fn all() -> impl Iterator<Item = &'static Check> {
-    [host::CHECKS, daemon::CHECKS, listen::CHECKS, firewall::CHECKS, forward::CHECKS, agent::CHECKS, probe::CHECKS]
-        .into_iter()
-        .flatten()
+    [
+        host::CHECKS,
+        daemon::CHECKS,
+        listen::CHECKS,
+        firewall::CHECKS,
+        forward::CHECKS,
+        agent::CHECKS,
+        traffic::CHECKS,
+        probe::CHECKS,
+    ]
+    .into_iter()
+    .flatten()
 }
 
 /// What one check looks at, why it matters, how to mend it.
@@ -99,7 +109,7 @@ mod tests {
         assert_eq!(ids.iter().collect::<BTreeSet<_>>().len(), ids.len());
         let mut groups: Vec<_> = all().map(Check::group).collect();
         groups.dedup();
-        assert_eq!(groups, ["host", "daemon", "listen", "firewall", "forward", "agent", "probe"]);
+        assert_eq!(groups, ["host", "daemon", "listen", "firewall", "forward", "agent", "traffic", "probe"]);
         assert!(ids.iter().all(|id| id.split('.').count() == 2));
     }
 

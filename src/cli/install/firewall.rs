@@ -60,7 +60,11 @@ pub fn changes(host: &Host, facts: &Facts, wish: &Wish<'_>, receipt: Option<&Rec
         Ok(seen) => seen,
         Err(why) => return (Vec::new(), vec![format!("the firewall is not opened: {why}")]),
     };
-    let rules = seen.listings.read();
+    let mut rules = seen.listings.read();
+    // What an earlier run opened and this one does not ask for is closed.
+    for opening in receipt.iter().flat_map(|r| &r.entries).filter_map(made).filter(|o| !wanted.contains(o)) {
+        opening::without(&mut rules, opening);
+    }
     let ways = port::ways(&seen.interfaces);
     let mut notes = Vec::new();
     if ways.is_empty() {
@@ -95,6 +99,13 @@ fn kept(entry: &Entry, wanted: &[Opening]) -> Option<Setting> {
         Entry::Setting { setting, .. } if setting.opening().is_some_and(|o| wanted.contains(o)) => {
             Some(setting.clone())
         }
+        _ => None,
+    }
+}
+
+fn made(entry: &Entry) -> Option<&Opening> {
+    match entry {
+        Entry::Setting { setting, .. } => setting.opening(),
         _ => None,
     }
 }

@@ -30,6 +30,13 @@ pub struct Expected {
     /// Transports, and whether senders with IPv4, with IPv6 addresses must be taken.
     pub sockets: Vec<(Transport, bool, bool)>,
     pub agent_port: u16,
+    /// The agent itself listens there, at the latest after the change: nobody stands in for it.
+    pub agent_listens: bool,
+    /// Why events cannot be followed to the agent's port; `None`: they can.
+    pub unproven: Option<String>,
+    /// An earlier install has collected events, which may wait for an agent: a stand-in would be given them, and they
+    /// would be lost.
+    pub collected: bool,
 }
 
 /// How it was proven, for people.
@@ -45,19 +52,22 @@ pub struct Proof<'a> {
     /// Stands in for the agent where nobody is there. Open before the daemon takes its configuration: syslog-ng connects
     /// then, and tries again only after some seconds.
     stand_in: Option<anyhow::Result<Listener>>,
-    /// Nobody is there, and what an earlier install has collected may wait: a stand-in would take those events and throw
-    /// them away.
-    untried: bool,
 }
 
 impl<'a> Proof<'a> {
-    /// `again`: an earlier install has collected events already.
-    pub fn prepare(host: &'a Host, interrupt: &'a Interrupt, expected: Expected, again: bool) -> Self {
+    pub fn prepare(host: &'a Host, interrupt: &'a Interrupt, mut expected: Expected) -> Self {
         let agent = SocketAddr::from((Ipv4Addr::LOCALHOST, expected.agent_port));
-        let there = host.net.connect(agent, Duration::from_secs(1)).is_ok();
-        let untried = !there && again;
-        let stand_in = (!there && !again).then(|| Listener::bind(&*host.net, &[agent]));
-        Proof { host, interrupt, expected, stand_in, untried }
+        let there = expected.agent_listens
+            || expected.unproven.is_some()
+            || host.net.connect(agent, Duration::from_secs(1)).is_ok();
+        if !there && expected.collected {
+            let why = "nobody listens at the agent's port yet, and no test event was sent, so that none of the events that \
+                       wait for the agent is lost";
+            expected.unproven = Some(why.to_owned());
+            return Proof { host, interrupt, expected, stand_in: None };
+        }
+        let stand_in = (!there).then(|| Listener::bind(&*host.net, &[agent]));
+        Proof { host, interrupt, expected, stand_in }
     }
 
     /// Proves it.
@@ -67,13 +77,8 @@ impl<'a> Proof<'a> {
     pub fn prove(&mut self) -> anyhow::Result<Proven> {
         let pid = self.running()?;
         self.bound(pid)?;
-        if self.untried {
-            let port = self.expected.agent_port;
-            let sentence = format!(
-                "the ports are open; nobody listens at 127.0.0.1:{port} yet, and no test event was sent so that none of \
-                 those that wait is lost"
-            );
-            return Ok(Proven { sentence });
+        if let Some(why) = &self.expected.unproven {
+            return Ok(Proven { sentence: format!("port {} is open; {why}", self.expected.port) });
         }
         self.arrived()
     }

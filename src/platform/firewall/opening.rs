@@ -29,6 +29,10 @@ pub fn plan(rules: &Ruleset, interfaces: &[Interface], ways: &[Way], wanted: &[O
     let mut rules = rules.clone();
     let mut out = Openings::default();
     for opening in wanted {
+        let reachable = |way: &Way| opening.is_v6().is_none_or(|v6| v6 == way.local.is_ipv6());
+        if !ways.is_empty() && !ways.iter().any(reachable) {
+            out.notes.push(format!("{opening} is not opened: no interface has an address of that IP version"));
+        }
         for way in ways.iter().filter(|w| opening.is_v6().is_none_or(|v6| v6 == w.local.is_ipv6())) {
             if let Err(note) = open(&mut rules, interfaces, way, opening, zone, &mut out.settings)
                 && !out.notes.contains(&note)
@@ -137,6 +141,39 @@ fn setting(
             ));
         }
     })
+}
+
+/// The rules without those that an opening made: for a change of what is opened, old openings are gone first.
+pub fn without(rules: &mut Ruleset, opening: &Opening) {
+    for table in &mut rules.tables {
+        for chain in table.chains.values_mut() {
+            chain.rules.retain(|rule| !is_opening(rule, opening));
+        }
+    }
+}
+
+/// Accepts the rule just this?
+fn is_opening(rule: &Rule, opening: &Opening) -> bool {
+    let proto = if opening.protocol == "tcp" { TCP } else { UDP };
+    let source = opening.source.as_ref().and_then(|s| network(s).ok());
+    let (mut port, mut from, mut accepts) = (false, source.is_none(), false);
+    for step in &rule.steps {
+        match step {
+            Step::Test(Test::Is { key: Key::Dport(p), values, not: false }) => {
+                port = p.is_none_or(|p| p == proto) && *values == Values::one(opening.port);
+            }
+            Step::Test(Test::Is { key: Key::Proto(_), values, not: false }) if *values == Values::one(proto) => {}
+            Step::Test(Test::Is { key: Key::Saddr { .. }, values, not: false }) => {
+                let wanted = source.map(|(addr, len)| Values::numbers(Span::prefix(addr, len)));
+                from = wanted.as_ref() == Some(values);
+            }
+            // Older versions of firewalld ask for new connections as well; the family is implied by the address.
+            Step::Test(Test::Bits { key: Key::CtState, .. } | Test::Is { key: Key::NfProto | Key::CtState, .. }) => {}
+            Step::Do(Does::Accept) => accepts = true,
+            _ => return false,
+        }
+    }
+    port && from && accepts
 }
 
 /// The rule of the base chain in which the packet was lost.

@@ -81,6 +81,20 @@ fn keepers_are_asked_in_their_own_way() {
 }
 
 #[test]
+fn old_openings_are_left_out_of_the_model() {
+    let mut rules = iptables(
+        ":INPUT DROP [0:0]\n-A INPUT -m conntrack --ctstate ESTABLISHED -j ACCEPT\n-A INPUT -p udp -m udp --dport 514 -j ACCEPT\n-A INPUT -s 10.0.0.0/8 -p tcp -m tcp --dport 514 -j ACCEPT\n-A INPUT -i eth0 -p tcp -m tcp --dport 514 -j ACCEPT\n",
+    );
+    let count = |rules: &Ruleset| rules.tables[0].chains["INPUT"].rules.len();
+    for opening in wanted(None).iter().chain(&wanted(Some("11.0.0.0/8"))) {
+        without(&mut rules, opening);
+    }
+    assert_eq!(count(&rules), 3);
+    wanted(Some("10.0.0.0/8")).iter().for_each(|o| without(&mut rules, o));
+    assert_eq!(count(&rules), 2);
+}
+
+#[test]
 fn what_an_opening_does_not_mend_is_told() {
     let answers = iptables(":INPUT ACCEPT [0:0]\n:OUTPUT DROP [0:0]\n");
     let out = plan_of(&answers, None);

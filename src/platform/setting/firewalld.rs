@@ -58,7 +58,47 @@ pub(super) fn has(zone: &str, opening: &Opening) -> bool {
     }
 }
 
+const SERVICE: &str = "org.fedoraproject.FirewallD1";
+const OBJECT: &str = "/org/fedoraproject/FirewallD1";
+
+/// Asks the running firewalld over D-Bus, which takes a tenth of the time of `firewall-cmd`. `None`: no answer.
+fn query(host: &Host, zone: &str, permanent: bool, opening: &Opening) -> Option<bool> {
+    let call = |object: &str, interface: &str, rest: &[&str]| {
+        let interface = format!("{SERVICE}.{interface}");
+        let argv: Vec<&str> =
+            ["busctl", "call", SERVICE, object, &interface].into_iter().chain(rest.iter().copied()).collect();
+        let output = ask(host, &argv).ok().flatten().filter(|o| o.ok())?;
+        Some(String::from_utf8_lossy(&output.stdout).trim().to_owned())
+    };
+    let (kind, value) = item(opening);
+    let port = opening.port.to_string();
+    let item: Vec<&str> = match kind {
+        "port" => vec![&port, &opening.protocol],
+        _ => vec![&value],
+    };
+    let method = if kind == "port" { "queryPort" } else { "queryRichRule" };
+    let answer = if permanent {
+        let found = call(&format!("{OBJECT}/config"), "config", &["getZoneByName", "s", zone])?;
+        let object = found.strip_prefix("o \"")?.strip_suffix('"')?.to_owned();
+        let types = "s".repeat(item.len());
+        let words: Vec<&str> = [method, &types].into_iter().chain(item).collect();
+        call(&object, "config.zone", &words)?
+    } else {
+        let types = "s".repeat(item.len() + 1);
+        let words: Vec<&str> = [method, &types, zone].into_iter().chain(item).collect();
+        call(OBJECT, "zone", &words)?
+    };
+    match answer.as_str() {
+        "b true" => Some(true),
+        "b false" => Some(false),
+        _ => None,
+    }
+}
+
 pub fn is_set(host: &Host, zone: &str, permanent: bool, opening: &Opening) -> Result<bool> {
+    if let Some(answer) = query(host, zone, permanent, opening) {
+        return Ok(answer);
+    }
     Ok(zone_text(host, zone, permanent)?.is_some_and(|text| has(&text, opening)))
 }
 

@@ -194,7 +194,7 @@ impl Setting {
     pub fn undo_sentence(&self) -> String {
         match self {
             Setting::SelinuxPort { .. } => format!("take back the label of {}", self.noun()),
-            _ => format!("close {} again", self.noun()),
+            _ => format!("close {}", self.noun()),
         }
     }
 }

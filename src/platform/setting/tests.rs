@@ -37,6 +37,25 @@ fn firewalld_items_are_seen_added_and_removed() {
 }
 
 #[test]
+fn a_running_firewalld_is_asked_over_its_bus() {
+    let fw = "org.fedoraproject.FirewallD1";
+    let path = "/org/fedoraproject/FirewallD1";
+    let zone = "/org/fedoraproject/FirewallD1/config/zone/6";
+    let config = format!("{path}/config");
+    let runner = FakeRunner::new()
+        .on(&["busctl", "call", fw, path], reply(0, "b true\n", ""))
+        .on(&["busctl", "call", fw, &config], reply(0, &format!("o \"{zone}\"\n"), ""))
+        .on(&["busctl", "call", fw, zone], reply(0, "b false\n", ""));
+    let (_d, runner, host) = machine(runner);
+    let of = |permanent| Setting::Firewalld { zone: "dmz".into(), permanent, opening: udp(None) };
+    assert!(of(false).is_set(&host).unwrap());
+    assert!(!of(true).is_set(&host).unwrap());
+    let calls = runner.calls();
+    assert!(calls[0].ends_with("FirewallD1.zone queryPort sss dmz 514 udp"), "{calls:?}");
+    assert!(calls[2].ends_with("FirewallD1.config.zone queryPort ss 514 udp"), "{calls:?}");
+}
+
+#[test]
 fn a_stopped_firewalld_keeps_what_lasts_and_has_nothing_now() {
     let runner = FakeRunner::new()
         .on(&["firewall-cmd"], reply(252, "", "FirewallD is not running\n"))
