@@ -188,7 +188,7 @@ fn install_args(host: &Host, args: &TroubleshootArgs, report: &Report, fixes: &[
         _ => None,
     });
     InstallArgs {
-            // A repair onboards nobody and removes no agent.
+        // A repair onboards nobody and removes no agent.
         onboarding: AgentArgs::default(),
         target,
         stream: Vec::new(),

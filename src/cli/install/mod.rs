@@ -89,7 +89,8 @@ pub fn run(host: &Host, ui: &Ui, args: &InstallArgs) -> anyhow::Result<Exit> {
         plan = session.plan_install(proposal.changes.clone())?;
     }
     let progress = ui.progress("applying");
-    let mut proof = proof::Proof::prepare(host, &interrupt, proposal.expected(&setup));
+    let expected = proof::Expected { collected: session.receipt().is_some(), ..proposal.expected(&setup) };
+    let mut proof = proof::Proof::prepare(host, &interrupt, expected);
     let mut proven = None;
     let outcome = session.apply(
         &plan,
@@ -177,6 +178,7 @@ impl Proposal {
             agent_port: self.wish.agent.port,
             agent_listens: setup.listens(),
             unproven: setup.unproven.clone(),
+            collected: false,
         }
     }
 }
