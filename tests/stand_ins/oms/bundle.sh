@@ -10,7 +10,7 @@ finish() {
   exit "$1"
 }
 
-mode= id= key=
+mode='' id='' key=''
 [ $# -gt 0 ] || finish 3
 while [ $# -gt 0 ]; do
   case $1 in
@@ -67,4 +67,5 @@ fi
 rm -rf "$work"
 [ "$code" != 30 ] || finish 30
 finish 0
+# shellcheck disable=SC2317 # data, not a command
 __PAYLOAD__

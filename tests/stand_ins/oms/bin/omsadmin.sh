@@ -5,9 +5,10 @@ home=/opt/microsoft/omsagent etc=/etc/opt/microsoft/omsagent var=/var/opt/micros
 file=/etc/omsagent-onboard.conf
 
 [ "$(id -u)" = 0 ] || exit 1
-WORKSPACE_ID= SHARED_KEY= URL_TLD=opinsights.azure.com PROXY= from_file=
+WORKSPACE_ID='' SHARED_KEY='' URL_TLD=opinsights.azure.com PROXY='' from_file=''
 if [ $# = 0 ] || [ "$*" = -v ]; then
   [ -r $file ] || { echo "no workspace"; exit 3; }
+  # shellcheck disable=SC1090 # the file is the caller's
   . $file
   from_file=yes
 fi
