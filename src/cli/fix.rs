@@ -3,6 +3,7 @@
 //! `install` does; looked at anew in between, since one repair may make another needless.
 
 use std::path::Path;
+use std::time::Duration;
 
 use anyhow::{Context, bail};
 
@@ -18,6 +19,8 @@ use crate::ui::Ui;
 
 /// Times that the daemon and its files are mended before what `install` does.
 const ROUNDS: usize = 3;
+/// How long the daemon may take to settle.
+const SETTLE: Duration = Duration::from_secs(5);
 /// Places of a mask, the lasting one and the one until the next boot.
 const MASKS: [&str; 2] = ["/etc/systemd/system", "/run/systemd/system"];
 
@@ -115,11 +118,20 @@ fn repair(
     show::finish(outcome).map(drop)
 }
 
+/// Does the daemon run, now or within a moment?
 fn runs(host: &Host, unit: &str) -> anyhow::Result<()> {
-    if !Services::detect(host).state(unit)?.is_active() {
-        bail!("{unit} does not run afterwards");
+    let services = Services::detect(host);
+    let end = host.clock.monotonic() + SETTLE;
+    loop {
+        let state = services.state(unit)?;
+        if state.is_active() {
+            return Ok(());
+        }
+        if host.clock.monotonic() >= end {
+            bail!("{unit} does not run afterwards: {:?}, {}, last result {}", state.active, state.sub, state.result);
+        }
+        host.clock.sleep(Duration::from_millis(100));
     }
-    Ok(())
 }
 
 fn changes(host: &Host, fixes: &[Fix], report: &Report) -> anyhow::Result<Vec<Change>> {

@@ -55,16 +55,21 @@ fn broken(host: &Host, kind: &Kind, how: &str, drop_in: &str) {
     host.sh(&how.replace("UNIT", kind.unit()).replace("DROP_IN", drop_in));
 }
 
-fn mended(kind: &Kind, (_, how, check): Mendable) -> Result<()> {
+fn mended(kind: &Kind, (name, how, check): Mendable) -> Result<()> {
+    if name == "listeners_deleted" && kind.daemon != "rsyslog" {
+        return Ok(()); // in syslog-ng's language a source cannot lose its drivers line by line: it no longer starts
+    }
     let host = kind.boot()?;
     let _agent = Agent::start(&host)?;
     let drop_in = collector(&host)?;
     broken(&host, kind, how, &drop_in);
-    let before = host.cefctl(&["troubleshoot", "-o", "json"]).json()?;
+    // How full the disk is says something of the machine that runs the tests.
+    let look = ["troubleshoot", "--skip", "host.disk", "-o", "json"];
+    let before = host.cefctl(&look).json()?;
     let found = of(&before, check);
     ensure!(matches!(found["status"].as_str(), Some("fail" | "warn")), "{check} is {found}");
     ensure!(found["remedy"]["fixable"] == true, "{check} is not called fixable: {found}");
-    let after = host.cefctl(&["troubleshoot", "--fix", "--yes", "-o", "json"]).ok().json()?;
+    let after = host.cefctl(&[look.as_slice(), &["--fix", "--yes"]].concat()).ok().json()?;
     ensure!(after["verdict"] == "healthy", "after --fix: {after:#}");
     host.cefctl(&["troubleshoot", "--fix", "--yes"]).ok();
     Ok(())
