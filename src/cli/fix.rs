@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 
+use super::agent::args::AgentArgs;
 use super::args::{AgentChoice, DaemonChoice, Format, InstallArgs, LocalCopy, Protocol, TroubleshootArgs};
 use super::exit::usage;
 use super::{install, show};
@@ -211,10 +212,10 @@ fn install_args(host: &Host, args: &TroubleshootArgs, report: &Report, fixes: &[
     });
     InstallArgs {
         // A repair onboards nobody and removes no agent.
-        onboarding: super::agent::args::AgentArgs::default(),
+        onboarding: AgentArgs::default(),
+        target,
         stream: Vec::new(),
         purge_oms: false,
-        target,
         dry_run: false,
         yes: args.yes,
         local_copy: if fixes.contains(&&Fix::DropLocalCopy) { LocalCopy::Drop } else { LocalCopy::Auto },

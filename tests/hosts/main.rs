@@ -14,6 +14,7 @@ mod certificates;
 mod coexist;
 mod corpus;
 mod faults;
+mod firewall;
 mod host;
 mod hostile;
 mod install;
@@ -177,6 +178,7 @@ fn trials(kinds: Vec<Kind>) -> Vec<Trial> {
             ("interrupt", interrupt::cases()),
             ("faults", faults::cases()),
             ("hostile", hostile::cases()),
+            ("firewall", firewall::cases()),
         ]
         .into_iter()
         .flat_map(|(area, cases)| cases.into_iter().map(move |c| Case { name: format!("{area}::{}", c.name), ..c }))
