@@ -6,6 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::{LazyLock, Mutex, PoisonError};
 
 use regex::bytes::{Captures, Regex};
+use serde_json::Value;
 
 use super::Item;
 use crate::check::facts::Facts;
@@ -72,8 +73,7 @@ static V6: LazyLock<Option<Regex>> =
 
 /// Hosts as daemons' configurations name them.
 static TARGET: LazyLock<Option<Regex>> = LazyLock::new(|| {
-    let pattern =
-        r#"(?i-u)\b(?:target|server|host)="([a-z0-9][a-z0-9.-]*)"|@@?(?:\([^)]*\))?([a-z][a-z0-9-]*(?:\.[a-z0-9-]+)*)"#;
+    let pattern = r#"(?i-u)\b(?:target|server|host)="([a-z0-9][a-z0-9.-]*)"|@@?(?:\([^)]*\))?([a-z][a-z0-9-]*(?:\.[a-z0-9-]+)+|[a-z][a-z0-9-]*(?::\d))"#;
     Regex::new(pattern).ok()
 });
 /// Hosts in URLs and behind logins.
@@ -146,6 +146,26 @@ impl Mask {
 
     /// The content with other names.
     pub fn apply(&self, content: &[u8]) -> Vec<u8> {
+        self.replace(content, true)
+    }
+
+    /// A path or the name of a field with other ids and addresses; words in it stay.
+    pub fn path(&self, name: &str) -> String {
+        String::from_utf8_lossy(&self.replace(name.as_bytes(), false)).into_owned()
+    }
+
+    /// Every text of a JSON value with other names. Names of fields are ours, and a machine may be called like one; where
+    /// they are paths, ids and addresses in them are replaced.
+    pub fn json(&self, value: Value) -> Value {
+        match value {
+            Value::String(text) => Value::String(self.text(&text)),
+            Value::Array(list) => Value::Array(list.into_iter().map(|v| self.json(v)).collect()),
+            Value::Object(fields) => fields.into_iter().map(|(name, v)| (self.path(&name), self.json(v))).collect(),
+            other => other,
+        }
+    }
+
+    fn replace(&self, content: &[u8], names: bool) -> Vec<u8> {
         if !self.on {
             return content.to_vec();
         }
@@ -165,7 +185,7 @@ impl Mask {
             // One that is already another's stays.
             (!old.starts_with(b"00000000-0000-4000-8000-")).then(|| format!("00000000-0000-4000-8000-{n:012}"))
         });
-        pass(self.names.as_ref(), &mut |old| {
+        pass(self.names.as_ref().filter(|_| names), &mut |old| {
             Some(format!("host-{}", number(&mut table.names, old.to_ascii_lowercase())))
         });
         pass(V4.as_ref(), &mut |old| {

@@ -108,19 +108,19 @@ pub fn assemble(
         left_out: gathered.left_out,
     };
     let mut files = Vec::new();
-    let mut keep = |item: Item, scrubbed: Result<Clean, Unsafe>, manifest: &mut Manifest| {
+    let mut keep = |item: Item, scrubbed: Result<Clean, Unsafe>, masked: bool, manifest: &mut Manifest| {
         let source = mask.text(&crate::report::clean(&item.source));
         match scrubbed {
             Ok(clean) => {
-                let content = mask.apply(&clean.content);
+                let content = if masked { clean.content } else { mask.apply(&clean.content) };
                 manifest.taken.push(Taken {
-                    name: mask.text(&item.name),
+                    name: mask.path(&item.name),
                     source,
                     bytes: content.len() as u64,
                     whole_bytes: item.whole,
                     scrubbed: clean.counts,
                 });
-                files.push((mask.text(&item.name), content));
+                files.push((mask.path(&item.name), content));
             }
             Err(why) => manifest.left_out.push(LeftOut { source, why: why.to_string() }),
         }
@@ -136,15 +136,15 @@ pub fn assemble(
         ("report.json", "troubleshoot", serde_json::to_value(report)?),
     ];
     for (name, source, value) in values {
-        let content = serde_json::to_vec_pretty(&scrub::json(&scrubber, value))?;
+        let content = serde_json::to_vec_pretty(&mask.json(scrub::json(&scrubber, value)))?;
         let checked = scrubber.check(&content).map(|()| Clean { content, counts: BTreeMap::new() });
-        keep(item(name, source), checked, &mut manifest);
+        keep(item(name, source), checked, true, &mut manifest);
     }
     let text = crate::report::text::render(report, &crate::report::TextOptions::default());
-    keep(item("report.txt", "troubleshoot"), scrubber.scrub(text.as_bytes()), &mut manifest);
+    keep(item("report.txt", "troubleshoot"), scrubber.scrub(text.as_bytes()), false, &mut manifest);
     for mut one in gathered.items {
         let scrubbed = scrubber.scrub(&std::mem::take(&mut one.content));
-        keep(one, scrubbed, &mut manifest);
+        keep(one, scrubbed, false, &mut manifest);
     }
     let mut listed = serde_json::to_vec_pretty(&manifest)?;
     listed.push(b'\n');

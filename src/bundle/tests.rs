@@ -116,7 +116,7 @@ fn files_of_accounts_and_keys_are_never_taken() {
 fn facts() -> Facts {
     let mut facts = fixture::with_files(&[(
         "/etc/rsyslog.d/10-s.conf",
-        "# pwd=\"CANARY-conf-1\"\nlocal4.* stop\n*.* @@logs.example.org:514\n# workspace 11111111-2222-3333-4444-555555555555 at 10.20.30.40\n",
+        "# pwd=\"CANARY-conf-1\"\nlocal4.* stop\n*.* @@logs.example.org:514\n# @version: 3.38 server=\"facts\"\n# workspace 11111111-2222-3333-4444-555555555555 at 10.20.30.40\n",
     )]);
     facts.host.hostname = "fw-collector.corp.example".into();
     facts.taken = 1_785_578_400;

@@ -272,13 +272,15 @@ pub fn enabled(case: &Case<'_>) -> Judged {
             .seen(format!("{name}.service"), format!("unit file state: {}", state.unit_file))
             .advise("let it start at boot")
             .command(format!("sudo systemctl enable {name}"))
-            .fix(Fix::Enable(format!("{name}.service")))
     };
+    let enable = Fix::Enable(format!("{name}.service"));
     Ok(match state.unit_file.as_str() {
-        "disabled" => bad(format!("{name} does not start at boot")),
-        "enabled-runtime" => bad(format!("{name} is enabled until the next boot only")),
+        "disabled" => bad(format!("{name} does not start at boot")).fix(enable),
+        "enabled-runtime" => bad(format!("{name} is enabled until the next boot only")).fix(enable),
         _ if state.is_masked() => bad(format!("{name} is masked: it starts neither at boot nor by hand"))
-            .command(format!("sudo systemctl unmask {name}")),
+            .command(format!("sudo systemctl unmask {name}"))
+            .fix(Fix::Unmask(format!("{name}.service")))
+            .fix(enable),
         "" => return Err("systemd does not tell the state of the unit file".to_owned().into()),
         other => Outcome::pass(format!("{name} starts at boot ({other})")),
     })

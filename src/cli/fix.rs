@@ -3,6 +3,7 @@
 //! `install` does; looked at anew in between, since one repair may make another needless.
 
 use std::path::Path;
+use std::time::Duration;
 
 use anyhow::{Context, bail};
 
@@ -17,6 +18,10 @@ use crate::platform::service_act::{Action, Services};
 use crate::report::{CheckResult, Fix, Report, Status, clean};
 use crate::ui::Ui;
 
+/// Times that the daemon and its files are mended before what `install` does.
+const ROUNDS: usize = 3;
+/// How long the daemon may take to settle.
+const SETTLE: Duration = Duration::from_secs(5);
 /// Places of a mask, the lasting one and the one until the next boot.
 const MASKS: [&str; 2] = ["/etc/systemd/system", "/run/systemd/system"];
 
@@ -51,13 +56,20 @@ pub fn run(
     for check in &all {
         ui.say(&format!("to mend: {}: {}", check.id, clean(&check.summary)));
     }
-    let direct: Vec<&Fix> = all.iter().flat_map(|c| &c.fixes).filter(|f| !f.is_install()).collect();
-    let mut now = None;
-    if !direct.is_empty() {
-        repair(host, ui, interrupt, args, &direct, first)?;
-        now = Some(look());
+    // Once more where the first repair lets another fault be seen; never the same twice.
+    let mut report = first.clone();
+    let mut done: Vec<Fix> = Vec::new();
+    for _ in 0..ROUNDS {
+        let left = wanted(&report, asked).into_iter().flat_map(|c| &c.fixes);
+        let direct: Vec<Fix> = left.filter(|f| !f.is_install() && !done.contains(f)).cloned().collect();
+        if direct.is_empty() {
+            break;
+        }
+        repair(host, ui, interrupt, args, &direct, &report)?;
+        done.extend(direct);
+        report = look();
     }
-    let report = now.as_ref().unwrap_or(first);
+    let report = &report;
     let installing: Vec<&Fix> =
         wanted(report, asked).into_iter().flat_map(|c| &c.fixes).filter(|f| f.is_install()).collect();
     if !installing.is_empty() {
@@ -79,7 +91,7 @@ fn repair(
     ui: &Ui,
     interrupt: &Interrupt,
     args: &TroubleshootArgs,
-    fixes: &[&Fix],
+    fixes: &[Fix],
     report: &Report,
 ) -> anyhow::Result<()> {
     let progress = ui.progress("planning the repair");
@@ -107,14 +119,23 @@ fn repair(
     show::finish(outcome).map(drop)
 }
 
+/// Does the daemon run, now or within a moment?
 fn runs(host: &Host, unit: &str) -> anyhow::Result<()> {
-    if !Services::detect(host).state(unit)?.is_active() {
-        bail!("{unit} does not run afterwards");
+    let services = Services::detect(host);
+    let end = host.clock.monotonic() + SETTLE;
+    loop {
+        let state = services.state(unit)?;
+        if state.is_active() {
+            return Ok(());
+        }
+        if host.clock.monotonic() >= end {
+            bail!("{unit} does not run afterwards: {:?}, {}, last result {}", state.active, state.sub, state.result);
+        }
+        host.clock.sleep(Duration::from_millis(100));
     }
-    Ok(())
 }
 
-fn changes(host: &Host, fixes: &[&Fix], report: &Report) -> anyhow::Result<Vec<Change>> {
+fn changes(host: &Host, fixes: &[Fix], report: &Report) -> anyhow::Result<Vec<Change>> {
     let mut changes: Vec<Change> = Vec::new();
     let mut files = false;
     let mut services: Vec<ServiceChange> = Vec::new();
@@ -125,7 +146,9 @@ fn changes(host: &Host, fixes: &[&Fix], report: &Report) -> anyhow::Result<Vec<C
                 let places = MASKS.iter().map(|folder| Path::new(folder).join(unit));
                 // Only a mask: a unit of somebody's own with that name stays.
                 let masks = places.filter(|p| is_mask(host, p));
-                changes.extend(masks.map(|path| Change::RemoveFile { path, secret: false }));
+                let removals = masks.map(|path| Change::RemoveFile { path, secret: false });
+                let new: Vec<Change> = removals.filter(|c| !changes.contains(c)).collect();
+                changes.extend(new);
             }
             Fix::Start(unit) => services.push(ServiceChange::new(unit, Action::Start)),
             Fix::Enable(unit) => services.push(ServiceChange::new(unit, Action::Enable)),

@@ -60,7 +60,9 @@ fn is_value(rest: &str) -> bool {
 /// `rsyslogd -N1`, ours or somebody else's: a process of that name, but no daemon.
 pub fn is_check(process: &Process, names: &Names) -> bool {
     let checks = |a: &String| names.check_options.iter().any(|o| a.starts_with(o));
-    process.comm == names.comm && process.cmdline.iter().any(checks)
+    // One that is just ending has no command line any more, and may be a check; a daemon has one.
+    let ending = process.cmdline.is_empty() && !process.is_zombie();
+    process.comm == names.comm && (ending || process.cmdline.iter().any(checks))
 }
 
 /// The unit's main process, else the oldest one of this network namespace that is in no container. Where that one only
