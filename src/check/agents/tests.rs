@@ -214,8 +214,7 @@ fn oms_onboarded() {
     is(&change("URL_TLD", Some("opinsights.azure.us")), "agent.onboarded", Status::Fail, "does not belong");
     let certificate = |change: fn(&mut Certificate)| oms_with(|f| change(&mut workspace(f).certificates[0]));
     is(&certificate(|c| c.exists = false), "agent.onboarded", Status::Fail, "missing");
-    is(&certificate(|c| c.size = 0), "agent.onboarded", Status::Fail, "damaged");
-    is(&certificate(|c| c.is_pem = Some(false)), "agent.onboarded", Status::Fail, "damaged");
+    is(&certificate(|c| c.size = 0), "agent.onboarded", Status::Fail, "is empty");
     is(&certificate(|c| c.not_after = Some(NOW - 1)), "agent.onboarded", Status::Fail, "has ended");
     is(&certificate(|c| c.not_after = Some(NOW + 86_400 * 3)), "agent.onboarded", Status::Warn, "3 days");
     is(&oms_with(|f| oms(f).onboard_file = true), "agent.onboarded", Status::Warn, "left behind");
