@@ -551,8 +551,8 @@ fn ama_identity() {
         ama(f).azure.clear();
         ama(f).chunks = None;
     });
-    is(&nobody, "ama.identity", Status::Fail, "neither");
-    assert_eq!(root(&nobody).as_deref(), Some("ama.identity"));
+    is(&nobody, "ama.identity", Status::Warn, "may have no identity");
+    assert_eq!(root(&nobody).as_deref(), Some("ama.dcr-present"));
     let arc = |himdsd: &str, group: Option<bool>, connected: bool| {
         ama_with(|f| {
             ama(f).arc = vec!["/opt/azcmagent/bin/azcmagent".into()];
@@ -601,6 +601,7 @@ fn ama_rules() {
         "ASA and FTD is",
     );
     is(&rules(&["{".into()]), "ama.dcr-valid", Status::Fail, "no JSON");
+    assert_eq!(of(&rules(&["{".into()]), "ama.forward-config").blocked_by.as_deref(), Some("ama.dcr-valid"));
     assert_eq!(of(&rules(&["{".into()]), "ama.dcr-stream").blocked_by.as_deref(), Some("ama.dcr-valid"));
     is(&rules(&[rule("SECURITY_CEF_BLOB", &[], &levels, WORKSPACE)]), "ama.dcr-valid", Status::Fail, "no facility");
     is(&rules(&[cef_rule(), syslog.clone()]), "ama.dcr-duplicate", Status::Warn, "local4");

@@ -79,7 +79,7 @@ impl Asked<'_> {
     }
 
     fn started(&self, unit: &str) -> Option<i64> {
-        self.units.as_ref().ok()?.get(unit)?.since
+        self.units.as_ref().ok()?.get(unit)?.begun
     }
 }
 
@@ -156,8 +156,7 @@ pub fn log(host: &Host, asked: &Asked<'_>, unit: &str, path: &str, kinds: &[Kind
     if meta.kind != FileKind::File {
         return Some(Err(format!("{path} is no file")));
     }
-    // A start takes a while, and what goes wrong with it is said meanwhile.
-    let since = asked.started(unit).map_or(0, |s| s - 60).max(asked.taken - DAY);
+    let since = asked.started(unit).unwrap_or_default().max(asked.taken - DAY);
     let text = match facts::tail(&host.root, file, TAIL) {
         Ok(text) => text,
         Err(e) => return Some(Err(format!("{path}: {e}"))),
