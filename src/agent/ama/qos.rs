@@ -32,7 +32,7 @@ pub fn parse(text: &[u8]) -> Vec<Row> {
         if fields.len() < 4 {
             continue;
         }
-        if fields.iter().any(|f| *f == "TotalCount") {
+        if fields.contains(&"TotalCount") {
             columns = fields.iter().map(|f| (*f).to_owned()).collect();
             continue;
         }

@@ -584,7 +584,7 @@ fn ama_rules() {
     is(&none, "ama.dcr-present", Status::Fail, "no data collection rule");
     assert_eq!(root(&none).as_deref(), Some("ama.dcr-present"));
     assert_eq!(of(&none, "forward.rule").blocked_by.as_deref(), Some("ama.dcr-present"));
-    is(&rules(&[settings.clone()]), "ama.dcr-present", Status::Fail, "only the agent's own settings");
+    is(&rules(std::slice::from_ref(&settings)), "ama.dcr-present", Status::Fail, "only the agent's own settings");
     is(&ama_with(|f| ama(f).chunks = Some(Err("may not".into()))), "ama.dcr-present", Status::Unknown, "may not");
     is(&rules(&[settings, cef_rule()]), "ama.dcr-present", Status::Pass, "CEF of local4, local7 (Warning and worse)");
     is(&rules(std::slice::from_ref(&syslog)), "ama.dcr-stream", Status::Fail, "table Syslog");

@@ -173,7 +173,7 @@ fn sizes(host: &Host, folder: &str) -> Vec<SizedFile> {
         (meta.kind == FileKind::File).then_some(SizedFile { path, size: meta.size })
     };
     let mut found: Vec<SizedFile> = host.root.list(dir).unwrap_or_default().into_iter().filter_map(size).collect();
-    found.sort_by(|a, b| b.size.cmp(&a.size));
+    found.sort_by_key(|f| std::cmp::Reverse(f.size));
     found.truncate(20);
     found
 }
