@@ -15,10 +15,12 @@ use crate::host::proc_mount::Mount;
 use crate::host::proc_net::{Socket, SocketState, Transport};
 use crate::host::proc_process::{DeletedFile, Process};
 use crate::host::{Exit, FileKind, FsSpace};
+use crate::message::lint::live::Traffic;
 use crate::platform::access::Step;
 use crate::platform::firewall::listing::Listings;
 use crate::platform::os_release::OsRelease;
 use crate::platform::service::{UnitState, parse_show};
+use crate::platform::{apparmor, selinux};
 use crate::syslog::syslogng::version::Program;
 
 /// Main files of the daemons where their command lines name none.
@@ -52,12 +54,25 @@ pub struct Facts {
     pub clock: ClockFacts,
     #[serde(default = "not_looked")]
     pub firewall: Fact<FirewallFacts>,
+    #[serde(default)]
+    pub security: SecurityFacts,
     /// What `install` wrote down; `None` where it never ran.
     pub receipt: Fact<Option<ReceiptFacts>>,
     /// Left by the probe, where it ran.
     pub probe: BTreeMap<Transport, ProbeFacts>,
     /// Somebody asked for no test event.
     pub no_probe: bool,
+    /// What arrived while somebody watched; `None` where nobody did.
+    #[serde(default)]
+    pub traffic: Option<TrafficFacts>,
+}
+
+/// What arrived on the port devices send to.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TrafficFacts {
+    pub seen: Traffic,
+    /// Datagrams that the kernel threw away on the port's sockets meanwhile; `None` where it does not say.
+    pub dropped: Option<u64>,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -278,6 +293,49 @@ pub enum FileState {
     Missing,
 }
 
+/// The security modules; `None`: not in use, or not for the daemon.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SecurityFacts {
+    pub selinux: Fact<Option<SelinuxFacts>>,
+    pub apparmor: Fact<Option<AppArmorFacts>>,
+}
+
+impl Default for SecurityFacts {
+    fn default() -> Self {
+        SecurityFacts { selinux: not_looked(), apparmor: not_looked() }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SelinuxFacts {
+    pub mode: selinux::Mode,
+    /// Label of the daemon's process.
+    pub domain: Option<String>,
+    pub ports: Fact<Vec<selinux::Ports>>,
+    /// Of the daemon's configuration.
+    pub files: Fact<Vec<FileLabel>>,
+    /// Of a syslog daemon, since it was started.
+    pub denials: Fact<Vec<selinux::Denial>>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileLabel {
+    pub path: String,
+    /// Types, without user, role and level.
+    pub has: String,
+    /// `None`: the policy has no wish.
+    pub wants: Option<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AppArmorFacts {
+    pub confinement: apparmor::Confinement,
+    /// The profile's text with its includes.
+    pub profile: Fact<String>,
+    /// Since the daemon was started.
+    pub denials: Fact<Vec<apparmor::Denial>>,
+}
+
 /// What the firewall verdicts rest on.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FirewallFacts {
@@ -388,9 +446,11 @@ impl Default for Facts {
             agent_states: AgentStates::default(),
             clock: ClockFacts::default(),
             firewall: not_looked(),
+            security: SecurityFacts::default(),
             receipt: not_looked(),
             probe: BTreeMap::new(),
             no_probe: false,
+            traffic: None,
         }
     }
 }

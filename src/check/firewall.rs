@@ -6,11 +6,12 @@ use super::outcome::{Judged, NotJudged, Outcome};
 use super::words;
 use crate::host::proc_net::Transport;
 use crate::platform::firewall::answer::{Answer, Block, Verdict};
-use crate::platform::firewall::model::Ruleset;
+use crate::platform::firewall::model::{Hook, Ruleset};
 use crate::platform::firewall::owner::{self, Owner};
 use crate::platform::firewall::packet::{Moment, TCP, UDP};
 use crate::platform::firewall::port::{self, Way};
 use crate::platform::firewall::span::Span;
+use crate::report::Fix;
 
 /// Networks named in one line.
 const MOST_NETWORKS: usize = 6;
@@ -144,7 +145,12 @@ fn transports(seen: &[Seen]) -> Vec<Transport> {
 fn shut_out(seen: &Seen, port: u16) -> Vec<(String, String)> {
     let v6 = seen.way.local.is_ipv6();
     let line = |b: &Block| {
-        let who = if b.who == seen.answer.asked { "every sender".to_owned() } else { networks(&b.who, v6) };
+        let others = seen.answer.asked.minus(&b.who);
+        let who = match () {
+            () if others.is_empty() => "every sender".to_owned(),
+            () if others.size() < b.who.size() => format!("every sender but {}", networks(&others, v6)),
+            () => networks(&b.who, v6),
+        };
         (format!("{}: {who}", seen.name(port)), told(b))
     };
     seen.answer.blocked.iter().take(3).map(line).collect()
@@ -173,11 +179,9 @@ fn blocked(case: &Case<'_>, rules: &Ruleset, lost: &[&Seen], make: fn(String) ->
     let mut owners: Vec<Owner> = blocks.iter().map(|b| owner::of(rules, &b.place)).collect();
     owners.sort();
     owners.dedup();
-    let who: Vec<&str> = {
-        let mut names: Vec<&str> = owners.iter().map(Owner::word).collect();
-        names.dedup();
-        names
-    };
+    let mut who: Vec<String> = blocks.iter().map(|b| keeper(rules, b)).collect();
+    who.sort();
+    who.dedup();
     let mut by: Vec<String> = lost.iter().map(|s| s.by()).collect();
     by.sort();
     by.dedup();
@@ -189,13 +193,27 @@ fn blocked(case: &Case<'_>, rules: &Ruleset, lost: &[&Seen], make: fn(String) ->
     };
     let diverted = blocks.iter().all(|b| b.diverted);
     let verb = if diverted { "sent elsewhere" } else { "blocked" };
-    let text = format!("{} to port {port}{from}{place} is {verb} by {}", words::list(&what), words::list(&who));
+    let is = if what.len() == 1 { "is" } else { "are" };
+    let text = format!("{} to port {port}{from}{place} {is} {verb} by {}", words::list(&what), words::list(&who));
     let out = make(text).seen_all(lost.iter().flat_map(|s| shut_out(s, port)));
     if diverted {
         return out.advise("take away the rule that is named, or the container that publishes the port");
     }
     let transports: Vec<Transport> = lost.iter().map(|s| s.transport).collect();
     opening(case, &owners, &transports, out)
+}
+
+/// `firewalld (zone public)`, `nftables (table inet fw, chain input)`.
+fn keeper(rules: &Ruleset, block: &Block) -> String {
+    let owner = owner::of(rules, &block.place);
+    let table = rules.tables.get(block.place.at.table);
+    let where_ = match (&owner, table) {
+        (Owner::Firewalld { zone: Some(zone) }, _) => format!("zone {zone}"),
+        (Owner::Nftables, Some(t)) => format!("table {} {}, chain {}", t.family.word(), t.name, block.place.chain),
+        (Owner::Iptables, _) => format!("chain {}", block.place.chain),
+        _ => return owner.word().to_owned(),
+    };
+    format!("{} ({where_})", owner.word())
 }
 
 /// What opens the port, with our own command first.
@@ -208,7 +226,7 @@ fn opening(case: &Case<'_>, owners: &[Owner], transports: &[Transport], out: Out
     let mut out = out
         .advise("open the port, for the senders' networks only where they are known (--open-firewall=10.0.0.0/8); by hand with the commands below it")
         .command(format!("{} --open-firewall{from}", case.install_command()))
-        .fixable();
+        .fix(Fix::OpenFirewall(vec![case.target.source.map_or_else(|| "any".to_owned(), |s| s.to_string())]));
     for owner in owners {
         match owner {
             Owner::Firewalld { zone } => {
@@ -303,7 +321,8 @@ pub fn loopback(case: &Case<'_>) -> Judged {
                 Owner::Nftables | Owner::Program(_) => {
                     let table = rules.tables.get(block.place.at.table);
                     let words = table.map(|t| format!("{} {}", t.family.word(), t.name)).unwrap_or_default();
-                    let key = if block.place.at.base.to_ascii_lowercase().contains("output") { "oif" } else { "iif" };
+                    let base = table.and_then(|t| t.chains.get(&block.place.at.base)?.base.as_ref());
+                    let key = if base.is_some_and(|b| b.hook == Hook::Output) { "oif" } else { "iif" };
                     out.command(format!("sudo nft insert rule {words} {} {key} lo accept", block.place.at.base))
                 }
                 Owner::Ufw | Owner::Iptables => {

@@ -36,7 +36,7 @@ fn no_rules_and_an_open_port_pass_and_the_cloud_is_mentioned() {
 fn a_closed_port_fails_with_rule_and_remedy() {
     let o = with(&format!("{CLOSED}-A INPUT -j REJECT --reject-with icmp-host-prohibited"));
     assert_eq!(o.status, Status::Fail);
-    assert_eq!(o.summary, "UDP and TCP to port 514 is blocked by iptables");
+    assert_eq!(o.summary, "UDP and TCP to port 514 are blocked by iptables (chain INPUT)");
     assert!(evidence(&o).contains("every sender: iptables table filter, chain INPUT: -A INPUT -j REJECT"), "{o:?}");
     let advice = o.advice.unwrap();
     assert!(advice.fixable && advice.commands[0].contains("--open-firewall"), "{advice:?}");

@@ -59,6 +59,7 @@ pub fn healthy() -> Facts {
         ]),
         receipt: Ok(None),
         firewall: Ok(firewall("")),
+        security: SecurityFacts { selinux: Ok(None), apparmor: Ok(None) },
         ..Facts::default()
     };
     facts.host.os = Ok(os);

@@ -11,7 +11,7 @@ use super::outcome::{Judged, NotJudged, Outcome};
 use super::pipeline::{Forward, Way};
 use super::samples::{Fate, Sample};
 use super::words;
-use crate::report::shell_quote;
+use crate::report::{Fix, shell_quote};
 
 pub fn rule(case: &Case<'_>) -> Judged {
     over_tcp(case)?;
@@ -215,7 +215,7 @@ pub fn local_copy(case: &Case<'_>) -> Judged {
     Ok(out
         .advise("let the rule stop after forwarding")
         .command(format!("{} --local-copy drop", case.install_command()))
-        .fixable())
+        .fix(Fix::DropLocalCopy))
 }
 
 #[cfg(test)]

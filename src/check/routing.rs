@@ -5,7 +5,7 @@ use super::agents::forward_config::over_tcp;
 use super::case::Case;
 use super::flow::{Entry, Flow};
 use super::outcome::{Judged, NotJudged, Outcome};
-use super::pipeline::{Asked, Listener, Way, Why};
+use super::pipeline::{Asked, Double, Listener, Way, Why};
 use super::ports;
 use super::samples::Fate;
 use super::words;
@@ -76,6 +76,10 @@ pub fn reachable(case: &Case<'_>) -> Judged {
     }
     if flow.entries.iter().all(|e| e.listener.is_none()) {
         return Err(NotJudged::Skip(format!("nothing is configured to listen on port {}", case.target.port)));
+    }
+    let on_port = |d: &Double| d.refused && d.number == Some(case.target.port);
+    if flow.config.doubles(&flow.listeners).iter().any(on_port) {
+        return Err(NotJudged::Blocked("listen.duplicate", "two listeners want one port".into()));
     }
     let wanted = flow.matched(Fate::Forwarded);
     let mut unsure = Vec::new();

@@ -2,6 +2,8 @@
 //! beats what the agent itself says, that beats the receipt of `install`, and last come the defaults.
 
 use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 
 use super::agents;
@@ -27,7 +29,8 @@ fn agent_of(word: &str) -> Option<AgentKind> {
     [AgentKind::Oms, AgentKind::Ama, AgentKind::None].into_iter().find(|a| agent_word(*a) == word)
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Daemon {
     Rsyslog,
     SyslogNg,
@@ -48,7 +51,7 @@ impl Daemon {
 }
 
 /// What the command line says; `None` means `auto`.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TargetOptions {
     pub workspace: Option<String>,
     pub cloud: Option<String>,
@@ -59,6 +62,22 @@ pub struct TargetOptions {
     pub protocols: Option<Vec<Transport>>,
     /// The device that is asked about; else any.
     pub source: Option<IpAddr>,
+}
+
+impl TargetOptions {
+    /// What is said here, and for the rest what `other` says.
+    pub fn or(self, other: TargetOptions) -> TargetOptions {
+        TargetOptions {
+            workspace: self.workspace.or(other.workspace),
+            cloud: self.cloud.or(other.cloud),
+            agent: self.agent.or(other.agent),
+            agent_port: self.agent_port.or(other.agent_port),
+            daemon: self.daemon.or(other.daemon),
+            port: self.port.or(other.port),
+            protocols: self.protocols.or(other.protocols),
+            source: self.source.or(other.source),
+        }
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

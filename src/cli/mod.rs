@@ -2,10 +2,13 @@
 
 pub mod agent;
 pub mod args;
+mod collect;
 pub mod exit;
 mod explain;
+mod fix;
 mod generate;
 pub mod install;
+mod lint;
 mod listen;
 mod reports;
 mod send;
@@ -60,6 +63,8 @@ fn run(cli: Cli, ui: &Ui) -> anyhow::Result<Exit> {
         Command::Install(args) => install::run(&host, ui, &args),
         Command::Uninstall(args) => uninstall::run(&host, ui, &args),
         Command::Troubleshoot(args) => troubleshoot::run(&host, ui, &args),
+        Command::Collect(args) => collect::run(&host, ui, &args),
+        Command::Lint(args) => lint::run(&host, ui, &args),
         Command::Explain(args) => explain::run(ui, &args),
     }
 }

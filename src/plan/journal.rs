@@ -13,6 +13,7 @@ use super::store::JOURNAL;
 use crate::host::fault::hit;
 use crate::host::{Attrs, Root};
 use crate::platform::service_act::Action;
+use crate::platform::setting::Setting;
 
 /// Version of the format.
 const SCHEMA: u32 = 1;
@@ -41,6 +42,16 @@ pub struct Header {
 pub enum Undo {
     File(Box<UndoFile>),
     Service { unit: String, action: Action },
+    Setting(Box<UndoSetting>),
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UndoSetting {
+    pub setting: Setting,
+    /// The step makes it, else takes it back.
+    pub made: bool,
+    /// What the step means for the receipt.
+    pub record: Record,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

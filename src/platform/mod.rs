@@ -2,10 +2,13 @@
 
 pub mod access;
 pub mod accounts;
+pub mod apparmor;
 mod bare;
 pub mod control;
 pub mod firewall;
 pub mod os_release;
 pub mod packages;
+pub mod selinux;
 pub mod service;
 pub mod service_act;
+pub mod setting;

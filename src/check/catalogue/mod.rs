@@ -9,6 +9,7 @@ mod forward;
 mod host;
 mod listen;
 mod probe;
+mod traffic;
 
 use super::case::Case;
 use super::outcome::Judged;
@@ -49,6 +50,7 @@ pub fn all() -> impl Iterator<Item = &'static Check> {
         forward::CHECKS,
         agent::CHECKS,
         ama::CHECKS,
+        traffic::CHECKS,
         probe::CHECKS,
     ]
     .into_iter()
@@ -109,7 +111,7 @@ mod tests {
         assert_eq!(ids.iter().collect::<BTreeSet<_>>().len(), ids.len());
         let mut groups: Vec<_> = all().map(Check::group).collect();
         groups.dedup();
-        assert_eq!(groups, ["host", "daemon", "listen", "firewall", "forward", "agent", "ama", "probe"]);
+        assert_eq!(groups, ["host", "daemon", "listen", "firewall", "forward", "agent", "ama", "traffic", "probe"]);
         assert!(ids.iter().all(|id| id.split('.').count() == 2));
     }
 

@@ -11,6 +11,7 @@ mod oms;
 mod own_lines;
 mod receipt;
 mod rsyslog;
+mod security;
 mod syslogng;
 mod units;
 
@@ -79,6 +80,12 @@ pub fn gather(host: &Host, options: &TargetOptions, depth: Depth) -> Facts {
         let (largest, growth) = join(logs);
         let rsyslog = rsyslog::with_processes(rsyslog, host, rsyslog_unit, &processes);
         let syslog_ng = syslogng::with_processes(syslog_ng, host, syslog_ng_unit, &processes);
+        let running = if rsyslog.pid.is_none() && syslog_ng.pid.is_some() { &syslog_ng } else { &rsyslog };
+        let since = [rsyslog_unit, syslog_ng_unit].into_iter().flatten().find(|u| u.state.main_pid == running.pid);
+        let security = match deep && host.root.is_live() {
+            true => security::gather(host, running, since.and_then(|u| u.since)),
+            false => SecurityFacts::default(),
+        };
         Facts {
             taken: host.clock.now().as_second(),
             host: HostFacts { reverse_lookup_ms: join(lookup), ..join(machine) },
@@ -93,6 +100,7 @@ pub fn gather(host: &Host, options: &TargetOptions, depth: Depth) -> Facts {
             agent_states,
             clock: join(clock),
             firewall: join(firewall),
+            security,
             receipt,
             ..Facts::default()
         }
@@ -149,7 +157,7 @@ fn machine(host: &Host, identity: facts::Identity, deep: bool) -> HostFacts {
 }
 
 /// Rules and interfaces of the running kernel; an image has neither.
-fn firewall(host: &Host) -> Fact<FirewallFacts> {
+pub fn firewall(host: &Host) -> Fact<FirewallFacts> {
     if !host.root.is_live() {
         return Err("firewall rules are those of a running system".into());
     }

@@ -3,10 +3,12 @@
 
 mod changes;
 mod daemon;
+mod firewall;
 mod migrate;
 mod preflight;
 mod proof;
 mod rsyslog;
+mod selinux;
 mod source;
 mod staging;
 mod syslog_ng;
@@ -87,7 +89,8 @@ pub fn run(host: &Host, ui: &Ui, args: &InstallArgs) -> anyhow::Result<Exit> {
         plan = session.plan_install(proposal.changes.clone())?;
     }
     let progress = ui.progress("applying");
-    let mut proof = proof::Proof::prepare(host, &interrupt, proposal.expected(&setup));
+    let expected = proof::Expected { collected: session.receipt().is_some(), ..proposal.expected(&setup) };
+    let mut proof = proof::Proof::prepare(host, &interrupt, expected);
     let mut proven = None;
     let outcome = session.apply(
         &plan,
@@ -132,6 +135,8 @@ pub struct Decided {
     pub replaced: PathBuf,
     /// Damage of the older scripts that is undone.
     pub mended: Option<Mended>,
+    /// The daemon cannot take this by a reload.
+    pub restart: bool,
 }
 
 pub struct Mended {
@@ -173,6 +178,7 @@ impl Proposal {
             agent_port: self.wish.agent.port,
             agent_listens: setup.listens(),
             unproven: setup.unproven.clone(),
+            collected: false,
         }
     }
 }
@@ -200,8 +206,20 @@ fn propose(host: &Host, args: &InstallArgs, setup: &mut Setup, receipt: Option<&
         return Err(refused(refusal));
     }
     let mut changes = setup.changes(host)?;
+    // Before the daemon comes up with a configuration that needs them.
+    let (labels, more) = selinux::changes(host, wish.agent.port, wish.port, &protocols(args), receipt);
+    changes.extend(labels);
     changes.extend(changes::changes(host, &facts, daemon, &decided, receipt));
-    let notes = setup.notes.iter().chain(&decided.collector.notes).cloned().collect();
+    let mut notes: Vec<String> = setup.notes.iter().chain(&decided.collector.notes).cloned().collect();
+    notes.extend(more);
+    let opening = firewall::Wish {
+        sources: args.open_firewall.as_deref().unwrap_or_default(),
+        port: wish.port,
+        transports: &protocols(args),
+    };
+    let (openings, more) = firewall::changes(host, &opening, receipt);
+    changes.extend(openings);
+    notes.extend(more);
     Ok(Proposal { daemon, facts, wish, collector: decided.collector, changes, notes })
 }
 

@@ -48,7 +48,7 @@ fn other_options_take_back_what_they_no_longer_wish() {
     assert!(!lab.exists("/etc/other.d/only-in-1.conf"));
     let receipt = lab.session().unwrap().receipt().unwrap().clone();
     assert_eq!(receipt.options, serde_json::json!({"v": 2}));
-    assert!(!receipt.entries.iter().any(|e| e.path().ends_with("only-in-1.conf")));
+    assert!(!receipt.entries.iter().any(|e| e.path().is_some_and(|p| p.ends_with("only-in-1.conf"))));
     // Only what the receipt names is kept.
     let kept = std::fs::read_dir(lab.path("/var/lib/cefctl/backup")).unwrap().count();
     assert_eq!(kept, receipt.backups().len());
@@ -167,4 +167,23 @@ fn a_repair_is_on_the_receipt_and_an_install_leaves_it_alone() {
     drop(session);
     done(lab.run(Job::Uninstall).unwrap());
     assert_eq!(lab.snapshot(), start);
+}
+
+#[test]
+fn what_was_mended_stays_and_leaves_no_receipt() {
+    let lab = Lab::new();
+    let mend = |lab: &Lab| {
+        let mut session = lab.session().unwrap();
+        let folder = Change::CreateDir { path: "/var/spool/mended".into(), mode: 0o700, owner: None };
+        let plan = session.plan_fix([folder]).unwrap();
+        done(session.apply(&plan, &Goal::Mend, &mut (), &mut || Ok(())));
+    };
+    mend(&lab);
+    assert!(!lab.exists("/var/lib/cefctl"), "nothing to take back, so no receipt");
+    let mended = lab.snapshot();
+    drop(lab);
+    let lab = installed(&[1]);
+    mend(&lab);
+    done(lab.run(Job::Uninstall).unwrap());
+    assert_eq!(lab.snapshot(), mended, "an uninstall takes the install back and not the repair");
 }

@@ -32,7 +32,12 @@ fn statement_steps(name: &str, body: &Json, context: &Context<'_>, steps: &mut V
     let target = || body.get("target").and_then(Json::as_str).unwrap_or_default().to_owned();
     let unknown = |why: String| Verdict::Unknown(Why::Expression(why));
     match name {
-        "match" => steps.push(comparison(body, context)),
+        "match" => {
+            if let Some(left) = body.get("left") {
+                steps.extend(dependency(left));
+            }
+            steps.push(comparison(body, context));
+        }
         "accept" => steps.push(Step::Do(Verdict::Accept)),
         "drop" => steps.push(Step::Do(Verdict::Drop)),
         "reject" => steps.push(Step::Do(Verdict::Reject)),
@@ -101,8 +106,25 @@ fn mangle(body: &Json, steps: &mut Vec<Step>) {
     }
 }
 
+/// What a field implies although the listing leaves it out: that the packet has such a header.
+fn dependency(left: &Json) -> Option<Step> {
+    let left = left.get("&").and_then(|parts| parts.get(0)).unwrap_or(left);
+    let protocol = left.get("payload").and_then(|p| p.get("protocol")).and_then(Json::as_str)?;
+    match protocol {
+        "ip" => Some(Test::is(Key::NfProto, Values::one(2u8))),
+        "ip6" => Some(Test::is(Key::NfProto, Values::one(10u8))),
+        "tcp" => Some(Test::is(Key::Proto(None), Values::one(TCP))),
+        "udp" => Some(Test::is(Key::Proto(None), Values::one(UDP))),
+        // No packet that is asked about is one of these.
+        "icmp" | "icmpv6" | "igmp" | "esp" | "ah" | "gre" | "comp" | "sctp" | "dccp" | "udplite" | "arp" => {
+            Some(Step::Test(Test::Never))
+        }
+        _ => None,
+    }
+}
+
 /// The left side of a comparison; `Err`: why it is not known.
-fn key(left: &Json, context: &Context<'_>) -> Result<Key, Why> {
+fn key(left: &Json) -> Result<Key, Why> {
     let unknown = || Why::Expression(nft_text::expression(left));
     let text = |json: &Json, name: &str| json.get(name).and_then(Json::as_str).map(str::to_owned);
     if let Some(payload) = left.get("payload") {
@@ -148,7 +170,7 @@ fn key(left: &Json, context: &Context<'_>) -> Result<Key, Why> {
         };
     }
     if let Some([value, mask]) = left.get("&").and_then(Json::as_array).map(Vec::as_slice) {
-        let key = key(value, context)?;
+        let key = key(value)?;
         return match bits(&key, mask) {
             Some(mask) => Ok(Key::Masked(Box::new(key), mask)),
             None => Err(unknown()),
@@ -162,16 +184,6 @@ fn payload_key(protocol: &str, field: &str) -> Option<Key> {
         "tcp" => Some(TCP),
         "udp" => Some(UDP),
         "th" => None,
-        "udplite" => Some(136),
-        "sctp" => Some(132),
-        "dccp" => Some(33),
-        // Of these protocols no packet of ours is: the port stands for the protocol, which never fits.
-        "icmp" => Some(1),
-        "igmp" => Some(2),
-        "icmpv6" => Some(58),
-        "esp" => Some(50),
-        "ah" => Some(51),
-        "gre" => Some(47),
         "ip" => {
             return match field {
                 "saddr" => Some(Key::Saddr { v6: false }),
@@ -196,8 +208,7 @@ fn payload_key(protocol: &str, field: &str) -> Option<Key> {
         (_, "sport") => Some(Key::Sport(number)),
         (_, "dport") => Some(Key::Dport(number)),
         (Some(TCP), "flags") => Some(Key::TcpFlags),
-        (Some(TCP | UDP) | None, _) => None,
-        (Some(_), _) => Some(Key::Dport(number)),
+        _ => None,
     }
 }
 
@@ -221,7 +232,7 @@ fn comparison(body: &Json, context: &Context<'_>) -> Step {
     let op = body.get("op").and_then(Json::as_str).unwrap_or("==");
     let shown = || nft_text::one("match", body);
     if let Some(parts) = left.get("concat").and_then(Json::as_array) {
-        let keys: Result<Vec<Key>, Why> = parts.iter().map(|p| key(p, context)).collect();
+        let keys: Result<Vec<Key>, Why> = parts.iter().map(key).collect();
         return match keys {
             Ok(keys) => match rows(&keys, right, context) {
                 Some(rows) if op == "==" || op == "!=" || op == "in" => {
@@ -232,7 +243,7 @@ fn comparison(body: &Json, context: &Context<'_>) -> Step {
             Err(_) => Test::unknown(shown()),
         };
     }
-    let key = match key(left, context) {
+    let key = match key(left) {
         Ok(key) => key,
         Err(_) => return Test::unknown(shown()),
     };
@@ -368,7 +379,7 @@ fn map(body: &Json, context: &Context<'_>) -> Step {
     let (Some(left), Some(data)) = (body.get("key"), body.get("data")) else { return unknown() };
     let parts = left.get("concat").and_then(Json::as_array).map(Vec::as_slice);
     let parts: Vec<&Json> = parts.map(|p| p.iter().collect()).unwrap_or_else(|| vec![left]);
-    let keys: Result<Vec<Key>, Why> = parts.into_iter().map(|p| key(p, context)).collect();
+    let keys: Result<Vec<Key>, Why> = parts.into_iter().map(key).collect();
     let Ok(keys) = keys else { return unknown() };
     let elements = match data.as_str().and_then(|s| s.strip_prefix('@')) {
         Some(name) => context.sets.elements(context.family, context.table, name),
