@@ -166,12 +166,9 @@ pub fn log(host: &Host, asked: &Asked<'_>, unit: &str, path: &str, kinds: &[Kind
     };
     let last = text.rsplit(|b| *b == b'\n').take(200).find_map(|l| logs::line_time(&String::from_utf8_lossy(l)));
     let found = match last {
-        // Written just now with times of long ago: the times say nothing (a clock that was set, a foreign zone), the place does.
-        Some(last) if last < meta.mtime - HOUR && meta.mtime >= since => {
-            let mut found = logs::scan(last_lines(&text), kinds, None);
-            found.iter_mut().for_each(|f| f.last = Some(meta.mtime));
-            found
-        }
+        // Written just now with times of long ago (a clock that was set, a foreign zone): its last lines count all the same,
+        // though not as what is so now.
+        Some(last) if last < meta.mtime - HOUR && meta.mtime >= since => logs::scan(last_lines(&text), kinds, None),
         _ => logs::scan(&text, kinds, Some(since)),
     };
     Some(Ok(LogState { path: path.into(), size: meta.size, mtime: meta.mtime, found, since, last }))
