@@ -130,6 +130,9 @@ pub struct UnitFacts {
     pub state: UnitState,
     /// Since when it is active, in seconds since the epoch.
     pub since: Option<i64>,
+    /// When this run was begun, which is earlier for a daemon that takes its time to start.
+    #[serde(default)]
+    pub begun: Option<i64>,
     /// Id of this run, by which the journal finds its lines.
     pub invocation: String,
     /// `running`, or `frozen` while somebody holds the whole control group still.
@@ -371,6 +374,7 @@ impl Default for UnitFacts {
         UnitFacts {
             state: parse_show(b""),
             since: None,
+            begun: None,
             invocation: String::new(),
             freezer: String::new(),
             exec_status: None,

@@ -129,6 +129,7 @@ pub fn units(units: &[(&str, &str)]) -> BTreeMap<String, UnitFacts> {
         let unit = UnitFacts {
             state,
             since: Some(1_000_000),
+            begun: Some(1_000_000),
             invocation: "i".into(),
             freezer: "running".into(),
             exec_status: Some(0),

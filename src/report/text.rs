@@ -27,7 +27,7 @@ impl Default for TextOptions {
     }
 }
 
-/// Widest id in the catalogue (`forward.local-copy`), so that summaries stand in one column.
+/// All but the longest ids of the catalogue, so that summaries stand in one column.
 const ID_WIDTH: usize = 18;
 /// Where the details of a check begin.
 const INDENT: usize = 4;
@@ -48,6 +48,14 @@ pub fn render(report: &Report, options: &TextOptions) -> String {
     }
     page.end(report);
     page.out
+}
+
+/// From this many on, checks of a group that do not apply for one reason stand in one line.
+const FOLD: usize = 4;
+
+fn skips_alike(one: &CheckResult, other: &CheckResult) -> bool {
+    let skips = |c: &CheckResult| c.status == Status::Skip && c.blocked_by.is_none();
+    skips(one) && skips(other) && one.summary == other.summary
 }
 
 struct Page {
@@ -86,9 +94,29 @@ impl Page {
             if hidden > 0 { format!("  ({hidden} of {} good or not applicable)", checks.len()) } else { String::new() };
         let name = self.paint(&Style::new().bold(), &clean(name));
         self.line(&format!("{name}{note}"));
-        for check in loud {
-            self.check(check);
+        let mut rest = loud.as_slice();
+        while let Some((check, after)) = rest.split_first() {
+            let alike = rest.iter().filter(|c| skips_alike(c, check)).count();
+            if alike < FOLD {
+                self.check(check);
+                rest = after;
+                continue;
+            }
+            // A whole agent that is not there is one line.
+            let run = rest.iter().take_while(|c| skips_alike(c, check)).count();
+            self.together(check, run);
+            rest = rest.get(run..).unwrap_or_default();
         }
+    }
+
+    /// Several checks that do not apply for the same reason.
+    fn together(&mut self, first: &CheckResult, count: usize) {
+        let (mark, style) = self.mark(first.status);
+        let state = self.paint(&style, &format!("{mark} {:<7}", first.status.word()));
+        let what = if count == 1 { clean(&first.id) } else { format!("{count} checks") };
+        let head = format!("{state} {what:<ID_WIDTH$} ");
+        let column = console::measure_text_width(&head);
+        self.wrapped_after(&head, column, &first.summary);
     }
 
     fn check(&mut self, check: &CheckResult) {

@@ -206,5 +206,10 @@ pub fn multi_homing(case: &Case<'_>) -> Judged {
 
 /// Does any rule want syslog, so that the agent puts its file into the daemon's configuration?
 pub fn wants_syslog(ama: &AmaState) -> Result<bool, NotJudged> {
-    Ok(read(ama)?.iter().filter_map(|r| r.rule.as_ref().ok()).any(|r| !r.syslog.is_empty()))
+    let all = read(ama)?;
+    let wanted = all.iter().filter_map(|r| r.rule.as_ref().ok()).any(|r| !r.syslog.is_empty());
+    if !wanted && all.iter().any(|r| r.rule.is_err()) {
+        return Err(NotJudged::Blocked("ama.dcr-valid", "a rule cannot be read".into()));
+    }
+    Ok(wanted)
 }

@@ -146,10 +146,9 @@ fn bad_certificate(case: &Case<'_>, certificate: &Certificate) -> Option<Outcome
             Outcome::fail(format!("the agent's {what} is missing: the service does not know it"))
                 .seen(&certificate.path, "not there"),
         ),
-        _ if certificate.size == 0 || certificate.is_pem == Some(false) => Some(
-            Outcome::fail(format!("the agent's {what} is damaged"))
-                .seen(&certificate.path, format!("{} bytes, not in PEM form", certificate.size)),
-        ),
+        _ if certificate.size == 0 => {
+            Some(Outcome::fail(format!("the agent's {what} is empty")).seen(&certificate.path, "0 bytes"))
+        }
         _ if certificate.not_after.is_some_and(|end| end <= case.facts.taken) => {
             let end = certificate.not_after.unwrap_or_default();
             Some(

@@ -56,7 +56,7 @@ pub const CHECKS: &[Check] = &[
                    oms.security, its port, address and protocol, whether omsagent.conf takes the file in, a second input on \
                    the same port, the filter; the pattern is tried on events of each kind.",
         mend: "`cefctl install --agent oms` writes the file anew.",
-        needs: &["agent.installed", "agent.onboarded"],
+        needs: INSTALLED,
         judge: input::config,
     },
     Check {
@@ -66,7 +66,7 @@ pub const CHECKS: &[Check] = &[
         looks_at: "omsagent.conf, the files of omsagent.d, certificate and key, and every folder above them: owner, mode, access \
                    list, against the user the agent runs as.",
         mend: "give the named file or folder to omsagent:omiusers, then restart the agent.",
-        needs: &["agent.installed", "agent.onboarded"],
+        needs: INSTALLED,
         judge: input::permissions,
     },
     Check {

@@ -18,6 +18,9 @@ use crate::platform::accounts;
 const TAIL: u64 = 512 << 10;
 /// Older lines tell of faults that are over.
 const DAY: i64 = 86_400;
+const HOUR: i64 = 3600;
+/// Lines that count by their place where their times do not.
+const LAST_LINES: usize = 20;
 
 /// Other programs that ship logs, by their units; the last word says whether it is the same service.
 const SHIPPERS: [(&str, &str, bool); 12] = [
@@ -79,7 +82,7 @@ impl Asked<'_> {
     }
 
     fn started(&self, unit: &str) -> Option<i64> {
-        self.units.as_ref().ok()?.get(unit)?.since
+        self.units.as_ref().ok()?.get(unit)?.begun
     }
 }
 
@@ -156,15 +159,27 @@ pub fn log(host: &Host, asked: &Asked<'_>, unit: &str, path: &str, kinds: &[Kind
     if meta.kind != FileKind::File {
         return Some(Err(format!("{path} is no file")));
     }
-    // A start takes a while, and what goes wrong with it is said meanwhile.
-    let since = asked.started(unit).map_or(0, |s| s - 60).max(asked.taken - DAY);
+    let since = asked.started(unit).unwrap_or_default().max(asked.taken - DAY);
     let text = match facts::tail(&host.root, file, TAIL) {
         Ok(text) => text,
         Err(e) => return Some(Err(format!("{path}: {e}"))),
     };
     let last = text.rsplit(|b| *b == b'\n').take(200).find_map(|l| logs::line_time(&String::from_utf8_lossy(l)));
-    let found = logs::scan(&text, kinds, Some(since));
+    let found = match last {
+        // Written just now with times of long ago (a clock that was set, a foreign zone): its last lines count all the same,
+        // though not as what is so now.
+        Some(last) if last < meta.mtime - HOUR && meta.mtime >= since => logs::scan(last_lines(&text), kinds, None),
+        _ => logs::scan(&text, kinds, Some(since)),
+    };
     Some(Ok(LogState { path: path.into(), size: meta.size, mtime: meta.mtime, found, since, last }))
+}
+
+/// The last lines of a log.
+fn last_lines(text: &[u8]) -> &[u8] {
+    let trimmed = text.strip_suffix(b"\n").unwrap_or(text);
+    let cut =
+        trimmed.iter().enumerate().rev().filter(|(_, b)| **b == b'\n').nth(LAST_LINES - 1).map_or(0, |(at, _)| at + 1);
+    text.get(cut..).unwrap_or_default()
 }
 
 fn others(host: &Host, asked: &Asked<'_>) -> Vec<OtherShipper> {
@@ -211,6 +226,13 @@ fn mounts(host: &Host) -> Fact<Vec<proc_mount::Mount>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_last_lines_of_a_log() {
+        let text = (0..30).map(|n| format!("{n}\n")).collect::<String>();
+        assert!(last_lines(text.as_bytes()).starts_with(b"10\n"));
+        assert_eq!((last_lines(b"a\nb"), last_lines(b"")), (&b"a\nb"[..], &b""[..]));
+    }
 
     #[test]
     fn packages_of_both_databases() {

@@ -11,7 +11,7 @@ use crate::platform::service::{self, Manager};
 pub const UNITS: &[&str] = &["rsyslog.service", "syslog-ng.service", "syslog.socket"];
 
 /// Beside those of [`service::PROPERTIES`].
-const MORE: &str = "ActiveEnterTimestampMonotonic,InvocationID,FreezerState,ExecMainStatus,User,ExecStart";
+const MORE: &str = "ActiveEnterTimestampMonotonic,InactiveExitTimestampMonotonic,InvocationID,FreezerState,ExecMainStatus,User,ExecStart";
 
 /// Asks systemd for all units of interest, and for `more` of them, at once.
 pub fn gather(host: &Host, more: &[String]) -> Fact<BTreeMap<String, UnitFacts>> {
@@ -45,9 +45,13 @@ fn parse(text: &[u8], boot: Option<i64>) -> BTreeMap<String, UnitFacts> {
         if state.id.is_empty() {
             continue;
         }
-        let since = number("ActiveEnterTimestampMonotonic").filter(|us| *us > 0);
+        let time = |key: &str| {
+            let since = number(key).filter(|us| *us > 0);
+            since.zip(boot).map(|(us, boot)| (boot + us).div_euclid(1_000_000))
+        };
         let unit = UnitFacts {
-            since: since.zip(boot).map(|(us, boot)| (boot + us).div_euclid(1_000_000)),
+            since: time("ActiveEnterTimestampMonotonic"),
+            begun: time("InactiveExitTimestampMonotonic"),
             invocation: get("InvocationID"),
             freezer: get("FreezerState"),
             exec_status: number("ExecMainStatus").and_then(|n| n.try_into().ok()),
