@@ -24,6 +24,23 @@ pub struct Wish {
     pub receipt: PathBuf,
 }
 
+#[cfg(test)]
+impl Wish {
+    /// What `install` asks for without an option, for tests.
+    pub fn usual() -> Wish {
+        Wish {
+            port: 514,
+            transports: vec![Transport::Udp, Transport::Tcp],
+            agent: AgentTarget { kind: crate::agent::AgentKind::None, port: 25226 },
+            local_copy: LocalCopy::Auto,
+            rewrite_ids: false,
+            octet_counting: true,
+            queue_disk: 2048,
+            receipt: PathBuf::from("/var/lib/cefctl/receipt.json"),
+        }
+    }
+}
+
 /// Whether security events also go through the daemon's other rules.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LocalCopy {

@@ -19,12 +19,24 @@ pub enum Transport {
     Socket,
 }
 
+/// What the agent's watcher puts into the configuration of a daemon.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Place {
+    pub path: &'static str,
+    pub daemon: Daemon,
+    pub transport: Transport,
+}
+
+const fn place(path: &'static str, daemon: Daemon, transport: Transport) -> Place {
+    Place { path, daemon, transport }
+}
+
 /// Where they are.
-pub const PLACES: [(&str, Daemon, Transport); 4] = [
-    ("/etc/rsyslog.d/10-azuremonitoragent-omfwd.conf", Daemon::Rsyslog, Transport::Tcp),
-    ("/etc/rsyslog.d/10-azuremonitoragent.conf", Daemon::Rsyslog, Transport::Socket),
-    ("/etc/syslog-ng/conf.d/azuremonitoragent-tcp.conf", Daemon::SyslogNg, Transport::Tcp),
-    ("/etc/syslog-ng/conf.d/azuremonitoragent.conf", Daemon::SyslogNg, Transport::Socket),
+pub const PLACES: [Place; 4] = [
+    place("/etc/rsyslog.d/10-azuremonitoragent-omfwd.conf", Daemon::Rsyslog, Transport::Tcp),
+    place("/etc/rsyslog.d/10-azuremonitoragent.conf", Daemon::Rsyslog, Transport::Socket),
+    place("/etc/syslog-ng/conf.d/azuremonitoragent-tcp.conf", Daemon::SyslogNg, Transport::Tcp),
+    place("/etc/syslog-ng/conf.d/azuremonitoragent.conf", Daemon::SyslogNg, Transport::Socket),
 ];
 
 /// One of them.

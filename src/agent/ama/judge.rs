@@ -145,8 +145,8 @@ fn forward(ama: &Ama, file: &super::DaemonFile, sources: Option<&[String]>) -> V
 /// The agent's own original with the port that it really has.
 fn placed(ama: &Ama, daemon: Daemon) -> Option<Mend> {
     let port = ama.port?;
-    let (path, _, _) = files::PLACES.into_iter().find(|p| p.1 == daemon && p.2 == Transport::Tcp)?;
-    let path = PathBuf::from(path);
+    let place = files::PLACES.into_iter().find(|p| p.daemon == daemon && p.transport == Transport::Tcp)?;
+    let path = PathBuf::from(place.path);
     let (_, original) = ama.templates.iter().find(|(t, _)| t.file_name() == path.file_name())?;
     let content = files::with_port(original, port)?;
     Some(Mend { path, content, why: "the agent's own forward, from its original".into(), wait_first: true })

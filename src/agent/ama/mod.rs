@@ -22,11 +22,6 @@ pub use dcr::{Chunk, Stream};
 pub use files::{Daemon, DaemonFile, Transport};
 pub use judge::{Finding, Mend};
 
-pub const UNIT: &str = "azuremonitoragent.service";
-pub const MDSD: &str = "/opt/microsoft/azuremonitoragent/bin/mdsd";
-const CACHE: &str = "/etc/opt/microsoft/azuremonitoragent/config-cache";
-const TEMPLATES: &str = "/etc/opt/microsoft/azuremonitoragent/syslog";
-
 /// What the agent's files say.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ama {
@@ -46,22 +41,22 @@ pub struct Ama {
 impl Ama {
     /// Reads them. What cannot be read counts as not there.
     pub fn gather(root: &Root) -> Ama {
-        let text = |name: &str| {
-            let bytes = root.read_opt(&Path::new(CACHE).join(name)).ok().flatten()?;
+        let text = |path: &str| {
+            let bytes = root.read_opt(Path::new(path)).ok().flatten()?;
             Some(String::from_utf8_lossy(&bytes).trim().to_owned())
         };
         let mut ama = Ama {
-            port: text("syslog.port").and_then(|t| t.parse().ok()),
-            marker: text("syslog.marker").map(|t| t.eq_ignore_ascii_case("true")),
+            port: text(paths::PORT_FILE).and_then(|t| t.parse().ok()),
+            marker: text(paths::MARKER).map(|t| t.eq_ignore_ascii_case("true")),
             ..Ama::default()
         };
-        for (path, daemon, transport) in files::PLACES {
+        for files::Place { path, daemon, transport } in files::PLACES {
             if let Ok(Some(content)) = root.read_opt(Path::new(path)) {
                 ama.files.push(DaemonFile::read(path, daemon, transport, content));
             }
         }
         for folder in ["rsyslogconf", "syslog-ngconf"] {
-            let folder = Path::new(TEMPLATES).join(folder);
+            let folder = Path::new(paths::TEMPLATES).join(folder);
             for name in root.list(&folder).unwrap_or_default() {
                 let path = folder.join(name);
                 if let Ok(Some(content)) = root.read_opt(&path) {
@@ -69,8 +64,8 @@ impl Ama {
                 }
             }
         }
-        let chunks = Path::new(CACHE).join("configchunks");
-        for name in root.list(&chunks).unwrap_or_default() {
+        let chunks = Path::new(paths::CHUNKS);
+        for name in root.list(chunks).unwrap_or_default() {
             let path = chunks.join(&name);
             if path.extension().is_none_or(|e| e != "json") {
                 continue;

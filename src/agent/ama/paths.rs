@@ -6,6 +6,8 @@ pub const PACKAGE: &str = "azuremonitoragent";
 pub const CONF: &str = "/etc/opt/microsoft/azuremonitoragent";
 /// `export KEY=VALUE` lines; may hold a proxy's password.
 pub const DEFAULTS: &str = "/etc/default/azuremonitoragent";
+/// Its own originals of the files it puts into the daemons' configurations.
+pub const TEMPLATES: &str = "/etc/opt/microsoft/azuremonitoragent/syslog";
 pub const CHUNKS: &str = "/etc/opt/microsoft/azuremonitoragent/config-cache/configchunks";
 /// `true` while a rule wants syslog.
 pub const MARKER: &str = "/etc/opt/microsoft/azuremonitoragent/config-cache/syslog.marker";
@@ -30,19 +32,3 @@ pub const OTHER_UNITS: [&str; 3] =
     ["azuremonitoragentmgr.service", "azuremonitor-agentlauncher.service", "azuremonitor-coreagent.service"];
 /// Azure Arc's own agent, which hands out the tokens outside of Azure.
 pub const ARC_UNIT: &str = "himdsd.service";
-
-/// What the agent's watcher puts into the configuration of a daemon.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct DaemonFile {
-    pub path: &'static str,
-    pub syslog_ng: bool,
-    /// Events go over the unix socket, not over TCP.
-    pub socket: bool,
-}
-
-pub const DAEMON_FILES: [DaemonFile; 4] = [
-    DaemonFile { path: "/etc/rsyslog.d/10-azuremonitoragent-omfwd.conf", syslog_ng: false, socket: false },
-    DaemonFile { path: "/etc/rsyslog.d/10-azuremonitoragent.conf", syslog_ng: false, socket: true },
-    DaemonFile { path: "/etc/syslog-ng/conf.d/azuremonitoragent-tcp.conf", syslog_ng: true, socket: false },
-    DaemonFile { path: "/etc/syslog-ng/conf.d/azuremonitoragent.conf", syslog_ng: true, socket: true },
-];

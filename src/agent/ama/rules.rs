@@ -4,6 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 /// The table a stream ends in.
@@ -51,7 +52,7 @@ const FACILITIES: [&str; 26] = [
 ];
 
 /// One data source of kind `syslog`.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SyslogSource {
     pub id: String,
     pub facilities: Vec<String>,
@@ -62,7 +63,7 @@ pub struct SyslogSource {
 }
 
 /// Where data goes.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Channel {
     pub id: String,
     pub endpoint: String,
@@ -70,7 +71,7 @@ pub struct Channel {
 }
 
 /// One file.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Rule {
     pub syslog: Vec<SyslogSource>,
     pub channels: Vec<Channel>,

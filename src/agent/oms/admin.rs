@@ -46,14 +46,15 @@ impl OmsAdmin {
     pub fn cloud(&self) -> Option<Cloud> {
         Cloud::of_suffix(self.get("URL_TLD")?)
     }
+}
 
-    fn missing(&self) -> Vec<&'static str> {
-        let incomplete = |k: &&str| match self.get(k) {
-            None => true,
-            Some(value) => value.is_empty() && !MAY_BE_EMPTY.contains(k),
-        };
-        KEYS.into_iter().filter(incomplete).collect()
-    }
+/// What a complete `omsadmin.conf` has and this one has not.
+pub fn missing(pairs: &BTreeMap<String, String>) -> Vec<&'static str> {
+    let incomplete = |key: &&str| match pairs.get(*key) {
+        None => true,
+        Some(value) => value.is_empty() && !MAY_BE_EMPTY.contains(key),
+    };
+    KEYS.into_iter().filter(incomplete).collect()
 }
 
 /// What was found after the programs had ended.
@@ -73,7 +74,7 @@ pub fn misses(seen: &Seen, wanted: &WorkspaceId, cloud: Cloud) -> Vec<String> {
     match &seen.conf {
         None => found.push("there is no omsadmin.conf for this workspace".to_owned()),
         Some(conf) => {
-            let missing = conf.missing();
+            let missing = missing(&conf.0);
             if !missing.is_empty() {
                 found.push(format!("omsadmin.conf lacks {}", missing.join(", ")));
             }

@@ -3,8 +3,8 @@
 
 use super::{ama, dcr, restart, the_ama};
 use crate::agent::AgentKind;
-use crate::agent::ama::paths::{self, DaemonFile};
-use crate::agent::ama::version;
+use crate::agent::ama::files::{self, Place};
+use crate::agent::ama::{paths, version};
 use crate::check::agent_facts::AmaState;
 use crate::check::case::Case;
 use crate::check::outcome::{Judged, NotJudged, Outcome};
@@ -16,10 +16,13 @@ use crate::host::proc_net::{Socket, Transport};
 const WATCHER: &str = "restart the watcher of the agent's extension, which writes these files: it needs half a minute";
 
 /// The agent's files in the configuration of the daemon that is looked at.
-fn files<'a>(case: &'a Case<'_>, ama: &'a AmaState) -> impl Iterator<Item = DaemonFile> + 'a {
-    let ng = case.target.daemon == Daemon::SyslogNg;
+fn own_files<'a>(case: &'a Case<'_>, ama: &'a AmaState) -> impl Iterator<Item = Place> + 'a {
+    let daemon = match case.target.daemon {
+        Daemon::SyslogNg => files::Daemon::SyslogNg,
+        Daemon::Rsyslog | Daemon::None => files::Daemon::Rsyslog,
+    };
     let there = |path: &str| ama.daemon_files.iter().any(|f| f == path);
-    paths::DAEMON_FILES.into_iter().filter(move |f| f.syslog_ng == ng && there(f.path))
+    files::PLACES.into_iter().filter(move |f| f.daemon == daemon && there(f.path))
 }
 
 /// Events go over the unix socket, as with old agents and on SELinux boxes without `semanage`.
@@ -28,7 +31,7 @@ pub fn over_socket(case: &Case<'_>) -> bool {
         return false;
     };
     let mut any = false;
-    let tcp = files(case, ama).inspect(|_| any = true).filter(|f| !f.socket).count();
+    let tcp = own_files(case, ama).inspect(|_| any = true).filter(|f| f.transport != files::Transport::Socket).count();
     any && tcp == 0
 }
 
@@ -49,7 +52,7 @@ pub fn config(case: &Case<'_>) -> Judged {
         return Err(NotJudged::Blocked("daemon.present", "there is no daemon to hand events over".into()));
     }
     let wanted = dcr::wants_syslog(ama)?;
-    let there: Vec<DaemonFile> = files(case, ama).collect();
+    let there: Vec<Place> = own_files(case, ama).collect();
     let marker = match &ama.marker {
         None => "not there".to_owned(),
         Some(text) => text.as_ref()?.clone(),
@@ -75,7 +78,7 @@ pub fn config(case: &Case<'_>) -> Judged {
         ))
         .command(restart(AgentKind::Ama, None)));
     }
-    let (socket, tcp): (Vec<&DaemonFile>, Vec<&DaemonFile>) = there.iter().partition(|f| f.socket);
+    let (socket, tcp): (Vec<&Place>, Vec<&Place>) = there.iter().partition(|f| f.transport == files::Transport::Socket);
     match (tcp.first(), socket.first()) {
         (None, None) => {
             let forwards = case.config()?.forwards();
@@ -117,7 +120,7 @@ fn watcher(out: Outcome) -> Outcome {
         .command("cd /var/lib/waagent/Microsoft.Azure.Monitor.AzureMonitorLinuxAgent-*/ && sudo ./shim.sh -disable && sudo ./shim.sh -enable")
 }
 
-fn by_socket(case: &Case<'_>, ama: &AmaState, file: &DaemonFile) -> Outcome {
+fn by_socket(case: &Case<'_>, ama: &AmaState, file: &Place) -> Outcome {
     let seen = |out: Outcome| out.seen(file.path, "hands events to the unix socket");
     if case.facts.host.live && (!ama.socket.exists || ama.socket.bound == Some(false)) {
         let text = if ama.socket.exists { "there, but no process has it" } else { "not there" };
@@ -138,7 +141,7 @@ fn by_socket(case: &Case<'_>, ama: &AmaState, file: &DaemonFile) -> Outcome {
     }
 }
 
-fn by_tcp(case: &Case<'_>, ama: &AmaState, file: &DaemonFile) -> Judged {
+fn by_tcp(case: &Case<'_>, ama: &AmaState, file: &Place) -> Judged {
     let text = match &ama.port {
         None => None,
         Some(text) => Some(text.as_ref()?.as_str()),

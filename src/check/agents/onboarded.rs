@@ -1,31 +1,14 @@
 //! Is the Log Analytics agent onboarded: configuration complete, certificate there and valid, to the workspace and cloud that
 //! are meant, and no key left behind (facts 1.4, 1.6, 1.7)?
 
-use std::collections::BTreeMap;
-
 use super::{the_oms, workspaces};
 use crate::agent::cloud::Cloud;
-use crate::agent::oms::paths;
+use crate::agent::oms::{admin, paths};
 use crate::check::agent_facts::{Certificate, OmsState, OmsWorkspace};
 use crate::check::case::Case;
 use crate::check::outcome::{Judged, NotJudged, Outcome};
 use crate::check::words;
 use crate::report::shell_quote;
-
-/// What a complete `omsadmin.conf` has (facts 1.7). A box outside Azure has no resource id: that one may be empty.
-const KEYS: [&str; 10] = [
-    "WORKSPACE_ID",
-    "AGENT_GUID",
-    "LOG_FACILITY",
-    "CERTIFICATE_UPDATE_ENDPOINT",
-    "URL_TLD",
-    "DSC_ENDPOINT",
-    "OMS_ENDPOINT",
-    "AZURE_RESOURCE_ID",
-    "OMSCLOUD_ID",
-    "UUID",
-];
-const MAY_BE_EMPTY: [&str; 3] = ["AZURE_RESOURCE_ID", "OMSCLOUD_ID", "UUID"];
 
 /// A certificate that ends sooner than this is worth a word, in seconds.
 const SOON: i64 = 14 * 86_400;
@@ -91,19 +74,22 @@ fn left_over(oms: &OmsState) -> Option<(&'static str, &'static str)> {
 
 fn fault(case: &Case<'_>, workspace: &OmsWorkspace) -> Result<Option<Outcome>, NotJudged> {
     let path = admin_path(workspace);
-    let admin = match &workspace.admin {
+    let pairs = match &workspace.admin {
         None => {
             let text = format!("the agent was never fully onboarded to {}: omsadmin.conf is missing", workspace.id);
             return Ok(Some(Outcome::fail(text).seen(path, "not there")));
         }
-        Some(admin) => admin.as_ref()?,
+        Some(pairs) => pairs.as_ref()?,
     };
-    let missing: Vec<&str> = KEYS.into_iter().filter(|key| lacks(admin, key)).collect();
+    let missing = admin::missing(pairs);
     if !missing.is_empty() {
         let text = format!("omsadmin.conf of {} is incomplete: {} missing", workspace.id, words::list(&missing));
-        return Ok(Some(Outcome::fail(text).seen(&path, format!("{} of 10 entries are there", 10 - missing.len()))));
+        let all = admin::KEYS.len();
+        return Ok(Some(
+            Outcome::fail(text).seen(&path, format!("{} of {all} entries are there", all - missing.len())),
+        ));
     }
-    let get = |key: &str| admin.get(key).map(String::as_str).unwrap_or_default();
+    let get = |key: &str| pairs.get(key).map(String::as_str).unwrap_or_default();
     if !get("WORKSPACE_ID").eq_ignore_ascii_case(&workspace.id) {
         let text = format!("omsadmin.conf in the folder of {} names workspace {}", workspace.id, get("WORKSPACE_ID"));
         return Ok(Some(Outcome::fail(text).seen(&path, format!("WORKSPACE_ID={}", get("WORKSPACE_ID")))));
@@ -112,13 +98,6 @@ fn fault(case: &Case<'_>, workspace: &OmsWorkspace) -> Result<Option<Outcome>, N
         return Ok(Some(out));
     }
     Ok(workspace.certificates.iter().find_map(|c| bad_certificate(case, c)))
-}
-
-fn lacks(admin: &BTreeMap<String, String>, key: &str) -> bool {
-    match admin.get(key) {
-        None => true,
-        Some(value) => value.is_empty() && !MAY_BE_EMPTY.contains(&key),
-    }
 }
 
 fn wrong_cloud(case: &Case<'_>, path: &str, suffix: &str, endpoint: &str) -> Option<Outcome> {

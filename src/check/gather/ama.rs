@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::agents::{Asked, log, packages, user};
 use super::oms::assignments;
-use crate::agent::ama::{paths, qos, version};
+use crate::agent::ama::{files, paths, qos, version};
 use crate::agent::logs;
 use crate::check::agent_facts::*;
 use crate::check::facts::{Bytes, Fact, SizedFile};
@@ -29,8 +29,7 @@ pub fn gather(host: &Host, asked: &Asked<'_>) -> Option<AmaState> {
     let (program, conf) = (there(paths::MDSD), there(paths::CONF));
     let packages = packages(asked, paths::PACKAGE);
     let known = packages.0.as_ref().is_ok_and(|p| !p.is_empty());
-    let daemon_files: Vec<String> =
-        paths::DAEMON_FILES.iter().filter(|f| there(f.path)).map(|f| f.path.to_owned()).collect();
+    let daemon_files: Vec<String> = files::PLACES.iter().filter(|f| there(f.path)).map(|f| f.path.to_owned()).collect();
     if !program && !conf && !known && daemon_files.is_empty() && !asked.has_unit(|u| u == paths::UNIT) {
         return None;
     }

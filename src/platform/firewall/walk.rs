@@ -81,6 +81,16 @@ pub struct Outcome {
 
 type Flow = (Span, State);
 
+/// The ways out of a rule.
+struct Ways<'w> {
+    /// On to the next rule.
+    next: Vec<Flow>,
+    /// Back to where the chain was called from.
+    back: &'w mut Vec<Flow>,
+    /// Through the base chain.
+    through: &'w mut Vec<Flow>,
+}
+
 struct Walk<'a> {
     packet: &'a Packet,
     out: Outcome,
@@ -197,28 +207,17 @@ impl<'a> Walk<'a> {
             if depth == 0 {
                 self.base_rule = Some(n);
             }
-            let mut next = Vec::new();
-            for (who, state) in std::mem::take(&mut here) {
-                self.rule(chain, rule, who, state, &mut next, &mut back, through, depth);
+            let mut ways = Ways { next: Vec::new(), back: &mut back, through };
+            for flow in std::mem::take(&mut here) {
+                self.rule(chain, rule, flow, &mut ways, depth);
             }
-            here = merged(next);
+            here = merged(ways.next);
         }
         back.extend(here);
         merged(back)
     }
 
-    #[allow(clippy::too_many_arguments)] // the three ways out of a rule
-    fn rule(
-        &mut self,
-        chain: &'a Chain,
-        rule: &'a Rule,
-        who: Span,
-        state: State,
-        next: &mut Vec<Flow>,
-        back: &mut Vec<Flow>,
-        through: &mut Vec<Flow>,
-        depth: usize,
-    ) {
+    fn rule(&mut self, chain: &'a Chain, rule: &'a Rule, (who, state): Flow, ways: &mut Ways<'_>, depth: usize) {
         let mut met = Met { surely: who.clone(), maybe: who.clone(), why: None };
         let mut then = state.clone();
         // Who has surely left the rule by a verdict.
@@ -250,14 +249,14 @@ impl<'a> Walk<'a> {
                         };
                         gone = gone.union(&fits.surely);
                         self.note_unsure(chain, rule, &fits);
-                        self.verdict(chain, rule, verdict, fits.maybe, then.clone(), next, back, through, depth);
+                        self.verdict(chain, rule, verdict, (fits.maybe, then.clone()), ways, depth);
                     }
                 }
                 Step::Do(verdict) => {
                     self.note_unsure(chain, rule, &met);
-                    self.verdict(chain, rule, verdict, met.maybe, then, next, back, through, depth);
+                    self.verdict(chain, rule, verdict, (met.maybe, then), ways, depth);
                     gone = gone.union(&met.surely);
-                    next.push((who.minus(&gone), state));
+                    ways.next.push((who.minus(&gone), state));
                     return;
                 }
             }
@@ -267,25 +266,21 @@ impl<'a> Walk<'a> {
             self.note_unsure(chain, rule, &met);
         }
         let others = who.minus(&gone).minus(&met.surely);
-        next.push((met.maybe, then));
-        next.push((others, state));
+        ways.next.push((met.maybe, then));
+        ways.next.push((others, state));
     }
 
     fn met(&self, test: &Test, state: &State, who: &Span) -> Met {
         meets(test, self.packet, state, who)
     }
 
-    #[allow(clippy::too_many_arguments)]
     fn verdict(
         &mut self,
         chain: &'a Chain,
         rule: &'a Rule,
         verdict: &'a Verdict,
-        who: Span,
-        state: State,
-        next: &mut Vec<Flow>,
-        back: &mut Vec<Flow>,
-        through: &mut Vec<Flow>,
+        (who, state): Flow,
+        ways: &mut Ways<'_>,
         depth: usize,
     ) {
         if who.is_empty() {
@@ -297,49 +292,41 @@ impl<'a> Walk<'a> {
                     let place = self.place(chain, Some(rule), "accept");
                     self.out.accepting.push((who.clone(), place));
                 }
-                through.push((who, state));
+                ways.through.push((who, state));
             }
             Verdict::Drop | Verdict::Reject => {
                 let word = if *verdict == Verdict::Drop { "drop" } else { "reject" };
                 let place = self.place(chain, Some(rule), word);
                 self.out.dropped.push((who, place));
             }
-            Verdict::Return => back.push((who, state)),
-            Verdict::Continue => next.push((who, state)),
+            Verdict::Return => ways.back.push((who, state)),
+            Verdict::Continue => ways.next.push((who, state)),
             Verdict::Jump(name) | Verdict::Goto(name) => {
                 let target = self.table.chains.get(name);
                 let Some(target) = target.filter(|_| depth < DEPTH) else {
                     let why = Why::Expression(format!("a jump to the chain {name}, which cannot be followed"));
-                    return self.either_way(chain, rule, why, who, state, next, through);
+                    return self.either_way(chain, rule, why, (who, state), ways);
                 };
                 let before = self.named;
                 self.named |= names_port(rule);
-                let ends = self.chain(target, vec![(who, state)], through, depth + 1);
+                let ends = self.chain(target, vec![(who, state)], ways.through, depth + 1);
                 self.named = before;
-                if matches!(verdict, Verdict::Jump(_)) { next.extend(ends) } else { back.extend(ends) }
+                if matches!(verdict, Verdict::Jump(_)) { ways.next.extend(ends) } else { ways.back.extend(ends) }
             }
-            Verdict::Nat { to, port } => self.nat(chain, rule, (to.as_ref(), port.as_ref()), who, state, through),
-            Verdict::Unknown(why) => self.either_way(chain, rule, why.clone(), who, state, next, through),
+            Verdict::Nat { to, port } => {
+                self.nat(chain, rule, (to.as_ref(), port.as_ref()), (who, state), ways.through)
+            }
+            Verdict::Unknown(why) => self.either_way(chain, rule, why.clone(), (who, state), ways),
         }
     }
 
     /// What cannot be judged may accept, drop, or let the packet go on.
-    #[allow(clippy::too_many_arguments)]
-    fn either_way(
-        &mut self,
-        chain: &'a Chain,
-        rule: &'a Rule,
-        why: Why,
-        who: Span,
-        state: State,
-        next: &mut Vec<Flow>,
-        through: &mut Vec<Flow>,
-    ) {
+    fn either_way(&mut self, chain: &'a Chain, rule: &'a Rule, why: Why, (who, state): Flow, ways: &mut Ways<'_>) {
         let place = self.place(chain, Some(rule), why.text());
         self.out.unsure.push((who.clone(), why, place.clone()));
         self.out.dropped.push((who.clone(), place));
-        through.push((who.clone(), state.clone()));
-        next.push((who, state));
+        ways.through.push((who.clone(), state.clone()));
+        ways.next.push((who, state));
     }
 
     fn nat(
@@ -347,8 +334,7 @@ impl<'a> Walk<'a> {
         chain: &'a Chain,
         rule: &'a Rule,
         (to, port): (Option<&Span>, Option<&Span>),
-        who: Span,
-        mut state: State,
+        (who, mut state): Flow,
         through: &mut Vec<Flow>,
     ) {
         let new_port = port.and_then(|p| p.ranges().first()).and_then(|(low, _)| u16::try_from(*low).ok());

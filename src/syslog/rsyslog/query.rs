@@ -184,7 +184,8 @@ impl Effective {
 
     /// Is the ruleset called by another one?
     pub fn is_called(&self, ruleset: &Text) -> bool {
-        self.callers(ruleset).iter().any(|caller| *caller != ruleset)
+        let calls = |k: &StepKind| matches!(k, StepKind::Call(to) if to == ruleset);
+        self.rulesets.iter().any(|r| r.name != *ruleset && around(&r.steps, &calls).is_some())
     }
 
     /// The queue that events wait in when the action cannot take them: its own, else that of the ruleset it stands in.

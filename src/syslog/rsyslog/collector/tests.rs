@@ -1,28 +1,13 @@
 //! Decisions on small configurations, each judged by what the candidate configuration then does with sample events.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::*;
-use crate::agent::AgentTarget;
-use crate::syslog::collector;
 use crate::syslog::source::{MapSource, Overlay};
 
 const STOCK: &str = "module(load=\"imuxsock\")\n#module(load=\"imudp\")\n#input(type=\"imudp\" port=\"514\")\n\
                      $WorkDirectory /var/spool/rsyslog\n$IncludeConfig /etc/rsyslog.d/*.conf\n\
                      auth,authpriv.* /var/log/auth.log\n*.*;auth,authpriv.none -/var/log/syslog\n*.emerg :omusrmsg:*\n";
-
-fn wish() -> Wish {
-    Wish {
-        port: 514,
-        transports: vec![collector::Transport::Udp, collector::Transport::Tcp],
-        agent: AgentTarget { kind: AgentKind::None, port: 25226 },
-        local_copy: LocalCopy::Auto,
-        rewrite_ids: false,
-        octet_counting: true,
-        queue_disk: 2048,
-        receipt: PathBuf::from("/var/lib/cefctl/receipt.json"),
-    }
-}
 
 fn main_with(rest: &str) -> MapSource {
     MapSource::new().with("/etc/rsyslog.conf", [STOCK, rest].concat())
@@ -76,7 +61,7 @@ fn errors(config: &Effective) -> Vec<String> {
 #[test]
 fn a_stock_box_gets_its_own_listeners_and_no_local_copies() {
     let source = main_with("");
-    let collector = decided(&source, &wish()).unwrap();
+    let collector = decided(&source, &Wish::usual()).unwrap();
     assert_eq!(path(&collector), Path::new("/etc/rsyslog.d/10-cefctl.conf"));
     assert!(collector.insertions.is_empty());
     let config = candidate(&source, &collector);
@@ -89,14 +74,14 @@ fn a_stock_box_gets_its_own_listeners_and_no_local_copies() {
 #[test]
 fn local_copies_can_be_kept() {
     let source = main_with("");
-    let collector = decided(&source, &Wish { local_copy: LocalCopy::Keep, ..wish() }).unwrap();
+    let collector = decided(&source, &Wish { local_copy: LocalCopy::Keep, ..Wish::usual() }).unwrap();
     assert_eq!(ends(&candidate(&source, &collector), Transport::Udp), ["127.0.0.1:25226", "/var/log/syslog"]);
 }
 
 #[test]
 fn a_listener_that_is_there_is_used_and_only_the_other_transport_is_added() {
     let source = main_with("module(load=\"imudp\")\ninput(type=\"imudp\" port=\"514\")\n");
-    let collector = decided(&source, &wish()).unwrap();
+    let collector = decided(&source, &Wish::usual()).unwrap();
     let config = candidate(&source, &collector);
     assert_eq!(errors(&config), Vec::<String>::new());
     assert_eq!(config.listeners_on(514, Transport::Udp).len(), 1);
@@ -110,7 +95,7 @@ fn a_listener_that_is_there_is_used_and_only_the_other_transport_is_added() {
 fn somebodys_own_rule_on_a_used_listener_goes_on_seeing_its_events() {
     let source = main_with("module(load=\"imudp\")\ninput(type=\"imudp\" port=\"514\")\n")
         .with("/etc/rsyslog.d/60-siem.conf", "*.* @@siem.example.net:6514\n");
-    let collector = decided(&source, &wish()).unwrap();
+    let collector = decided(&source, &Wish::usual()).unwrap();
     let config = candidate(&source, &collector);
     assert_eq!(ends(&config, Transport::Udp), ["127.0.0.1:25226", "siem.example.net:6514", "/var/log/syslog"]);
     assert_eq!(ends(&config, Transport::Tcp), ["127.0.0.1:25226"]);
@@ -123,7 +108,7 @@ fn a_ruleset_of_somebodys_own_calls_ours_and_works_as_before() {
         "module(load=\"imtcp\")\nruleset(name=\"fw\") {\n  action(type=\"omfile\" file=\"/var/log/fw.log\")\n  stop\n}\n\
          input(type=\"imtcp\" port=\"514\" ruleset=\"fw\")\n",
     );
-    let collector = decided(&source, &wish()).unwrap();
+    let collector = decided(&source, &Wish::usual()).unwrap();
     assert_eq!(collector.insertions.len(), 1);
     let config = candidate(&source, &collector);
     assert_eq!(errors(&config), Vec::<String>::new());
@@ -135,13 +120,13 @@ fn a_ruleset_of_somebodys_own_calls_ours_and_works_as_before() {
 fn an_earlier_stop_is_overtaken_by_the_name_or_named() {
     let listeners = "module(load=\"imudp\")\ninput(type=\"imudp\" port=\"514\")\n";
     let source = main_with(listeners).with("/etc/rsyslog.d/05-drop.conf", "if $rawmsg contains \"CEF:\" then stop\n");
-    let collector = decided(&source, &wish()).unwrap();
+    let collector = decided(&source, &Wish::usual()).unwrap();
     assert_eq!(path(&collector), Path::new("/etc/rsyslog.d/00-cefctl.conf"));
     assert_eq!(ends(&candidate(&source, &collector), Transport::Udp), ["127.0.0.1:25226"]);
 
     let early = ["module(load=\"imudp\")\ninput(type=\"imudp\" port=\"514\")\nlocal4.* stop\n", STOCK].concat();
     let source = MapSource::new().with("/etc/rsyslog.conf", early);
-    let refusal = decided(&source, &wish()).unwrap_err();
+    let refusal = decided(&source, &Wish::usual()).unwrap_err();
     assert!(refusal.what.contains("/etc/rsyslog.conf:3"), "{refusal}");
 }
 
@@ -149,7 +134,7 @@ fn an_earlier_stop_is_overtaken_by_the_name_or_named() {
 fn without_an_include_the_main_file_gets_one_before_its_first_rule() {
     let source =
         MapSource::new().with("/etc/rsyslog.conf", STOCK.replace("$IncludeConfig /etc/rsyslog.d/*.conf\n", ""));
-    let collector = decided(&source, &wish()).unwrap();
+    let collector = decided(&source, &Wish::usual()).unwrap();
     assert_eq!(collector.insertions.len(), 1);
     let config = candidate(&source, &collector);
     assert_eq!(ends(&config, Transport::Udp), ["127.0.0.1:25226"]);
@@ -158,20 +143,20 @@ fn without_an_include_the_main_file_gets_one_before_its_first_rule() {
 #[test]
 fn what_cannot_be_done_safely_is_refused_with_the_place() {
     let hand_made = main_with("if $rawmsg contains \"CEF:\" then @@127.0.0.1:25226\n");
-    assert!(decided(&hand_made, &wish()).unwrap_err().what.contains("rsyslog.conf:9"));
+    assert!(decided(&hand_made, &Wish::usual()).unwrap_err().what.contains("rsyslog.conf:9"));
     let tls = main_with(
         "module(load=\"imtcp\" StreamDriver.Name=\"gtls\" StreamDriver.Mode=\"1\" StreamDriver.AuthMode=\"anon\")\n\
          input(type=\"imtcp\" port=\"514\")\n",
     );
-    assert!(decided(&tls, &wish()).unwrap_err().what.contains("TLS"));
+    assert!(decided(&tls, &Wish::usual()).unwrap_err().what.contains("TLS"));
     let bound = main_with("module(load=\"imudp\")\ninput(type=\"imudp\" port=\"514\" address=\"127.0.0.1\")\n");
-    assert!(decided(&bound, &wish()).unwrap_err().what.contains("127.0.0.1 only"));
+    assert!(decided(&bound, &Wish::usual()).unwrap_err().what.contains("127.0.0.1 only"));
 }
 
 #[test]
 fn what_is_set_elsewhere_is_not_set_again() {
     let source = main_with("global(maxMessageSize=\"128k\")\nmodule(load=\"imtcp\")\n");
-    let collector = decided(&source, &wish()).unwrap();
+    let collector = decided(&source, &Wish::usual()).unwrap();
     let config = candidate(&source, &collector);
     assert_eq!(errors(&config), Vec::<String>::new());
     assert_eq!(config.setting("maxmessagesize").unwrap().value.to_string(), "128k");
@@ -182,7 +167,7 @@ fn what_is_set_elsewhere_is_not_set_again() {
 #[test]
 fn name_lookups_go_only_where_nobody_misses_them() {
     let off = |rest: &str| {
-        let collector = decided(&main_with(rest), &wish()).unwrap();
+        let collector = decided(&main_with(rest), &Wish::usual()).unwrap();
         String::from_utf8_lossy(&collector.drop_in.unwrap().1).contains("net.enableDNS")
     };
     assert!(off(""));

@@ -1,7 +1,7 @@
 //! Decisions on small configurations and on the trees of fixtures/syslog-ng, each judged by what the candidate
 //! configuration then does with sample events.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::*;
 use crate::agent::AgentTarget;
@@ -16,21 +16,8 @@ const REPLACED: &str = "/etc/syslog-ng/conf.d/security-config-omsagent.conf";
 const EVENT: &[u8] = b"<164>Aug  1 10:00:00 fw1 CEF:0|Vendor|Product|1.0|100|Name|5|src=192.0.2.1";
 const PLAIN: &[u8] = b"<13>Aug  1 10:00:00 box app: plain";
 
-fn wish() -> Wish {
-    Wish {
-        port: 514,
-        transports: vec![collector::Transport::Udp, collector::Transport::Tcp],
-        agent: AgentTarget { kind: AgentKind::None, port: 25226 },
-        local_copy: LocalCopy::Auto,
-        rewrite_ids: false,
-        octet_counting: true,
-        queue_disk: 2048,
-        receipt: PathBuf::from("/var/lib/cefctl/receipt.json"),
-    }
-}
-
 fn ama() -> Wish {
-    Wish { agent: AgentTarget { kind: AgentKind::Ama, port: 28330 }, ..wish() }
+    Wish { agent: AgentTarget { kind: AgentKind::Ama, port: 28330 }, ..Wish::usual() }
 }
 
 fn stock() -> String {
@@ -103,7 +90,7 @@ fn path(made: &Collector) -> &Path {
 fn stock_boxes_get_their_own_listeners_and_no_local_copies() {
     for (tree, log) in [("debian", "/var/log/syslog"), ("rhel", "/var/log/messages"), ("suse", "/var/log/messages")] {
         let root = Root::at(format!("{}/fixtures/syslog-ng/trees/{tree}", env!("CARGO_MANIFEST_DIR")));
-        let made = decided(&root, &wish()).unwrap();
+        let made = decided(&root, &Wish::usual()).unwrap();
         assert_eq!(path(&made), Path::new("/etc/syslog-ng/conf.d/cefctl.conf"), "{tree}");
         assert_eq!((made.insertions.len(), made.notes.len()), (0, 0), "{tree}: {:?}", made.notes);
         let config = candidate(&root, &made);
@@ -118,7 +105,7 @@ fn stock_boxes_get_their_own_listeners_and_no_local_copies() {
 #[test]
 fn local_copies_can_be_kept_and_a_taken_second_port_is_left_alone() {
     let source = with("");
-    let made = decided_as(&source, &Wish { local_copy: LocalCopy::Keep, ..wish() }, false).unwrap();
+    let made = decided_as(&source, &Wish { local_copy: LocalCopy::Keep, ..Wish::usual() }, false).unwrap();
     let config = candidate(&source, &made);
     assert_eq!(ends(&config, Transport::Udp, EVENT), ["127.0.0.1:25226", "/var/log/syslog"]);
     assert_eq!(config.listeners_on(601, Transport::Tcp).len(), 0);
@@ -131,7 +118,7 @@ fn a_listener_that_is_there_is_used_and_works_as_before() {
         "source s_net { network(transport(\"udp\") port(514)); };\ndestination d_net { file(\"/var/log/net.log\"); };\n\
          log { source(s_net); destination(d_net); };\n",
     );
-    let made = decided(&source, &wish()).unwrap();
+    let made = decided(&source, &Wish::usual()).unwrap();
     let config = candidate(&source, &made);
     assert_eq!(config.listeners_on(514, Transport::Udp).len(), 1);
     assert!(made.intakes[0].reused.is_some() && made.intakes[1].reused.is_none());
@@ -147,41 +134,41 @@ fn a_listener_that_is_there_is_used_and_works_as_before() {
 fn a_path_that_takes_events_for_good_is_overtaken() {
     let drop_in = "source s_net { udp(port(514)); };\nlog { source(s_net); destination(d_syslog); flags(final); };\n";
     let source = with("").with("/etc/syslog-ng/conf.d/05-site.conf", drop_in);
-    let made = decided(&source, &wish()).unwrap();
+    let made = decided(&source, &Wish::usual()).unwrap();
     assert_eq!(path(&made), Path::new("/etc/syslog-ng/conf.d/00-cefctl.conf"));
     assert_eq!(ends(&candidate(&source, &made), Transport::Udp, EVENT), ["127.0.0.1:25226", "/var/log/syslog"]);
 
     let main = stock().replace("@include", &format!("{drop_in}@include"));
     let source = MapSource::new().with(MAIN, main.clone());
-    let made = decided(&source, &wish()).unwrap();
+    let made = decided(&source, &Wish::usual()).unwrap();
     assert_eq!(path(&made), Path::new("/etc/syslog-ng/cefctl.conf"));
     assert_eq!(made.insertions.len(), 1);
     assert!(main[made.insertions[0].at..].starts_with("log { source(s_net)"));
     assert_eq!(ends(&candidate(&source, &made), Transport::Udp, EVENT), ["127.0.0.1:25226", "/var/log/syslog"]);
 
     let one_line = main.replace("};\nlog { source(s_net)", "}; log { source(s_net)");
-    let refusal = decided(&MapSource::new().with(MAIN, one_line), &wish()).unwrap_err();
+    let refusal = decided(&MapSource::new().with(MAIN, one_line), &Wish::usual()).unwrap_err();
     assert!(refusal.what.contains(&format!("{MAIN}:8 takes them for good")), "{refusal}");
 }
 
 #[test]
 fn without_an_include_the_main_file_gets_one_at_its_end() {
     let source = MapSource::new().with(MAIN, stock().replace("@include \"/etc/syslog-ng/conf.d/*.conf\"\n", "# end"));
-    let made = decided(&source, &wish()).unwrap();
+    let made = decided(&source, &Wish::usual()).unwrap();
     assert_eq!(made.insertions[0].text, "@include \"/etc/syslog-ng/conf.d/cefctl.conf\"\n");
     assert_eq!(ends(&candidate(&source, &made), Transport::Udp, EVENT), ["127.0.0.1:25226"]);
 }
 
 #[test]
 fn what_cannot_be_done_safely_is_refused_with_the_place() {
-    let what = |drop_in: &str| decided(&with(drop_in), &wish()).unwrap_err().what;
+    let what = |drop_in: &str| decided(&with(drop_in), &Wish::usual()).unwrap_err().what;
     let forward = "destination d_a { tcp(\"127.0.0.1\" port(25226)); };\n";
     let net = "source s_net { udp(port(514)); };\n";
     let twice = what(&format!("{forward}{net}log {{ source(s_net); destination(d_a); }};\n"));
     assert!(twice.contains("site.conf:3 already forwards"), "{twice}");
     let all = format!("{forward}log {{ source(s_src); destination(d_a); flags(catchall); }};\n");
     let all = MapSource::new().with(MAIN, stock().replace("@include", &format!("{all}@include")));
-    let all = decided(&all, &wish()).unwrap_err().what;
+    let all = decided(&all, &Wish::usual()).unwrap_err().what;
     assert!(all.contains(&format!("{MAIN}:9 already forwards")), "{all}");
     let tls = what("source s_t { network(transport(tls) port(514)); };\nlog { source(s_t); };\n");
     assert!(tls.contains("TLS"), "{tls}");
@@ -191,7 +178,7 @@ fn what_cannot_be_done_safely_is_refused_with_the_place() {
     assert!(nameless.contains("no source name"), "{nameless}");
     let theirs =
         with("").with("/etc/syslog-ng/conf.d/cefctl.conf", "").with("/etc/syslog-ng/conf.d/00-cefctl.conf", "");
-    assert!(decided(&theirs, &wish()).unwrap_err().what.contains("not ours"));
+    assert!(decided(&theirs, &Wish::usual()).unwrap_err().what.contains("not ours"));
 }
 
 /// A forward to the agent of other events, from another port, is nobody's business.
@@ -201,7 +188,7 @@ fn a_forward_of_other_events_is_left_alone() {
         "destination d_a { tcp(\"127.0.0.1\" port(25226)); };\nsource s_x { udp(port(5140)); };\n\
          log { source(s_x); destination(d_a); };\n",
     );
-    let made = decided(&source, &wish()).unwrap();
+    let made = decided(&source, &Wish::usual()).unwrap();
     assert_eq!(ends(&candidate(&source, &made), Transport::Udp, EVENT), ["127.0.0.1:25226"]);
 }
 
@@ -239,10 +226,10 @@ fn the_older_tools_rule_is_replaced() {
         stock().replace("source s_src {\n  system();\n  internal();\n};\n", "")
     );
     let source = MapSource::new().with(MAIN, main).with(REPLACED, text);
-    let refusal = decided(&source, &wish()).unwrap_err();
+    let refusal = decided(&source, &Wish::usual()).unwrap_err();
     assert!(refusal.what.contains("security-config-omsagent.conf:4 already forwards"), "{refusal}");
     let mut source = source;
     source.remove(Path::new(REPLACED));
-    let made = decided(&source, &wish()).unwrap();
+    let made = decided(&source, &Wish::usual()).unwrap();
     assert_eq!(ends(&candidate(&source, &made), Transport::Udp, EVENT), ["/var/log/syslog", "127.0.0.1:25226"]);
 }
