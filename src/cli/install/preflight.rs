@@ -129,6 +129,7 @@ mod tests {
             rewrite_ids: false,
             octet_counting: true,
             queue_disk: 64,
+            hand_over: false,
             receipt: "/r".into(),
         };
         let first = installed(facts, daemon).and_then(|()| running(facts, daemon)).err();
