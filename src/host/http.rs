@@ -225,7 +225,11 @@ fn tls_config(way: &Way) -> Result<rustls::ClientConfig, HttpError> {
         .map_err(|e| HttpError::Tls(e.to_string()))
 }
 
-fn roots_of_pem(pem: &[u8]) -> Result<rustls::RootCertStore, HttpError> {
+/// The certificates of a PEM file, to be trusted.
+///
+/// # Errors
+/// There is none.
+pub fn roots_of_pem(pem: &[u8]) -> Result<rustls::RootCertStore, HttpError> {
     use rustls::pki_types::CertificateDer;
     use rustls::pki_types::pem::PemObject;
     let mut store = rustls::RootCertStore::empty();
@@ -234,7 +238,10 @@ fn roots_of_pem(pem: &[u8]) -> Result<rustls::RootCertStore, HttpError> {
 }
 
 /// The certificates that this box trusts; also found by `SSL_CERT_FILE` and `SSL_CERT_DIR`. Read once.
-fn system_roots() -> Result<Arc<rustls::RootCertStore>, HttpError> {
+///
+/// # Errors
+/// There are none.
+pub fn system_roots() -> Result<Arc<rustls::RootCertStore>, HttpError> {
     static ROOTS: OnceLock<Arc<rustls::RootCertStore>> = OnceLock::new();
     let roots = ROOTS.get_or_init(|| {
         let mut store = rustls::RootCertStore::empty();

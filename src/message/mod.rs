@@ -8,6 +8,7 @@ pub mod lint;
 pub mod receive;
 pub mod send;
 pub mod syslog;
+pub mod tls;
 
 pub use build::{find_marker, has_marker, marker};
 pub use send::{Framing, Transport};

@@ -4,6 +4,7 @@ pub mod access;
 pub mod accounts;
 pub mod apparmor;
 mod bare;
+pub mod certificate;
 pub mod control;
 pub mod firewall;
 pub mod os_release;
