@@ -136,6 +136,8 @@ pub enum DaemonChoice {
 pub enum Protocol {
     Udp,
     Tcp,
+    /// TCP with encryption, on a port of its own
+    Tls,
 }
 
 /// What happens to security events besides being forwarded.
@@ -173,6 +175,9 @@ pub struct Target {
     /// Transports that devices use, comma-separated [default: udp,tcp, or what install set up]
     #[arg(long, value_name = "LIST", value_delimiter = ',')]
     pub protocol: Option<Vec<Protocol>>,
+    /// Port that devices send to over TLS [default: 6514, or what install set up]
+    #[arg(long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
+    pub tls_port: Option<u16>,
     /// Loopback port of the agent [default: what the agent has; else 25226]
     #[arg(short = 'p', long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
     pub agent_port: Option<u16>,
@@ -199,6 +204,13 @@ pub struct InstallArgs {
     /// What happens to security events besides being forwarded
     #[arg(long, value_name = "WHAT", default_value = "auto")]
     pub local_copy: LocalCopy,
+    /// Certificate for --protocol tls, as PEM with those of the authorities in between behind it [default: one made by
+    /// install]
+    #[arg(long, value_name = "FILE", requires = "tls_key", value_hint = ValueHint::FilePath)]
+    pub tls_cert: Option<PathBuf>,
+    /// The certificate's private key, as PEM without a pass phrase, readable for the daemon and nobody else
+    #[arg(long, value_name = "FILE", requires = "tls_cert", value_hint = ValueHint::FilePath)]
+    pub tls_key: Option<PathBuf>,
     /// Rewrite event ids that the Log Analytics agent drops: %FTD- to %ASA-, ASA class words, CEF:1 to CEF:0
     #[arg(long)]
     pub rewrite_ids: bool,
@@ -326,12 +338,18 @@ pub struct SendArgs {
     /// Host name or address to send to
     #[arg(long, value_name = "HOST", default_value = "127.0.0.1", value_hint = ValueHint::Hostname)]
     pub host: String,
-    /// Port to send to
-    #[arg(long, value_name = "PORT", default_value_t = 514, value_parser = clap::value_parser!(u16).range(1..))]
-    pub port: u16,
+    /// Port to send to [default: 514, with tls 6514]
+    #[arg(long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
+    pub port: Option<u16>,
     /// Transport
     #[arg(long, value_name = "PROTOCOL", default_value = "udp")]
     pub protocol: Protocol,
+    /// Over TLS, trust these certificates (PEM) instead of those that this machine trusts
+    #[arg(long, value_name = "FILE", conflicts_with = "insecure", value_hint = ValueHint::FilePath)]
+    pub ca: Option<PathBuf>,
+    /// Over TLS, take any certificate
+    #[arg(long)]
+    pub insecure: bool,
     /// How messages are told apart on TCP
     #[arg(long, value_name = "FRAMING", default_value = "lf")]
     pub framing: FramingChoice,

@@ -2,7 +2,7 @@
 //! consent, journal, proof, and everything taken back where the proof misses. First the daemon and its files, then what
 //! `install` does; looked at anew in between, since one repair may make another needless.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, bail};
@@ -195,7 +195,7 @@ fn install_args(host: &Host, args: &TroubleshootArgs, report: &Report, fixes: &[
         let list = r.options["protocols"].as_array()?.iter().filter_map(|p| p.as_str());
         Some(
             list.filter_map(|p| {
-                [("udp", Protocol::Udp), ("tcp", Protocol::Tcp)].iter().find(|(w, _)| *w == p).map(|(_, p)| *p)
+                [("udp", Protocol::Udp), ("tcp", Protocol::Tcp), ("tls", Protocol::Tls)].iter().find(|(w, _)| *w == p).map(|(_, p)| *p)
             })
             .collect(),
         )
@@ -214,6 +214,10 @@ fn install_args(host: &Host, args: &TroubleshootArgs, report: &Report, fixes: &[
         "syslog-ng" => DaemonChoice::SyslogNg,
         _ => DaemonChoice::Auto,
     };
+    let option = |name: &str| receipt.as_ref().map(|r| &r.options[name]).filter(|v| !v.is_null());
+    let tls_port = option("tls_port").and_then(|p| p.as_u64()).and_then(|p| u16::try_from(p).ok());
+    target.tls_port = target.tls_port.or(tls_port);
+    let file = |name: &str| option(name).and_then(|p| p.as_str()).map(PathBuf::from);
     let sources = fixes.iter().find_map(|f| match f {
         Fix::OpenFirewall(sources) => Some(sources.clone()),
         _ => None,
@@ -226,6 +230,8 @@ fn install_args(host: &Host, args: &TroubleshootArgs, report: &Report, fixes: &[
         purge_oms: false,
         dry_run: false,
         yes: args.yes,
+        tls_cert: file("tls_cert"),
+        tls_key: file("tls_key"),
         local_copy: if fixes.contains(&&Fix::DropLocalCopy) { LocalCopy::Drop } else { LocalCopy::Auto },
         rewrite_ids: false,
         no_octet_counting: false,

@@ -8,6 +8,8 @@ use super::args::{Format, FramingChoice, MessageKind, Protocol, SendArgs};
 use super::exit::{Exit, fail, hint, usage};
 use crate::host::{Host, Interrupt};
 use crate::message::build::{self, Shape, Stamp};
+use crate::host::http::HttpError;
+use crate::message::tls::{Tls, Trust};
 use crate::message::send::{self, Framing, Plan, Summary, Transport};
 use crate::ui::Ui;
 
@@ -19,8 +21,9 @@ enum Source {
 
 pub fn run(host: &Host, ui: &Ui, args: &SendArgs) -> anyhow::Result<Exit> {
     let source = source(host, args)?;
-    let to = resolve(&args.host, args.port)?;
-    let plan = Plan {
+    let usual = if args.protocol == Protocol::Tls { 6514 } else { 514 };
+    let to = resolve(&args.host, args.port.unwrap_or(usual))?;
+    let mut plan = Plan {
         framing: match args.framing {
             FramingChoice::Lf => Framing::LineFeed,
             FramingChoice::Octet => Framing::OctetCount,
@@ -28,6 +31,11 @@ pub fn run(host: &Host, ui: &Ui, args: &SendArgs) -> anyhow::Result<Exit> {
         rate: args.rate,
         ..Plan::new(transport(args.protocol), to)
     };
+    if args.protocol == Protocol::Tls {
+        plan = plan.with_tls(tls(host, args)?);
+    } else if args.ca.is_some() || args.insecure {
+        return Err(usage("--ca and --insecure are for TLS", "add --protocol tls, or leave them out"));
+    }
     let stop = Interrupt::install().context("watching for Ctrl-C")?;
     let progress = ui.progress(&format!("sending to {to}"));
     let summary = send::send(&*host.net, &*host.clock, &stop, &plan, messages(host, args, &source));
@@ -43,8 +51,23 @@ pub fn run(host: &Host, ui: &Ui, args: &SendArgs) -> anyhow::Result<Exit> {
 pub fn transport(protocol: Protocol) -> Transport {
     match protocol {
         Protocol::Udp => Transport::Udp,
-        Protocol::Tcp => Transport::Tcp,
+        Protocol::Tcp | Protocol::Tls => Transport::Tcp,
     }
+}
+
+fn tls(host: &Host, args: &SendArgs) -> anyhow::Result<Tls> {
+    let trust = match &args.ca {
+        Some(file) => Trust::Roots(host.read_input(file).with_context(|| format!("cannot read {}", file.display()))?),
+        None if args.insecure => Trust::Anybody,
+        None => Trust::System,
+    };
+    Tls::new(&trust, args.host.trim_start_matches('[').trim_end_matches(']')).map_err(|e| match e {
+        HttpError::NoRoots if args.ca.is_some() => {
+            fail(Exit::Problems, "the file of --ca holds no certificate", "give certificates in PEM form")
+        }
+        HttpError::NoRoots => fail(Exit::Problems, e.to_string(), "name certificates to trust with --ca FILE"),
+        e => anyhow::Error::new(e).context("TLS cannot be had"),
+    })
 }
 
 fn source(host: &Host, args: &SendArgs) -> anyhow::Result<Source> {
@@ -100,7 +123,7 @@ fn show(ui: &Ui, format: Format, plan: &Plan, source: &Source, summary: &Summary
     if format == Format::Json {
         let object = serde_json::json!({
             "to": plan.to.to_string(),
-            "protocol": plan.transport,
+            "protocol": plan.word(),
             "marker": marker,
             "sent": summary.sent,
             "failed": summary.failed,
@@ -117,7 +140,7 @@ fn show(ui: &Ui, format: Format, plan: &Plan, source: &Source, summary: &Summary
         "sent {} message{plural} ({} bytes) over {} to {} in {:.1} s\n",
         summary.sent,
         summary.bytes,
-        plan.transport,
+        plan.word(),
         plan.to,
         summary.millis as f64 / 1000.0
     );

@@ -149,9 +149,10 @@ pub fn target_options(target: &super::args::Target) -> TargetOptions {
         port: target.port,
         protocols: target.protocol.as_ref().map(|list| {
             list.iter()
-                .map(|p| match p {
-                    Protocol::Udp => Transport::Udp,
-                    Protocol::Tcp => Transport::Tcp,
+                .filter_map(|p| match p {
+                    Protocol::Udp => Some(Transport::Udp),
+                    Protocol::Tcp => Some(Transport::Tcp),
+                    Protocol::Tls => None,
                 })
                 .collect()
         }),

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use super::tls::{self, Tls, TlsStream};
 use crate::host::{Clock, Interrupt, Net};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -53,10 +54,12 @@ impl Framing {
 }
 
 /// Where and how to send.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Plan {
     pub to: SocketAddr,
     pub transport: Transport,
+    /// Around TCP.
+    pub tls: Option<Tls>,
     /// TCP only.
     pub framing: Framing,
     /// Messages per second; 0 is as fast as possible.
@@ -70,7 +73,17 @@ pub struct Plan {
 impl Plan {
     pub fn new(transport: Transport, to: SocketAddr) -> Self {
         let limit = Duration::from_secs(5);
-        Plan { to, transport, framing: Framing::LineFeed, rate: 0, limit, patience: Duration::ZERO }
+        Plan { to, transport, tls: None, framing: Framing::LineFeed, rate: 0, limit, patience: Duration::ZERO }
+    }
+
+    /// The same over TCP and inside TLS.
+    pub fn with_tls(self, tls: Tls) -> Self {
+        Plan { transport: Transport::Tcp, tls: Some(tls), ..self }
+    }
+
+    /// `udp`, `tcp`, `tls`
+    pub fn word(&self) -> String {
+        if self.tls.is_some() { "tls".to_owned() } else { self.transport.to_string() }
     }
 }
 
@@ -247,7 +260,7 @@ impl Batch {
 struct Stream<'a> {
     net: &'a dyn Net,
     plan: &'a Plan,
-    connection: Option<TcpStream>,
+    connection: Option<Connection>,
     /// Was there a connection before?
     connected: bool,
     summary: Summary,
@@ -292,7 +305,7 @@ impl Stream<'_> {
 
     /// Makes sure of a connection that the other side has not closed.
     fn connect(&mut self, pace: &Pace<'_>) -> bool {
-        if self.connection.as_mut().is_some_and(|connection| !is_closed(connection)) {
+        if self.connection.as_mut().is_some_and(|connection| !connection.is_closed()) {
             return true;
         }
         self.connection = None;
@@ -300,7 +313,10 @@ impl Stream<'_> {
         loop {
             let made = self.net.connect(self.plan.to, self.plan.limit).and_then(|connection| {
                 connection.set_write_timeout(Some(self.plan.limit))?;
-                Ok(connection)
+                Ok(match &self.plan.tls {
+                    Some(tls) => Connection::Tls(Box::new(tls.open(connection, self.plan.limit)?)),
+                    None => Connection::Plain(connection),
+                })
             });
             match made {
                 Ok(connection) => {
@@ -319,31 +335,73 @@ impl Stream<'_> {
 
     /// Says goodbye in an orderly way, so that nothing still on its way is thrown out.
     fn finish(&mut self) {
-        let Some(mut connection) = self.connection.take() else { return };
+        if let Some(connection) = self.connection.take() {
+            connection.finish();
+        }
+    }
+}
+
+/// A listener closes in turn when it has read all; one that does not is not waited for longer.
+const GOODBYE: Duration = Duration::from_millis(300);
+
+enum Connection {
+    Plain(TcpStream),
+    Tls(Box<TlsStream>),
+}
+
+impl Connection {
+    /// Has the other side closed? Syslog listeners send nothing, so there is only an end to read.
+    fn is_closed(&mut self) -> bool {
+        let connection = match self {
+            Connection::Tls(stream) => return stream.is_closed(),
+            Connection::Plain(connection) => connection,
+        };
+        if connection.set_nonblocking(true).is_err() {
+            return true;
+        }
+        let closed = match connection.read(&mut [0; 512]) {
+            Ok(count) => count == 0,
+            Err(error) => error.kind() != io::ErrorKind::WouldBlock,
+        };
+        closed || connection.set_nonblocking(false).is_err()
+    }
+
+    fn finish(self) {
+        let mut connection = match self {
+            Connection::Tls(stream) => return stream.finish(GOODBYE),
+            Connection::Plain(connection) => connection,
+        };
         if connection.shutdown(Shutdown::Write).is_err() || connection.set_nonblocking(false).is_err() {
             return;
         }
-        // A listener closes in turn when it has read all; one that does not is not waited for.
-        let _ = connection.set_read_timeout(Some(Duration::from_millis(300)));
+        let _ = connection.set_read_timeout(Some(GOODBYE));
         let _ = connection.read(&mut [0; 256]);
     }
 }
 
-/// Has the other side closed? Syslog listeners send nothing, so there is only an end to read.
-fn is_closed(connection: &mut TcpStream) -> bool {
-    if connection.set_nonblocking(true).is_err() {
-        return true;
+impl Write for Connection {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            Connection::Plain(connection) => connection.write(bytes),
+            Connection::Tls(stream) => stream.write(bytes),
+        }
     }
-    let closed = match connection.read(&mut [0; 512]) {
-        Ok(count) => count == 0,
-        Err(error) => error.kind() != io::ErrorKind::WouldBlock,
-    };
-    closed || connection.set_nonblocking(false).is_err()
+    fn flush(&mut self) -> io::Result<()> {
+        match self {
+            Connection::Plain(connection) => connection.flush(),
+            Connection::Tls(stream) => stream.flush(),
+        }
+    }
 }
 
 /// What was tried, what was seen, what to do.
 fn explain(plan: &Plan, what: &str, error: &io::Error) -> String {
+    if let Some((cause, hint)) = tls::explain(error) {
+        let hint = if hint.is_empty() { String::new() } else { format!("; hint: {hint}") };
+        return format!("could not {what} to {} ({}): {cause}{hint}", plan.to, plan.word());
+    }
     let hint = match error.kind() {
+        io::ErrorKind::UnexpectedEof => "the listener closed the connection during the handshake: it may not speak TLS",
         io::ErrorKind::ConnectionRefused => {
             "nobody listens there: is the syslog daemon running, with this port and protocol?"
         }
@@ -361,7 +419,7 @@ fn explain(plan: &Plan, what: &str, error: &io::Error) -> String {
         _ => "",
     };
     let hint = if hint.is_empty() { String::new() } else { format!("; hint: {hint}") };
-    format!("could not {what} to {} ({}): {error}{hint}", plan.to, plan.transport)
+    format!("could not {what} to {} ({}): {error}{hint}", plan.to, plan.word())
 }
 
 #[cfg(test)]

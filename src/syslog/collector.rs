@@ -14,6 +14,8 @@ pub struct Wish {
     /// Port that devices send to.
     pub port: u16,
     pub transports: Vec<Transport>,
+    /// A TLS listener too.
+    pub tls: Option<TlsWish>,
     pub agent: AgentTarget,
     pub local_copy: LocalCopy,
     pub rewrite_ids: bool,
@@ -27,6 +29,27 @@ pub struct Wish {
     pub receipt: PathBuf,
 }
 
+/// A TLS listener that is wanted; clients need no certificate.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TlsWish {
+    pub port: u16,
+    /// PEM files, as the daemon will find them: the server's certificate with those that signed it, its key, and what an
+    /// authority's certificate is read from where the daemon insists on one.
+    pub certificate: PathBuf,
+    pub key: PathBuf,
+    pub authority: PathBuf,
+}
+
+impl Wish {
+    /// Is it one of the ports that devices send to?
+    pub fn has_port(&self, port: u16, tls: bool) -> bool {
+        match tls {
+            true => self.tls.as_ref().is_some_and(|t| t.port == port),
+            false => self.port == port && !self.transports.is_empty(),
+        }
+    }
+}
+
 #[cfg(test)]
 impl Wish {
     /// What `install` asks for without an option, for tests.
@@ -34,6 +57,7 @@ impl Wish {
         Wish {
             port: 514,
             transports: vec![Transport::Udp, Transport::Tcp],
+            tls: None,
             agent: AgentTarget { kind: crate::agent::AgentKind::None, port: 25226 },
             local_copy: LocalCopy::Auto,
             rewrite_ids: false,
@@ -58,6 +82,7 @@ pub enum LocalCopy {
 pub struct Intake {
     pub transport: Transport,
     pub port: u16,
+    pub tls: bool,
     /// The listener that was there before; none: ours.
     pub reused: Option<Location>,
     /// Senders with IPv4, with IPv6 addresses come in by it.

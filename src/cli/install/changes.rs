@@ -26,7 +26,9 @@ pub fn changes(
         let owner = process.map(|p| (p.uid, p.gid));
         changes.push(Change::CreateDir { path: collector.work_directory.clone(), mode: 0o700, owner });
     }
-    changes.extend(receipt.iter().flat_map(|r| &r.entries).filter_map(kept_folder));
+    // That of the certificates is wished for together with them.
+    let kept = receipt.iter().flat_map(|r| &r.entries).filter(|e| e.path() != Some(&super::tls::folder(daemon)));
+    changes.extend(kept.filter_map(kept_folder));
     if is_there(host, &decided.replaced).is_some() {
         changes.push(Change::RemoveFile { path: decided.replaced.clone(), secret: false });
     }

@@ -31,8 +31,7 @@ const V6_FILES: [&str; 2] = ["/etc/iptables/rules.v6", "/etc/sysconfig/ip6tables
 pub struct Wish<'a> {
     /// Networks, or [`ANYBODY`].
     pub sources: &'a [String],
-    pub port: u16,
-    pub transports: &'a [Transport],
+    pub ports: &'a [(Transport, u16)],
 }
 
 impl Wish<'_> {
@@ -40,9 +39,9 @@ impl Wish<'_> {
         let mut all = Vec::new();
         for source in self.sources {
             let source = Some(source.clone()).filter(|s| s != ANYBODY);
-            for transport in self.transports {
+            for (transport, port) in self.ports {
                 let protocol = transport.word().to_owned();
-                all.push(Opening { protocol, port: self.port, source: source.clone() });
+                all.push(Opening { protocol, port: *port, source: source.clone() });
             }
         }
         all.sort();

@@ -12,6 +12,7 @@ mod selinux;
 mod source;
 mod staging;
 mod syslog_ng;
+mod tls;
 mod validate;
 
 use std::path::PathBuf;
@@ -29,7 +30,7 @@ use crate::check::target::TargetOptions;
 use crate::host::proc_net::Transport;
 use crate::host::{Host, Interrupt};
 use crate::plan::{Change, Goal, Outcome, Plan, Receipt, Session, peek, plan_install};
-use crate::syslog::collector::{self, Collector, Refusal, Wish};
+use crate::syslog::collector::{self, Collector, Intake, Refusal, Wish};
 use crate::syslog::syslogng::repair::Damage;
 use crate::ui::{AskError, Ui};
 use daemon::Daemon;
@@ -131,11 +132,14 @@ pub fn run(host: &Host, ui: &Ui, args: &InstallArgs) -> anyhow::Result<Exit> {
 
 /// What to do now, in a line or two.
 fn next_steps(proposal: &Proposal) -> String {
-    let words: Vec<&str> = proposal.wish.transports.iter().map(|t| t.word()).collect();
+    let wish = &proposal.wish;
+    let words: Vec<&str> = wish.transports.iter().map(|t| t.word()).collect();
+    let plain = (!words.is_empty()).then(|| format!("port {} ({})", wish.port, words.join(", ")));
+    let tls = wish.tls.as_ref().map(|t| format!("port {} (tls)", t.port));
+    let ports: Vec<String> = plain.into_iter().chain(tls).collect();
     format!(
-        "Devices may send to port {} ({}). `cefctl troubleshoot` checks the whole way, `cefctl uninstall` takes it back.",
-        proposal.wish.port,
-        words.join(", ")
+        "Devices may send to {}. `cefctl troubleshoot` checks the whole way, `cefctl uninstall` takes it back.",
+        ports.join(" and to ")
     )
 }
 
@@ -164,28 +168,47 @@ pub struct Proposal {
     pub changes: Vec<Change>,
     /// What a user may want to know, one sentence each.
     pub notes: Vec<String>,
+    /// The certificate (DER) that a TLS listener of ours shows.
+    certificate: Option<Vec<u8>>,
+    /// The files of `--tls-cert` and `--tls-key`.
+    pair: Option<(PathBuf, PathBuf)>,
 }
 
 impl Proposal {
     /// What the receipt remembers of the command line.
     fn options(&self) -> serde_json::Value {
-        let protocols: Vec<&str> = self.wish.transports.iter().map(|t| t.word()).collect();
-        serde_json::json!({
+        let tls = self.wish.tls.as_ref();
+        let protocols = self.wish.transports.iter().map(|t| t.word()).chain(tls.map(|_| "tls"));
+        let mut options = serde_json::json!({
             "daemon": self.daemon.name(),
             "agent": self.wish.agent.kind,
             "agent_port": self.wish.agent.port,
             "port": self.wish.port,
-            "protocols": protocols,
-        })
+            "protocols": protocols.collect::<Vec<_>>(),
+        });
+        if let Some(tls) = tls {
+            options["tls_port"] = tls.port.into();
+        }
+        if let Some((certificate, key)) = &self.pair {
+            options["tls_cert"] = certificate.to_string_lossy().into();
+            options["tls_key"] = key.to_string_lossy().into();
+        }
+        options
     }
 
     fn expected(&self, setup: &Setup) -> proof::Expected {
         let ipv6 = self.facts.host.ipv6;
-        let sockets = self.collector.intakes.iter().map(|i| (i.transport, i.v4, i.v6 && ipv6)).collect();
+        let door = |i: &Intake| proof::Door {
+            transport: i.transport,
+            port: i.port,
+            tls: i.tls,
+            v4: i.v4,
+            v6: i.v6 && ipv6,
+        };
         proof::Expected {
             daemon: self.daemon,
-            port: self.wish.port,
-            sockets,
+            doors: self.collector.intakes.iter().map(door).collect(),
+            certificate: self.certificate.clone(),
             agent_port: self.wish.agent.port,
             agent_listens: setup.listens(),
             unproven: setup.unproven.clone(),
@@ -199,6 +222,7 @@ fn propose(host: &Host, args: &InstallArgs, setup: &mut Setup, receipt: Option<&
     let facts = gather::gather(host, &options, Depth::Change);
     let mut wish = wish(args, setup.target);
     let daemon = daemon::choose(&facts, args.target.daemon, receipt, wish.port).map_err(refused)?;
+    wish.tls = tls::wish(args, daemon);
     let served = wish.agent.kind == AgentKind::Ama && receipt.is_some();
     wish.hand_over = setup.hand_over || served && migrate::waits(host, &facts, daemon);
     let mut down = None;
@@ -220,20 +244,36 @@ fn propose(host: &Host, args: &InstallArgs, setup: &mut Setup, receipt: Option<&
     }
     let mut changes = setup.changes(host)?;
     // Before the daemon comes up with a configuration that needs them.
-    let (labels, more) = selinux::changes(host, wish.agent.port, wish.port, &protocols(args), receipt);
+    let ports = ports(&wish);
+    let (labels, more) = selinux::changes(host, wish.agent.port, &ports, receipt);
     changes.extend(labels);
+    let own = decided.collector.intakes.iter().any(|i| i.tls && i.reused.is_none());
+    let pair = match wish.tls.as_ref().filter(|_| own) {
+        Some(tls) => tls::decide(host, &facts, daemon, tls, args.tls_cert.is_some()).map_err(refused)?,
+        None => tls::Decided::default(),
+    };
+    changes.extend(pair.changes);
     changes.extend(changes::changes(host, &facts, daemon, &decided, receipt));
     let mut notes: Vec<String> = setup.notes.iter().chain(&decided.collector.notes).cloned().collect();
+    notes.extend(pair.notes);
     notes.extend(more);
     let opening = firewall::Wish {
         sources: args.open_firewall.as_deref().unwrap_or_default(),
-        port: wish.port,
-        transports: &protocols(args),
+        ports: &ports,
     };
     let (openings, more) = firewall::changes(host, &opening, receipt);
     changes.extend(openings);
     notes.extend(more);
-    Ok(Proposal { daemon, facts, wish, collector: decided.collector, changes, notes })
+    Ok(Proposal {
+        daemon,
+        facts,
+        pair: wish.tls.as_ref().filter(|_| args.tls_cert.is_some()).map(|t| (t.certificate.clone(), t.key.clone())),
+        wish,
+        collector: decided.collector,
+        changes,
+        notes,
+        certificate: pair.shown,
+    })
 }
 
 /// Why the decision on a configuration was refused, with what to do.
@@ -241,22 +281,31 @@ pub fn refused(refusal: Refusal) -> anyhow::Error {
     fail(Exit::Problems, refusal.what, refusal.hint)
 }
 
+/// The transports without TLS.
 fn protocols(args: &InstallArgs) -> Vec<Transport> {
     let mut list = args.target.protocol.clone().unwrap_or_else(|| vec![Protocol::Udp, Protocol::Tcp]);
     list.sort();
     list.dedup();
     list.iter()
-        .map(|p| match p {
-            Protocol::Udp => Transport::Udp,
-            Protocol::Tcp => Transport::Tcp,
+        .filter_map(|p| match p {
+            Protocol::Udp => Some(Transport::Udp),
+            Protocol::Tcp => Some(Transport::Tcp),
+            Protocol::Tls => None,
         })
         .collect()
+}
+
+/// Every port that devices send to.
+fn ports(wish: &Wish) -> Vec<(Transport, u16)> {
+    let plain = wish.transports.iter().map(|t| (*t, wish.port));
+    plain.chain(wish.tls.iter().map(|t| (Transport::Tcp, t.port))).collect()
 }
 
 fn wish(args: &InstallArgs, agent: AgentTarget) -> Wish {
     Wish {
         port: args.target.port.unwrap_or(514),
         transports: protocols(args),
+        tls: None,
         agent,
         local_copy: match args.local_copy {
             LocalCopy::Auto => collector::LocalCopy::Auto,

@@ -42,14 +42,19 @@ pub fn running(facts: &Facts, daemon: Daemon) -> Result<(), Refusal> {
 
 /// Everything that stands in the way of our listeners and our queue, in the order of the hops.
 pub fn in_the_way(facts: &Facts, daemon: Daemon, wish: &Wish) -> Vec<Refusal> {
-    let mut found: Vec<Refusal> =
-        wish.transports.iter().filter_map(|t| port_owner(facts, daemon, wish.port, *t)).collect();
+    let plain = wish.transports.iter().map(|t| (wish.port, *t, "--port"));
+    let ports = plain.chain(wish.tls.iter().map(|t| (t.port, Transport::Tcp, "--tls-port")));
+    let mut found: Vec<Refusal> = ports.filter_map(|of| port_owner(facts, daemon, of)).collect();
     found.extend(daemon.facts(facts).spools.iter().find_map(|dir| spool(facts, daemon, dir)));
     found
 }
 
 /// Somebody else on the port: our listener would fail, or get nothing.
-fn port_owner(facts: &Facts, daemon: Daemon, port: u16, transport: Transport) -> Option<Refusal> {
+fn port_owner(
+    facts: &Facts,
+    daemon: Daemon,
+    (port, transport, option): (u16, Transport, &str),
+) -> Option<Refusal> {
     let net = facts.net.as_ref().ok()?;
     // rsyslog binds each address family for itself and goes on without one; syslog-ng does not start.
     let harmless = |ip: std::net::IpAddr| daemon == Daemon::Rsyslog && ip.is_loopback();
@@ -67,7 +72,7 @@ fn port_owner(facts: &Facts, daemon: Daemon, port: u16, transport: Transport) ->
         .collect();
     Some(refusal(
         format!("{} port {port} is taken by {}", transport.word().to_uppercase(), names.join(", ")),
-        "stop that program, or choose another port with --port and have the devices send there",
+        format!("stop that program, or choose another port with {option} and have the devices send there"),
     ))
 }
 
@@ -124,6 +129,7 @@ mod tests {
         let wish = Wish {
             port: 514,
             transports: vec![Transport::Udp, Transport::Tcp],
+            tls: None,
             agent: AgentTarget { kind: AgentKind::None, port: 25226 },
             local_copy: LocalCopy::Auto,
             rewrite_ids: false,

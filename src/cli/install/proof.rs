@@ -16,6 +16,7 @@ use crate::message::build::{self, Shape, Stamp};
 use crate::message::capture::{Hop, Watch};
 use crate::message::receive::{Limits, Listener};
 use crate::message::send::{self, Plan};
+use crate::message::tls::{Tls, Trust};
 use crate::platform::service_act::Services;
 
 /// How long the daemon may take to bind its sockets.
@@ -26,9 +27,10 @@ const PASS: Duration = Duration::from_secs(10);
 /// What must be true.
 pub struct Expected {
     pub daemon: Daemon,
-    pub port: u16,
-    /// Transports, and whether senders with IPv4, with IPv6 addresses must be taken.
-    pub sockets: Vec<(Transport, bool, bool)>,
+    /// Where events come in.
+    pub doors: Vec<Door>,
+    /// What our own TLS listener must show (DER).
+    pub certificate: Option<Vec<u8>>,
     pub agent_port: u16,
     /// The agent itself listens there, at the latest after the change: nobody stands in for it.
     pub agent_listens: bool,
@@ -37,6 +39,24 @@ pub struct Expected {
     /// An earlier install has collected events, which may wait for an agent: a stand-in would be given them, and they
     /// would be lost.
     pub collected: bool,
+}
+
+/// One way in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Door {
+    pub transport: Transport,
+    pub port: u16,
+    pub tls: bool,
+    /// Senders with IPv4, with IPv6 addresses must be taken.
+    pub v4: bool,
+    pub v6: bool,
+}
+
+impl Door {
+    /// `udp`, `tcp`, `tls`
+    fn word(&self) -> &'static str {
+        if self.tls { "tls" } else { self.transport.word() }
+    }
 }
 
 /// How it was proven, for people.
@@ -78,7 +98,12 @@ impl<'a> Proof<'a> {
         let pid = self.running()?;
         self.bound(pid)?;
         if let Some(why) = &self.expected.unproven {
-            return Ok(Proven { sentence: format!("port {} is open; {why}", self.expected.port) });
+            let mut ports: Vec<u16> = self.expected.doors.iter().map(|d| d.port).collect();
+            ports.dedup();
+            let ports: Vec<String> = ports.iter().map(ToString::to_string).collect();
+            let open = if ports.len() > 1 { "ports" } else { "port" };
+            let are = if ports.len() > 1 { "are" } else { "is" };
+            return Ok(Proven { sentence: format!("{open} {} {are} open; {why}", ports.join(" and ")) });
         }
         self.arrived()
     }
@@ -117,25 +142,23 @@ impl<'a> Proof<'a> {
     fn arrived(&mut self) -> anyhow::Result<Proven> {
         let stand_in = self.stand_in.take();
         let (host, interrupt, expected) = (self.host, self.interrupt, &self.expected);
-        let transports: Vec<Transport> = expected.sockets.iter().map(|(t, ..)| *t).collect();
-        let marked: Vec<(Transport, String)> = transports.iter().map(|t| (*t, build::marker())).collect();
+        let marked: Vec<(&Door, String)> = expected.doors.iter().map(|d| (d, build::marker())).collect();
         let missed = match stand_in {
             None => through_agent(host, interrupt, expected, &marked)?,
             Some(Ok(listener)) => through_listener(host, interrupt, expected, listener, &marked)?,
             Some(Err(e)) => return Err(e.context("cannot stand in for the agent")),
         };
         if !missed.is_empty() {
-            let words: Vec<&str> = missed.iter().map(|t| t.word()).collect();
+            let words: Vec<String> = missed.iter().map(|d| format!("port {} over {}", d.port, d.word())).collect();
             let say = hint(format!("what the daemon says: {}", expected.daemon.where_it_speaks()));
             return Err(anyhow::Error::msg(say).context(format!(
-                "a marked event sent to port {} over {} did not come out at 127.0.0.1:{} within {} s",
-                expected.port,
-                words.join(" and "),
+                "a marked event sent to {} did not come out at 127.0.0.1:{} within {} s",
+                words.join(" and to "),
                 expected.agent_port,
                 PASS.as_secs()
             )));
         }
-        let words: Vec<&str> = transports.iter().map(|t| t.word()).collect();
+        let words: Vec<&str> = expected.doors.iter().map(Door::word).collect();
         Ok(Proven {
             sentence: format!(
                 "a marked event over {} came out at 127.0.0.1:{}",
@@ -147,46 +170,51 @@ impl<'a> Proof<'a> {
 }
 
 fn missing(host: &Host, expected: &Expected, pid: u32) -> anyhow::Result<Vec<String>> {
-    let keep = |s: &Socket| s.is_open() && s.local.port() == expected.port;
+    let keep = |s: &Socket| s.is_open() && expected.doors.iter().any(|d| d.port == s.local.port());
     let found = facts::sockets(&host.root, &*host.clock, &keep, &[], u64::MAX, Duration::from_secs(2))
         .context("cannot read the sockets of this machine")?;
     let mut missing = Vec::new();
-    for (transport, v4, v6) in &expected.sockets {
+    for door in &expected.doors {
         let families: [(bool, IpAddr, &str); 2] =
-            [(*v4, Ipv4Addr::UNSPECIFIED.into(), "IPv4"), (*v6, Ipv6Addr::UNSPECIFIED.into(), "IPv6")];
+            [(door.v4, Ipv4Addr::UNSPECIFIED.into(), "IPv4"), (door.v6, Ipv6Addr::UNSPECIFIED.into(), "IPv6")];
         for (_, any, family) in families.into_iter().filter(|(wanted, ..)| *wanted) {
-            let ours = |s: &&Socket| s.transport == *transport && s.takes(any) && s.owners.contains(&pid);
+            let ours = |s: &&Socket| {
+                s.transport == door.transport
+                    && s.local.port() == door.port
+                    && s.takes(any)
+                    && s.owners.contains(&pid)
+            };
             if !found.sockets.iter().any(|s| ours(&s)) {
-                missing.push(format!("{} port {} ({family})", transport.word().to_uppercase(), expected.port));
+                missing.push(format!("{} port {} ({family})", door.word().to_uppercase(), door.port));
             }
         }
     }
     Ok(missing)
 }
 
-fn through_listener(
+fn through_listener<'d>(
     host: &Host,
     interrupt: &Interrupt,
     expected: &Expected,
     listener: Listener,
-    marked: &[(Transport, String)],
-) -> anyhow::Result<Vec<Transport>> {
+    marked: &[(&'d Door, String)],
+) -> anyhow::Result<Vec<&'d Door>> {
     send_all(host, interrupt, expected, marked)?;
     let mut seen = BTreeSet::new();
     let limits = Limits { time: Some(PASS), ..Limits::default() };
     listener.run(&*host.clock, interrupt, &limits, None, |frame| {
-        seen.extend(marked.iter().filter(|(_, m)| build::has_marker(frame.bytes, m)).map(|(t, _)| *t));
+        seen.extend(marked.iter().filter(|(_, m)| build::has_marker(frame.bytes, m)).map(|(_, m)| m));
         if seen.len() == marked.len() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     })?;
-    Ok(marked.iter().map(|(t, _)| *t).filter(|t| !seen.contains(t)).collect())
+    Ok(marked.iter().filter(|(_, m)| !seen.contains(m)).map(|(d, _)| *d).collect())
 }
 
-fn through_agent(
+fn through_agent<'d>(
     host: &Host,
     interrupt: &Interrupt,
     expected: &Expected,
-    marked: &[(Transport, String)],
-) -> anyhow::Result<Vec<Transport>> {
+    marked: &[(&'d Door, String)],
+) -> anyhow::Result<Vec<&'d Door>> {
     let hop = Hop::tcp(expected.agent_port);
     let markers: Vec<String> = marked.iter().map(|(_, m)| m.clone()).collect();
     let mut watch = Watch::start(&*host.net, Some("lo"), &[hop], &markers);
@@ -195,29 +223,34 @@ fn through_agent(
         r.sightings.iter().map(|s| &s.marker).collect::<BTreeSet<_>>().len() == markers.len() || r.moved(hop) > 0
     });
     let passed = |marker: &str| report.at(hop, marker).next().is_some() || report.moved(hop) > 0;
-    Ok(marked.iter().filter(|(_, m)| !passed(m)).map(|(t, _)| *t).collect())
+    Ok(marked.iter().filter(|(_, m)| !passed(m)).map(|(d, _)| *d).collect())
 }
 
 fn send_all(
     host: &Host,
     interrupt: &Interrupt,
     expected: &Expected,
-    marked: &[(Transport, String)],
+    marked: &[(&Door, String)],
 ) -> anyhow::Result<()> {
     let name = facts::identity().hostname;
-    for (transport, marker) in marked {
-        let to = SocketAddr::from((Ipv4Addr::LOCALHOST, expected.port));
-        let plan = Plan::new(
-            match transport {
+    for (door, marker) in marked {
+        let to = SocketAddr::from((Ipv4Addr::LOCALHOST, door.port));
+        let mut plan = Plan::new(
+            match door.transport {
                 Transport::Udp => send::Transport::Udp,
                 Transport::Tcp => send::Transport::Tcp,
             },
             to,
         );
+        if door.tls {
+            // Its own certificate where the listener is ours; where it was there before, its owner knows.
+            let trust = expected.certificate.clone().map_or(Trust::Anybody, Trust::Exactly);
+            plan = plan.with_tls(Tls::new(&trust, "127.0.0.1")?);
+        }
         let message = build::message(Shape::Cef, &Stamp::now(name.as_str(), &*host.clock), marker, 1);
         let summary = send::send(&*host.net, &*host.clock, interrupt, &plan, [message]);
         if let Some(error) = summary.error {
-            bail!("cannot send to {to} over {}: {error}", transport.word());
+            bail!("cannot send to {to} over {}: {error}", door.word());
         }
     }
     Ok(())

@@ -18,8 +18,7 @@ const GENERIC: &[&str] = &["unreserved_port_t", "ephemeral_port_t", "port_t", "r
 pub fn changes(
     host: &Host,
     agent_port: u16,
-    port: u16,
-    transports: &[Transport],
+    ports: &[(Transport, u16)],
     receipt: Option<&Receipt>,
 ) -> (Vec<Change>, Vec<String>) {
     let enforce = host.root.read_opt(Path::new(ENFORCE)).ok().flatten().unwrap_or_default();
@@ -27,7 +26,7 @@ pub fn changes(
         return (Vec::new(), Vec::new());
     }
     let output = host.runner.run(&Cmd::new(["semanage", "port", "-l"]));
-    let ports = match output {
+    let labels = match output {
         Ok(output) if output.ok() => selinux::ports(&output.stdout),
         Err(RunError::NotFound(_)) => return (Vec::new(), vec![missing(agent_port)]),
         Ok(output) => {
@@ -36,7 +35,7 @@ pub fn changes(
         Err(e) => return (Vec::new(), vec![format!("the labels of ports are not known: {e}")]),
     };
     let mut wanted = vec![(Transport::Tcp, agent_port, selinux::may_connect as fn(&str) -> bool)];
-    wanted.extend(transports.iter().map(|t| (*t, port, selinux::may_bind as fn(&str) -> bool)));
+    wanted.extend(ports.iter().map(|(t, port)| (*t, *port, selinux::may_bind as fn(&str) -> bool)));
     let (mut changes, mut notes) = (Vec::new(), Vec::new());
     for (transport, port, may) in wanted {
         let setting = Setting::SelinuxPort {
@@ -49,7 +48,7 @@ pub fn changes(
             Entry::Setting { setting: s, .. } => s.is_same(&setting),
             _ => false,
         });
-        match need(&ports, transport, port, may) {
+        match need(&labels, transport, port, may) {
             Need::Label => changes.push(setting.into()),
             Need::Nothing if ours => changes.push(setting.into()),
             Need::Nothing => {}
@@ -104,7 +103,7 @@ mod tests {
             None => FakeRunner::new(),
         };
         let host = host(Root::at(dir.path()), runner);
-        changes(&host, 25226, port, &[Transport::Udp, Transport::Tcp], receipt)
+        changes(&host, 25226, &[(Transport::Udp, port), (Transport::Tcp, port)], receipt)
     }
 
     fn label(protocol: &str, port: u16) -> Setting {

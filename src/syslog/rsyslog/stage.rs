@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use super::effective::Effective;
 use super::stream::{Include, IncludeKind};
 use crate::syslog::ConfigSource;
+use crate::syslog::source::replace;
 
 /// The files to write, and how to read the validator's messages about them.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,7 +43,12 @@ pub fn stage(config: &Effective, changed: &BTreeSet<PathBuf>, source: &dyn Confi
         .iter()
         .map(|(place, real)| {
             let text = source.read(real).unwrap_or_default();
-            (place.clone(), rewritten(config, real, text, &staged))
+            let mut text = rewritten(config, real, text, &staged);
+            // Certificates, say: what the configuration names is not in its place yet either.
+            for (data, copy) in staged.iter().filter(|(f, _)| !config.files.iter().any(|c| c.path == ***f)) {
+                text = replace(&text, data.as_os_str().as_encoded_bytes(), copy.as_os_str().as_encoded_bytes());
+            }
+            (place.clone(), text)
         })
         .collect();
     let main = staged.get(config.main.as_path()).map_or_else(|| config.main.clone(), |p| p.to_path_buf());
@@ -113,21 +119,6 @@ fn replacement(include: &Include, staged: &BTreeMap<&Path, &Path>) -> Vec<u8> {
             }
         }
     }
-    out
-}
-
-fn replace(text: &[u8], from: &[u8], to: &[u8]) -> Vec<u8> {
-    if from.is_empty() {
-        return text.to_vec();
-    }
-    let mut out = Vec::with_capacity(text.len());
-    let mut rest = text;
-    while let Some(at) = rest.windows(from.len()).position(|w| w == from) {
-        out.extend_from_slice(&rest[..at]);
-        out.extend_from_slice(to);
-        rest = &rest[at + from.len()..];
-    }
-    out.extend_from_slice(rest);
     out
 }
 

@@ -15,6 +15,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::effective::{Effective, Include};
+use crate::syslog::source::replace;
 use crate::syslog::{ConfigSource, SourceError};
 
 /// Files to write for the check, and the one to check.
@@ -59,7 +60,12 @@ pub fn candidate(
     let mut files = BTreeMap::new();
     for (path, content) in &made {
         let includes = config.includes.iter().filter(|i| *i.at.file == **path && touched(&made, i));
-        files.insert(copy(path), redirect(content, includes, changes, &made, &copy));
+        let mut text = redirect(content, includes, changes, &made, &copy);
+        // Certificates, say: what the configuration names is not in its place yet either.
+        for data in changes.keys().filter(|p| !config.files.iter().any(|f| f.path == **p)) {
+            text = replace(&text, data.as_os_str().as_encoded_bytes(), copy(data).as_os_str().as_encoded_bytes());
+        }
+        files.insert(copy(path), text);
     }
     Ok(Candidate { main: copy(&config.main), files })
 }

@@ -49,6 +49,7 @@ pub fn decide(found: &Found<'_>, wish: &Wish) -> Result<Collector, Refusal> {
         intakes.push(Intake {
             transport,
             port: wish.port,
+            tls: false,
             reused: listener.map(|l| l.at.clone()),
             v4: !only("::") && !only("[::]"),
             v6: !only("0.0.0.0"),

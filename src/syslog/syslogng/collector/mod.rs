@@ -13,10 +13,10 @@ mod tests;
 use std::path::{Path, PathBuf};
 
 use super::effective::{DestKind, Destination, Effective, Family, ListenerAt, ReadSetting, Ref, Transport};
-use super::render::{self, RenderError, Stack, Wanted};
+use super::render::{self, RenderError, Stack, TlsListener, Wanted};
 use super::version::Program;
 use crate::agent::AgentKind;
-use crate::syslog::collector::{self, Collector, Intake, LocalCopy, Refusal, Wish, in_order};
+use crate::syslog::collector::{self, Collector, Intake, LocalCopy, Refusal, TlsWish, Wish, in_order};
 use crate::syslog::{ConfigSource, Text};
 
 /// IANA's port of syslog over TCP, for senders that count octets where one port cannot take both framings.
@@ -47,15 +47,23 @@ pub fn decide(found: &Found<'_>, wish: &Wish) -> Result<Collector, Refusal> {
     let mut notes = Vec::new();
     let mut intakes = Vec::new();
     let mut render_for = Vec::new();
-    for &transport in &wish.transports {
-        let there = existing(config, transport, wish.port)?;
-        intakes.push(intake(transport, wish.port, &there, found.stack));
+    for kind in kinds(wish) {
+        let port = if kind == Transport::Tls { wish.tls.as_ref().map_or(0, |t| t.port) } else { wish.port };
+        let there = existing(config, kind, port)?;
+        intakes.push(intake(kind, port, &there, found.stack));
         let done = !there.is_empty() && there.iter().all(|l| reach::is_done(config, l, wish));
         if !done {
-            render_for.push(transport);
+            render_for.push(kind);
         }
         for listener in &there {
-            notes.push(note_of(config, listener, wish, done, found.stack));
+            notes.push(note_of(config, listener, wish, (port, done), found.stack));
+        }
+        if kind == Transport::Tls && there.is_empty() && !found.program.version.has_auto_framing() {
+            notes.push(format!(
+                "syslog-ng {} takes events over TLS line by line: devices that count octets (RFC 5425) need version 4.9 or \
+                 later",
+                found.program.version
+            ));
         }
     }
     let work_directory = found.work_directory.clone();
@@ -79,18 +87,31 @@ fn refusal(error: &RenderError) -> Refusal {
     Refusal::new(error.to_string(), error.hint())
 }
 
-/// The plain listeners of a transport and port that take events from the network.
-fn existing(config: &Effective, transport: collector::Transport, port: u16) -> Result<Vec<ListenerAt<'_>>, Refusal> {
-    let kind = match transport {
+/// What is wanted, in the daemon's own terms.
+fn kinds(wish: &Wish) -> Vec<Transport> {
+    let plain = wish.transports.iter().map(|t| match t {
         collector::Transport::Udp => Transport::Udp,
         collector::Transport::Tcp => Transport::Tcp,
-    };
-    let word = transport.word().to_uppercase();
+    });
+    plain.chain(wish.tls.iter().map(|_| Transport::Tls)).collect()
+}
+
+fn word(kind: Transport) -> &'static str {
+    match kind {
+        Transport::Udp => "UDP",
+        Transport::Tls => "TLS",
+        _ => "TCP",
+    }
+}
+
+/// The listeners of a kind and port that take events from the network.
+fn existing(config: &Effective, kind: Transport, port: u16) -> Result<Vec<ListenerAt<'_>>, Refusal> {
+    let (word, option) = (word(kind), if kind == Transport::Tls { "--tls-port" } else { "--port" });
     let there = config.listeners_on(port, kind);
     if let Some(l) = there.iter().find(|l| l.listener.transport != kind) {
         return Err(Refusal::new(
             format!("{word} port {port} is a listener of another kind ({}: {})", l.driver.at, in_words(l)),
-            format!("choose another port with --port, or leave {} out of --protocol", transport.word()),
+            format!("choose another port with {option}, or leave {} out of --protocol", word.to_lowercase()),
         ));
     }
     match there.first() {
@@ -100,7 +121,7 @@ fn existing(config: &Effective, transport: collector::Transport, port: u16) -> R
                 l.listener.address.as_ref().map(ToString::to_string).unwrap_or_default(),
                 l.driver.at
             ),
-            "remove the address from that listener, or choose another port with --port",
+            format!("remove the address from that listener, or choose another port with {option}"),
         )),
         _ => Ok(there),
     }
@@ -109,27 +130,32 @@ fn existing(config: &Effective, transport: collector::Transport, port: u16) -> R
 fn in_words(l: &ListenerAt<'_>) -> &'static str {
     match l.listener.transport {
         Transport::Tls => "TLS",
+        Transport::Tcp => "TCP without TLS",
         _ => "a transport this tool does not know",
     }
 }
 
-fn intake(transport: collector::Transport, port: u16, there: &[ListenerAt<'_>], stack: Stack) -> Intake {
+fn intake(kind: Transport, port: u16, there: &[ListenerAt<'_>], stack: Stack) -> Intake {
     let is = |family| there.iter().any(|l| l.listener.family == family && l.listener.address.is_none());
     let (v4, v6) = match there.is_empty() {
         true => (true, true),
         // One IPv6 socket takes both families, unless the kernel is told otherwise.
         false => (is(Family::V4) || (is(Family::V6) && stack != Stack::Split), is(Family::V6)),
     };
-    Intake { transport, port, reused: there.first().map(|l| l.driver.at.clone()), v4, v6 }
+    let transport = if kind == Transport::Udp { collector::Transport::Udp } else { collector::Transport::Tcp };
+    let tls = kind == Transport::Tls;
+    Intake { transport, port, tls, reused: there.first().map(|l| l.driver.at.clone()), v4, v6 }
 }
 
-fn note_of(config: &Effective, l: &ListenerAt<'_>, wish: &Wish, done: bool, stack: Stack) -> String {
-    let word = match l.listener.transport {
-        Transport::Udp => "UDP",
-        _ => "TCP",
-    };
-    let mut note =
-        format!("{word} port {} is already open by {}: that listener is used as it is", wish.port, l.driver.at);
+fn note_of(
+    config: &Effective,
+    l: &ListenerAt<'_>,
+    wish: &Wish,
+    (port, done): (u16, bool),
+    stack: Stack,
+) -> String {
+    let word = word(l.listener.transport);
+    let mut note = format!("{word} port {port} is already open by {}: that listener is used as it is", l.driver.at);
     if done {
         note = format!("{note}; its events go to the agent already, so nothing is added to it");
     }
@@ -145,11 +171,11 @@ fn note_of(config: &Effective, l: &ListenerAt<'_>, wish: &Wish, done: bool, stac
 }
 
 /// What the drop-in is to do.
-fn wanted(found: &Found<'_>, wish: &Wish, transports: &[collector::Transport], notes: &mut Vec<String>) -> Wanted {
+fn wanted(found: &Found<'_>, wish: &Wish, kinds: &[Transport], notes: &mut Vec<String>) -> Wanted {
     let config = found.config;
-    let has = |t| transports.contains(&t);
+    let has = |t| kinds.contains(&t);
     let local: Vec<Text> = config.local_log().cloned().into_iter().collect();
-    let tcp = has(collector::Transport::Tcp);
+    let tcp = has(Transport::Tcp);
     let second_port = wish.octet_counting && wish.port != COUNTED_PORT;
     if tcp && second_port && !found.counted_port_free && !found.program.version.has_auto_framing() {
         notes.push(format!(
@@ -159,8 +185,9 @@ fn wanted(found: &Found<'_>, wish: &Wish, transports: &[collector::Transport], n
     Wanted {
         agent_port: wish.agent.port,
         port: wish.port,
-        udp: has(collector::Transport::Udp),
+        udp: has(Transport::Udp),
         tcp,
+        tls: wish.tls.as_ref().filter(|_| has(Transport::Tls)).map(tls_listener),
         octet_counting: wish.octet_counting,
         counted_port: (second_port && found.counted_port_free).then_some(COUNTED_PORT),
         stack: found.stack,
@@ -178,6 +205,11 @@ fn wanted(found: &Found<'_>, wish: &Wish, transports: &[collector::Transport], n
         ],
         ..Wanted::default()
     }
+}
+
+fn tls_listener(tls: &TlsWish) -> TlsListener {
+    let text = |path: &Path| Text::from(path.to_string_lossy().as_ref());
+    TlsListener { port: tls.port, key: text(&tls.key), certificate: text(&tls.certificate), counted: false }
 }
 
 /// Where events go besides being forwarded: the local log, and an Azure Monitor Agent beside the agent that is served, as

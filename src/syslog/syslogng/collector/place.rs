@@ -108,8 +108,12 @@ fn works(found: &Found<'_>, wish: &Wish, placed: &Placed, drop_in: &DropIn) -> R
     }
     let ours = |l: &ListenerAt<'_>| *l.driver.at.file == *placed.path;
     let used = candidate.listeners().into_iter().filter(|l| l.used);
-    for l in used.filter(|l| ours(l) || l.listener.port_number() == Some(wish.port)) {
-        if l.listener.transport == Transport::Tls || reach::is_done(&candidate, &l, wish) {
+    let wanted = |l: &ListenerAt<'_>| {
+        let tls = l.listener.transport == Transport::Tls;
+        l.listener.port_number().is_some_and(|port| wish.has_port(port, tls))
+    };
+    for l in used.filter(|l| ours(l) || wanted(l)) {
+        if reach::is_done(&candidate, &l, wish) {
             continue;
         }
         reach::once(&candidate, &l, &placed.path, wish).map_err(|miss| explain(&l, &miss, wish))?;
