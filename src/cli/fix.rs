@@ -195,7 +195,10 @@ fn install_args(host: &Host, args: &TroubleshootArgs, report: &Report, fixes: &[
         let list = r.options["protocols"].as_array()?.iter().filter_map(|p| p.as_str());
         Some(
             list.filter_map(|p| {
-                [("udp", Protocol::Udp), ("tcp", Protocol::Tcp), ("tls", Protocol::Tls)].iter().find(|(w, _)| *w == p).map(|(_, p)| *p)
+                [("udp", Protocol::Udp), ("tcp", Protocol::Tcp), ("tls", Protocol::Tls)]
+                    .iter()
+                    .find(|(w, _)| *w == p)
+                    .map(|(_, p)| *p)
             })
             .collect(),
         )

@@ -6,11 +6,11 @@ use anyhow::Context;
 
 use super::args::{Format, FramingChoice, MessageKind, Protocol, SendArgs};
 use super::exit::{Exit, fail, hint, usage};
+use crate::host::http::HttpError;
 use crate::host::{Host, Interrupt};
 use crate::message::build::{self, Shape, Stamp};
-use crate::host::http::HttpError;
-use crate::message::tls::{Tls, Trust};
 use crate::message::send::{self, Framing, Plan, Summary, Transport};
+use crate::message::tls::{Tls, Trust};
 use crate::ui::Ui;
 
 /// What is sent: made messages with a marker, or lines as they are.

@@ -70,7 +70,14 @@ impl Rsyslogd {
         let (_, version) = program();
         let port = free_port();
         std::fs::create_dir(dir.path().join("work")).expect("a work folder");
-        let own = |transport| OwnInput { transport, port, load_module: true, octet_counting: true, elsewhere: false };
+        let own = |transport| OwnInput {
+            transport,
+            tls: false,
+            port,
+            load_module: true,
+            octet_counting: true,
+            elsewhere: false,
+        };
         let mut drop_in = DropIn {
             version,
             receipt: "/var/lib/cefctl/receipt.json".into(),
@@ -78,6 +85,7 @@ impl Rsyslogd {
             forward: true,
             hand_over: false,
             inputs: vec![own(Transport::Udp), own(Transport::Tcp)],
+            tls: None,
             tcp_module: TcpModule::best(version, true, true),
             block: Block::None,
             callable: false,

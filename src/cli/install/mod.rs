@@ -198,13 +198,8 @@ impl Proposal {
 
     fn expected(&self, setup: &Setup) -> proof::Expected {
         let ipv6 = self.facts.host.ipv6;
-        let door = |i: &Intake| proof::Door {
-            transport: i.transport,
-            port: i.port,
-            tls: i.tls,
-            v4: i.v4,
-            v6: i.v6 && ipv6,
-        };
+        let door =
+            |i: &Intake| proof::Door { transport: i.transport, port: i.port, tls: i.tls, v4: i.v4, v6: i.v6 && ipv6 };
         proof::Expected {
             daemon: self.daemon,
             doors: self.collector.intakes.iter().map(door).collect(),
@@ -257,10 +252,7 @@ fn propose(host: &Host, args: &InstallArgs, setup: &mut Setup, receipt: Option<&
     let mut notes: Vec<String> = setup.notes.iter().chain(&decided.collector.notes).cloned().collect();
     notes.extend(pair.notes);
     notes.extend(more);
-    let opening = firewall::Wish {
-        sources: args.open_firewall.as_deref().unwrap_or_default(),
-        ports: &ports,
-    };
+    let opening = firewall::Wish { sources: args.open_firewall.as_deref().unwrap_or_default(), ports: &ports };
     let (openings, more) = firewall::changes(host, &opening, receipt);
     changes.extend(openings);
     notes.extend(more);

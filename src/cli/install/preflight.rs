@@ -50,11 +50,7 @@ pub fn in_the_way(facts: &Facts, daemon: Daemon, wish: &Wish) -> Vec<Refusal> {
 }
 
 /// Somebody else on the port: our listener would fail, or get nothing.
-fn port_owner(
-    facts: &Facts,
-    daemon: Daemon,
-    (port, transport, option): (u16, Transport, &str),
-) -> Option<Refusal> {
+fn port_owner(facts: &Facts, daemon: Daemon, (port, transport, option): (u16, Transport, &str)) -> Option<Refusal> {
     let net = facts.net.as_ref().ok()?;
     // rsyslog binds each address family for itself and goes on without one; syslog-ng does not start.
     let harmless = |ip: std::net::IpAddr| daemon == Daemon::Rsyslog && ip.is_loopback();

@@ -179,10 +179,7 @@ fn missing(host: &Host, expected: &Expected, pid: u32) -> anyhow::Result<Vec<Str
             [(door.v4, Ipv4Addr::UNSPECIFIED.into(), "IPv4"), (door.v6, Ipv6Addr::UNSPECIFIED.into(), "IPv6")];
         for (_, any, family) in families.into_iter().filter(|(wanted, ..)| *wanted) {
             let ours = |s: &&Socket| {
-                s.transport == door.transport
-                    && s.local.port() == door.port
-                    && s.takes(any)
-                    && s.owners.contains(&pid)
+                s.transport == door.transport && s.local.port() == door.port && s.takes(any) && s.owners.contains(&pid)
             };
             if !found.sockets.iter().any(|s| ours(&s)) {
                 missing.push(format!("{} port {} ({family})", door.word().to_uppercase(), door.port));
@@ -226,12 +223,7 @@ fn through_agent<'d>(
     Ok(marked.iter().filter(|(_, m)| !passed(m)).map(|(d, _)| *d).collect())
 }
 
-fn send_all(
-    host: &Host,
-    interrupt: &Interrupt,
-    expected: &Expected,
-    marked: &[(&Door, String)],
-) -> anyhow::Result<()> {
+fn send_all(host: &Host, interrupt: &Interrupt, expected: &Expected, marked: &[(&Door, String)]) -> anyhow::Result<()> {
     let name = facts::identity().hostname;
     for (door, marker) in marked {
         let to = SocketAddr::from((Ipv4Addr::LOCALHOST, door.port));

@@ -17,6 +17,7 @@ use crate::plan::Receipt;
 use crate::report::clean;
 use crate::syslog::collector::Wish;
 use crate::syslog::rsyslog::collector::{Found, decide as decide_on};
+use crate::syslog::rsyslog::render::TlsDriver;
 use crate::syslog::rsyslog::validate::{self, Harm};
 use crate::syslog::rsyslog::{Effective, Problem, Severity, Topic, stage};
 use crate::syslog::source::Overlay;
@@ -39,6 +40,11 @@ pub fn decide(host: &Host, facts: &Facts, wish: &Wish, receipt: Option<&Receipt>
         version: version(facts),
         work_directory: work_directory(host),
         imptcp: has_module(host, "imptcp.so"),
+        tls_drivers: [TlsDriver::GnuTls, TlsDriver::OpenSsl]
+            .into_iter()
+            .filter(|d| has_module(host, d.file()))
+            .collect(),
+        tls_hint: super::tls::driver_hint(facts),
     };
     let collector = decide_on(&found, wish).map_err(refused)?;
     Ok(Decided { collector, replaced, mended: None, restart: true })

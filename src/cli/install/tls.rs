@@ -206,3 +206,14 @@ fn names() -> Vec<String> {
     names.dedup();
     names
 }
+
+/// The package that has rsyslog's driver for TLS, and how to get it.
+pub fn driver_hint(facts: &Facts) -> String {
+    let ids = facts.host.os.as_ref().map(|os| format!("{} {}", os.id, os.id_like.join(" "))).unwrap_or_default();
+    let (command, package) = match () {
+        () if ids.contains("debian") || ids.contains("ubuntu") => ("apt-get install", "rsyslog-gnutls"),
+        () if ids.contains("suse") => ("zypper install", "rsyslog-module-gtls"),
+        () => ("dnf install", "rsyslog-gnutls"),
+    };
+    format!("install it and run the command again: {command} {package}")
+}

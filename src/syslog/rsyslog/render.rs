@@ -10,7 +10,7 @@ mod script;
 #[cfg(test)]
 mod tests;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::effective::Transport;
 use script::quoted;
@@ -31,6 +31,9 @@ const INPUT_LIMITS: (u32, u32, u32) = (8, 2106, 0);
 const DISCARD_WORKS: (u32, u32, u32) = (8, 2006, 0);
 /// First version whose imptcp has a limit of sessions.
 const PTCP_SESSIONS: (u32, u32, u32) = (8, 2102, 0);
+
+/// First version whose imtcp takes certificate, key and driver at the input. Before, all its inputs have TLS or none.
+pub const TLS_AT_INPUT: (u32, u32, u32) = (8, 2108, 0);
 
 /// What the default ruleset does with events of listeners that were there before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,10 +74,49 @@ impl TcpModule {
     }
 }
 
+/// The TLS library behind imtcp.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TlsDriver {
+    GnuTls,
+    OpenSsl,
+}
+
+impl TlsDriver {
+    /// As `StreamDriver.Name` has it.
+    pub fn name(self) -> &'static str {
+        match self {
+            TlsDriver::GnuTls => "gtls",
+            TlsDriver::OpenSsl => "ossl",
+        }
+    }
+
+    /// Its module.
+    pub fn file(self) -> &'static str {
+        match self {
+            TlsDriver::GnuTls => "lmnsd_gtls.so",
+            TlsDriver::OpenSsl => "lmnsd_ossl.so",
+        }
+    }
+}
+
+/// What our TLS input needs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TlsFiles {
+    pub driver: TlsDriver,
+    pub certificate: PathBuf,
+    pub key: PathBuf,
+    /// Of no use to us, as clients need no certificate, but the drivers complain without one.
+    pub authority: PathBuf,
+    /// The configuration names these files for the whole daemon already.
+    pub are_global: bool,
+}
+
 /// A listener of ours.
 #[derive(Debug, Clone)]
 pub struct OwnInput {
     pub transport: Transport,
+    /// TCP inside TLS, see [`DropIn::tls`].
+    pub tls: bool,
     pub port: u16,
     /// The configuration does not load its module yet.
     pub load_module: bool,
@@ -98,6 +140,8 @@ pub struct DropIn {
     /// Without a forward of ours: what lies in our queue goes to this agent. Nothing new comes to it.
     pub hand_over: bool,
     pub inputs: Vec<OwnInput>,
+    pub tls: Option<TlsFiles>,
+    /// Of plain TCP.
     pub tcp_module: TcpModule,
     pub block: Block,
     /// A ruleset of somebody else calls [`CALLABLE`].
@@ -196,19 +240,70 @@ fn largest_message(d: &DropIn) -> &'static str {
 }
 
 fn tcp(d: &DropIn) -> Option<&OwnInput> {
-    d.inputs.iter().find(|i| i.transport == Transport::Tcp)
+    d.inputs.iter().find(|i| i.transport == Transport::Tcp && !i.tls)
+}
+
+/// The module behind one of our inputs.
+pub fn module(d: &DropIn, input: &OwnInput) -> &'static str {
+    match input.transport {
+        // The other TCP module knows no TLS.
+        Transport::Tcp if input.tls => TcpModule::Imtcp.name(),
+        Transport::Tcp => d.tcp_module.name(),
+        _ => "imudp",
+    }
 }
 
 fn modules(d: &DropIn) -> String {
     let mut out = String::new();
+    let mut done: Vec<&str> = Vec::new();
     for input in d.inputs.iter().filter(|i| i.load_module) {
-        out += &match (input.transport, d.tcp_module) {
-            (Transport::Tcp, TcpModule::Imtcp) => format!("module(load=\"imtcp\"{})\n", limits(d)),
-            (Transport::Tcp, TcpModule::Imptcp) => "module(load=\"imptcp\")\n".to_owned(),
-            _ => "module(load=\"imudp\")\n".to_owned(),
+        let name = module(d, input);
+        if done.contains(&name) {
+            continue;
+        }
+        done.push(name);
+        let tls = d.tls.as_ref().filter(|_| d.inputs.iter().any(|i| i.tls) && d.version < TLS_AT_INPUT);
+        out += &match (name, tls) {
+            ("imtcp", None) => format!("module(load=\"imtcp\"{})\n", limits(d)),
+            // All its inputs have TLS then; plain TCP goes to the other module.
+            ("imtcp", Some(tls)) => {
+                format!("{}module(load=\"imtcp\"{}{})\n", global_files(tls), stream_driver(tls), limits(d))
+            }
+            _ => format!("module(load=\"{name}\")\n"),
         };
     }
     if out.is_empty() { out } else { format!("\n{out}") }
+}
+
+/// Before [`TLS_AT_INPUT`] the whole daemon has one certificate.
+fn global_files(tls: &TlsFiles) -> String {
+    if tls.are_global {
+        return String::new();
+    }
+    let set = |name: &str, path: &Path| format!("global(defaultNetstreamDriver{name}={})\n", shown(path));
+    set("CAFile", &tls.authority) + &set("CertFile", &tls.certificate) + &set("KeyFile", &tls.key)
+}
+
+/// TLS, and clients need no certificate.
+fn stream_driver(tls: &TlsFiles) -> String {
+    let driver = tls.driver.name();
+    format!(" streamDriver.name=\"{driver}\" streamDriver.mode=\"1\" streamDriver.authMode=\"anon\"")
+}
+
+fn shown(path: &Path) -> String {
+    quoted(&path.to_string_lossy())
+}
+
+/// What makes an input one with TLS.
+fn tls_input(d: &DropIn) -> String {
+    let Some(tls) = d.tls.as_ref().filter(|_| d.version >= TLS_AT_INPUT) else { return String::new() };
+    format!(
+        "{} streamDriver.CAFile={} streamDriver.certFile={} streamDriver.keyFile={}",
+        stream_driver(tls),
+        shown(&tls.authority),
+        shown(&tls.certificate),
+        shown(&tls.key)
+    )
 }
 
 /// Limits of TCP. For imtcp at the module line, or at the input where that line is somebody else's.
@@ -256,8 +351,9 @@ pub fn input(d: &DropIn, input: &OwnInput) -> String {
     let port = input.port;
     match input.transport {
         Transport::Tcp => {
-            let (module, limits) = (d.tcp_module.name(), tcp_input(d, input));
-            format!("input(type=\"{module}\" name=\"cefctl_tcp\" port=\"{port}\"{limits}{ruleset})\n")
+            let (module, limits) = (module(d, input), tcp_input(d, input));
+            let (name, tls) = if input.tls { ("cefctl_tls", tls_input(d)) } else { ("cefctl_tcp", String::new()) };
+            format!("input(type=\"{module}\" name=\"{name}\" port=\"{port}\"{tls}{limits}{ruleset})\n")
         }
         _ => format!(
             "input(type=\"imudp\" name=\"cefctl_udp\" port=\"{port}\" rcvbufSize=\"8m\" rateLimit.interval=\"0\"{ruleset})\n"
@@ -267,10 +363,10 @@ pub fn input(d: &DropIn, input: &OwnInput) -> String {
 
 /// Parameters of a TCP input. A blank behind the line feed is a habit of Cisco ASA; NUL ends a message like a line feed.
 fn tcp_input(d: &DropIn, input: &OwnInput) -> String {
-    let mut out = match d.tcp_module {
-        TcpModule::Imptcp => format!("{} maxFrameSize=\"1048576\"", limits(d)),
-        TcpModule::Imtcp if !input.load_module && d.version >= INPUT_LIMITS => limits(d),
-        TcpModule::Imtcp => String::new(),
+    let mut out = match module(d, input) {
+        "imptcp" => format!("{} maxFrameSize=\"1048576\"", limits(d)),
+        _ if !input.load_module && d.version >= INPUT_LIMITS => limits(d),
+        _ => String::new(),
     };
     out += " framingFix.cisco.asa=\"on\" rateLimit.interval=\"0\"";
     if !input.octet_counting {

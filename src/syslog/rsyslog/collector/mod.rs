@@ -10,11 +10,12 @@ mod place;
 mod reach;
 #[cfg(test)]
 mod tests;
+mod tls;
 
 use std::path::PathBuf;
 
 use super::effective::{Effective, Listener, Transport};
-use super::render::{self, Block, DropIn, OwnInput, TcpModule};
+use super::render::{self, Block, DropIn, OwnInput, TcpModule, TlsDriver};
 use crate::agent::AgentKind;
 use crate::syslog::collector::{Collector, Insertion, Intake, LocalCopy, Refusal, Wish, in_order, overlay, show};
 use crate::syslog::{ConfigSource, Text};
@@ -31,6 +32,10 @@ pub struct Found<'a> {
     pub work_directory: PathBuf,
     /// The daemon's module imptcp is installed.
     pub imptcp: bool,
+    /// Drivers for TLS that are installed.
+    pub tls_drivers: Vec<TlsDriver>,
+    /// How to install one.
+    pub tls_hint: String,
 }
 
 /// Decides what to add.
@@ -43,22 +48,23 @@ pub fn decide(found: &Found<'_>, wish: &Wish) -> Result<Collector, Refusal> {
     let mut notes = Vec::new();
     let mut intakes = Vec::new();
     let mut reused = Vec::new();
-    for &transport in &wish.transports {
-        let listener = existing(config, of_rsyslog(transport), wish.port)?;
+    let plain = wish.transports.iter().map(|t| (*t, wish.port, false));
+    let over_tls = wish.tls.iter().map(|t| (crate::host::proc_net::Transport::Tcp, t.port, true));
+    for (transport, port, tls) in plain.chain(over_tls) {
+        let listener = existing(config, of_rsyslog(transport), port, tls)?;
         let only = |any: &str| listener.and_then(|l| l.address.as_ref()).is_some_and(|a| a.is(any));
         intakes.push(Intake {
             transport,
-            port: wish.port,
-            tls: false,
+            port,
+            tls,
             reused: listener.map(|l| l.at.clone()),
             v4: !only("::") && !only("[::]"),
             v6: !only("0.0.0.0"),
         });
         if let Some(listener) = listener {
             notes.push(format!(
-                "{} port {} is already open by {}: that listener is used as it is",
-                word(of_rsyslog(transport)),
-                wish.port,
+                "{} port {port} is already open by {}: that listener is used as it is",
+                if tls { "TLS" } else { word(of_rsyslog(transport)) },
                 listener.at
             ));
             reused.push(listener);
@@ -68,7 +74,14 @@ pub fn decide(found: &Found<'_>, wish: &Wish) -> Result<Collector, Refusal> {
     let rulesets = place::rulesets(config, &reused);
     let names_off = names_off(config);
     let set_max_message_size = config.setting("maxMessageSize").is_none();
-    let tcp_module = tcp_module(found, names_off, set_max_message_size);
+    let own_tcp = intakes.iter().any(|i| i.reused.is_none() && !i.tls && is_tcp(i));
+    let files = match intakes.iter().any(|i| i.reused.is_none() && i.tls) {
+        true => tls::files(found, wish, own_tcp)?,
+        false => None,
+    };
+    // All of imtcp has TLS then.
+    let elsewhere = files.is_some() && found.version < render::TLS_AT_INPUT;
+    let tcp_module = if elsewhere { TcpModule::Imptcp } else { tcp_module(found, names_off, set_max_message_size) };
     let drop_in = DropIn {
         version: found.version,
         receipt: wish.receipt.clone(),
@@ -76,6 +89,7 @@ pub fn decide(found: &Found<'_>, wish: &Wish) -> Result<Collector, Refusal> {
         forward: wish.agent.kind != AgentKind::Ama,
         hand_over: wish.hand_over,
         inputs: own_inputs(config, wish, &intakes, tcp_module),
+        tls: files,
         tcp_module,
         block: if rulesets.default { if copies.reused { Block::Keep } else { Block::Stop } } else { Block::None },
         callable: !rulesets.named.is_empty(),
@@ -130,13 +144,15 @@ fn placed(
 }
 
 /// The plain listener of a transport and port that takes events from the network.
-fn existing(config: &Effective, transport: Transport, port: u16) -> Result<Option<&Listener>, Refusal> {
+fn existing(config: &Effective, transport: Transport, port: u16, tls: bool) -> Result<Option<&Listener>, Refusal> {
+    let (word, option) = if tls { ("TLS", "--tls-port") } else { (word(transport), "--port") };
     let on_port: Vec<&Listener> =
         config.listeners.iter().filter(|l| l.transport == transport && l.port_number() == Some(port)).collect();
-    if let Some(listener) = on_port.iter().find(|l| l.tls.is_some()) {
+    if let Some(listener) = on_port.iter().find(|l| l.tls.is_some() != tls) {
+        let kind = if tls { "a listener without TLS" } else { "a TLS listener" };
         return Err(Refusal::new(
-            format!("{} port {port} is a TLS listener ({})", word(transport), listener.at),
-            format!("choose another port with --port, or leave {} out of --protocol", word(transport).to_lowercase()),
+            format!("{word} port {port} is {kind} ({})", listener.at),
+            format!("choose another port with {option}, or leave {} out of --protocol", word.to_lowercase()),
         ));
     }
     // of several the one bound last gets the datagrams (facts 5.6)
@@ -146,12 +162,11 @@ fn existing(config: &Effective, transport: Transport, port: u16) -> Result<Optio
         (None, None) => Ok(None),
         (None, Some(listener)) => Err(Refusal::new(
             format!(
-                "{} port {port} is open on {} only ({}), and a second listener would compete with it",
-                word(transport),
+                "{word} port {port} is open on {} only ({}), and a second listener would compete with it",
                 listener.address.as_ref().map(ToString::to_string).unwrap_or_default(),
                 listener.at
             ),
-            "remove the address from that listener, or choose another port with --port",
+            format!("remove the address from that listener, or choose another port with {option}"),
         )),
     }
 }
@@ -183,10 +198,15 @@ fn own_inputs(config: &Effective, wish: &Wish, intakes: &[Intake], tcp: TcpModul
         .filter(|i| i.reused.is_none())
         .map(|i| {
             let transport = of_rsyslog(i.transport);
-            let module = if transport == Transport::Udp { "imudp" } else { tcp.name() };
+            let module = match transport {
+                Transport::Udp => "imudp",
+                _ if i.tls => TcpModule::Imtcp.name(),
+                _ => tcp.name(),
+            };
             OwnInput {
                 transport,
-                port: wish.port,
+                tls: i.tls,
+                port: i.port,
                 load_module: config.module(module).is_none(),
                 octet_counting: wish.octet_counting,
                 elsewhere: false,
@@ -213,6 +233,10 @@ fn refuse_second_forward(config: &Effective, wish: &Wish) -> Result<(), Refusal>
             "remove that rule (or comment it out) and run the command again",
         )),
     }
+}
+
+fn is_tcp(intake: &Intake) -> bool {
+    of_rsyslog(intake.transport) == Transport::Tcp
 }
 
 fn of_rsyslog(transport: crate::host::proc_net::Transport) -> Transport {

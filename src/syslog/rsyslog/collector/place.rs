@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use super::{Found, Insertion, Refusal, Wish, reach, show, word};
 use crate::agent::AgentKind;
 use crate::syslog::collector::line_start;
-use crate::syslog::rsyslog::effective::{DEFAULT_RULESET, Effective, Listener, Ruleset, Transport};
+use crate::syslog::rsyslog::effective::{DEFAULT_RULESET, Effective, Listener, Ruleset};
 use crate::syslog::rsyslog::problem::Severity;
 use crate::syslog::rsyslog::render::{self, DropIn, OwnInput};
 use crate::syslog::source::Overlay;
@@ -71,10 +71,7 @@ fn call(found: &Found<'_>, ruleset: &Ruleset, callable: &str) -> Result<Insertio
 
 /// One of our inputs behind the line that loads its module.
 pub fn behind_module(found: &Found<'_>, drop_in: &DropIn, input: &OwnInput) -> Option<Insertion> {
-    let name = match input.transport {
-        Transport::Tcp => drop_in.tcp_module.name(),
-        _ => "imudp",
-    };
+    let name = render::module(drop_in, input);
     let module = found.config.module(name)?;
     let file = module.at.file.to_path_buf();
     let text = found.source.read(&file).ok()?;
@@ -175,7 +172,8 @@ fn works(found: &Found<'_>, wish: &Wish, path: &Path, bytes: &[u8], insertions: 
     if wish.agent.kind == AgentKind::Ama && candidate.forwards_to(wish.agent.port).is_empty() {
         return Ok(());
     }
-    for listener in candidate.listeners.iter().filter(|l| l.port_number() == Some(wish.port) && l.tls.is_none()) {
+    let wanted = |l: &&Listener| l.port_number().is_some_and(|port| wish.has_port(port, l.tls.is_some()));
+    for listener in candidate.listeners.iter().filter(wanted) {
         reach::forwarded(&candidate, listener, wish).map_err(|blocked| {
             Refusal::new(
                 format!("{} events from {} do not reach our rule: {blocked}", word(listener.transport), listener.at),

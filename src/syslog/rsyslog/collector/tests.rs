@@ -21,6 +21,8 @@ fn decided(source: &MapSource, wish: &Wish) -> Result<Collector, Refusal> {
         version: (8, 2302, 0),
         work_directory: "/var/spool/rsyslog".into(),
         imptcp: false,
+        tls_drivers: vec![TlsDriver::GnuTls],
+        tls_hint: "install it".into(),
     };
     decide(&found, wish)
 }

@@ -18,7 +18,7 @@ const STOCK: &str = "module(load=\"imuxsock\")\n$WorkDirectory /var/spool/rsyslo
                      $IncludeConfig /etc/rsyslog.d/*.conf\n*.* /var/log/syslog\n";
 
 fn own(transport: Transport) -> OwnInput {
-    OwnInput { transport, port: 514, load_module: true, octet_counting: true, elsewhere: false }
+    OwnInput { transport, tls: false, port: 514, load_module: true, octet_counting: true, elsewhere: false }
 }
 
 fn stock() -> DropIn {
@@ -29,6 +29,7 @@ fn stock() -> DropIn {
         forward: true,
         hand_over: false,
         inputs: vec![own(Transport::Udp), own(Transport::Tcp)],
+        tls: None,
         tcp_module: TcpModule::Imtcp,
         block: Block::None,
         callable: false,

@@ -147,13 +147,7 @@ fn intake(kind: Transport, port: u16, there: &[ListenerAt<'_>], stack: Stack) ->
     Intake { transport, port, tls, reused: there.first().map(|l| l.driver.at.clone()), v4, v6 }
 }
 
-fn note_of(
-    config: &Effective,
-    l: &ListenerAt<'_>,
-    wish: &Wish,
-    (port, done): (u16, bool),
-    stack: Stack,
-) -> String {
+fn note_of(config: &Effective, l: &ListenerAt<'_>, wish: &Wish, (port, done): (u16, bool), stack: Stack) -> String {
     let word = word(l.listener.transport);
     let mut note = format!("{word} port {port} is already open by {}: that listener is used as it is", l.driver.at);
     if done {
