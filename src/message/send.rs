@@ -405,6 +405,9 @@ fn explain(plan: &Plan, what: &str, error: &io::Error) -> String {
         io::ErrorKind::ConnectionRefused => {
             "nobody listens there: is the syslog daemon running, with this port and protocol?"
         }
+        io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock if plan.tls.is_some() => {
+            "no answer in time: a firewall on the way, or a listener that does not speak TLS"
+        }
         io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock => {
             "no answer in time: a firewall on the way, or a listener that does not read"
         }

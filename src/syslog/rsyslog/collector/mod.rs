@@ -76,12 +76,15 @@ pub fn decide(found: &Found<'_>, wish: &Wish) -> Result<Collector, Refusal> {
     let set_max_message_size = config.setting("maxMessageSize").is_none();
     let own_tcp = intakes.iter().any(|i| i.reused.is_none() && !i.tls && is_tcp(i));
     let files = match intakes.iter().any(|i| i.reused.is_none() && i.tls) {
-        true => tls::files(found, wish, own_tcp)?,
+        true => tls::files(found, wish)?,
         false => None,
     };
     // All of imtcp has TLS then.
-    let elsewhere = files.is_some() && found.version < render::TLS_AT_INPUT;
-    let tcp_module = if elsewhere { TcpModule::Imptcp } else { tcp_module(found, names_off, set_max_message_size) };
+    let all_tls = files.is_some() && found.version < render::TLS_AT_INPUT || tls::is_everywhere(config);
+    let tcp_module = if all_tls { TcpModule::Imptcp } else { tcp_module(found, names_off, set_max_message_size) };
+    if all_tls && own_tcp {
+        tls::need_imptcp(found, &mut notes, names_off)?;
+    }
     let drop_in = DropIn {
         version: found.version,
         receipt: wish.receipt.clone(),

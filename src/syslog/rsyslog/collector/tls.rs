@@ -3,17 +3,19 @@
 use std::path::Path;
 
 use super::{Found, Refusal, Wish};
+use crate::syslog::Text;
+use crate::syslog::rsyslog::effective::Effective;
 use crate::syslog::rsyslog::render::{TLS_AT_INPUT, TlsDriver, TlsFiles};
 
 /// What makes one certificate count for the whole daemon, with the file of ours for it.
 const GLOBALS: [&str; 3] =
     ["defaultnetstreamdrivercafile", "defaultnetstreamdrivercertfile", "defaultnetstreamdriverkeyfile"];
 
-/// What a TLS input of ours needs; `own_tcp`: there is to be one without TLS beside it.
+/// What a TLS input of ours needs.
 ///
 /// # Errors
 /// No driver is installed, or a version that cannot have both kinds of input is configured otherwise.
-pub fn files(found: &Found<'_>, wish: &Wish, own_tcp: bool) -> Result<Option<TlsFiles>, Refusal> {
+pub fn files(found: &Found<'_>, wish: &Wish) -> Result<Option<TlsFiles>, Refusal> {
     let Some(tls) = &wish.tls else { return Ok(None) };
     let Some(driver) = driver(found) else {
         return Err(Refusal::new("rsyslog has no driver for TLS on this box", found.tls_hint.clone()));
@@ -26,7 +28,7 @@ pub fn files(found: &Found<'_>, wish: &Wish, own_tcp: bool) -> Result<Option<Tls
         are_global: false,
     };
     if found.version < TLS_AT_INPUT {
-        files.are_global = beside_the_rest(found, &files, own_tcp)?;
+        files.are_global = beside_the_rest(found, &files)?;
     }
     Ok(Some(files))
 }
@@ -40,7 +42,7 @@ fn driver(found: &Found<'_>) -> Option<TlsDriver> {
 
 /// In old versions the whole daemon has one certificate, and all inputs of imtcp TLS or none. Does the configuration name
 /// our very files already?
-fn beside_the_rest(found: &Found<'_>, files: &TlsFiles, own_tcp: bool) -> Result<bool, Refusal> {
+fn beside_the_rest(found: &Found<'_>, files: &TlsFiles) -> Result<bool, Refusal> {
     let version = format!("rsyslog {}.{}", found.version.0, found.version.1);
     if let Some(module) = found.config.module("imtcp") {
         return Err(Refusal::new(
@@ -50,12 +52,6 @@ fn beside_the_rest(found: &Found<'_>, files: &TlsFiles, own_tcp: bool) -> Result
             ),
             "if that is a TLS input, name its port with --tls-port; else move its inputs to imptcp, or have version \
              8.2108 or later",
-        ));
-    }
-    if own_tcp && !found.imptcp {
-        return Err(Refusal::new(
-            format!("{version} has TLS for all inputs of imtcp or for none, and imptcp is not installed"),
-            "leave tcp out of --protocol, or have version 8.2108 or later",
         ));
     }
     let ours: [&Path; 3] = [&files.authority, &files.certificate, &files.key];
@@ -78,4 +74,33 @@ fn beside_the_rest(found: &Found<'_>, files: &TlsFiles, own_tcp: bool) -> Result
             "set certificate, key and authority, or none of them",
         )),
     }
+}
+
+/// Does the configuration have TLS for each input of imtcp that does not say otherwise?
+pub fn is_everywhere(config: &Effective) -> bool {
+    let mode = |text: &Text| text.number().is_some_and(|n| n > 0);
+    let param = config.module("imtcp").and_then(|m| m.params.iter().rev().find(|p| p.name.is("streamdriver.mode")));
+    let legacy = config.setting("inputtcpserverstreamdrivermode");
+    param.and_then(|p| p.value.text()).is_some_and(mode) || legacy.is_some_and(|s| mode(&s.value))
+}
+
+/// Plain TCP beside an imtcp that has TLS for all its inputs.
+///
+/// # Errors
+/// The module for it is not installed.
+pub fn need_imptcp(found: &Found<'_>, notes: &mut Vec<String>, names_off: bool) -> Result<(), Refusal> {
+    if !found.imptcp {
+        return Err(Refusal::new(
+            "all inputs of imtcp have TLS in this configuration, and imptcp, which could take plain TCP, is not installed",
+            "leave tcp out of --protocol",
+        ));
+    }
+    if !names_off && !super::is_switched(found.config, "net.enableDNS", false) {
+        notes.push(
+            "plain TCP is taken in by imptcp, as all of imtcp has TLS; it looks up the name of each new sender: a name \
+             server that does not answer makes senders wait, unless you set global(net.enableDNS=\"off\")"
+                .to_owned(),
+        );
+    }
+    Ok(())
 }
