@@ -27,6 +27,7 @@ mod reports;
 mod send;
 #[path = "../support/corpus.rs"]
 mod support;
+mod tls;
 mod tree;
 
 use std::panic::AssertUnwindSafe;
@@ -63,12 +64,13 @@ const DEFAULT: [(&str, &str, Scope); 6] = [
 ];
 
 /// The tests of [`Scope::Version`], as beginnings of their names.
-const VERSION_MATTERS: [&str; 6] = [
+const VERSION_MATTERS: [&str; 7] = [
     "install::",
     "coexist::",
     "corpus::",
     "outage::",
     "broken::",
+    "tls::a_listener",
     // one pass of the longest: a fault at each step, and a recovery that restarts the daemon
     "faults::kill_at_every_step_of_install",
 ];
@@ -179,6 +181,7 @@ fn trials(kinds: Vec<Kind>) -> Vec<Trial> {
             ("faults", faults::cases()),
             ("hostile", hostile::cases()),
             ("firewall", firewall::cases()),
+            ("tls", tls::cases()),
         ]
         .into_iter()
         .flat_map(|(area, cases)| cases.into_iter().map(move |c| Case { name: format!("{area}::{}", c.name), ..c }))

@@ -64,6 +64,7 @@ pub fn make(names: &[&str]) -> Certificates {
     let names: Vec<String> = names.iter().map(|n| (*n).to_owned()).chain(["127.0.0.1".to_owned()]).collect();
     let (mut server, key) = (CertificateParams::new(names).expect("names"), Key::new());
     server.serial_number = Some(2u64.into());
+    server.use_authority_key_identifier_extension = true; // strict clients ask for it
     authority.key_identifier_method = rcgen::KeyIdMethod::PreSpecified(vec![7; 20]);
     server.key_identifier_method = rcgen::KeyIdMethod::PreSpecified(vec![8; 20]);
     let ca_certificate = authority.self_signed(&ca_key).expect("a signature");
