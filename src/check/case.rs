@@ -228,9 +228,17 @@ impl<'a> Case<'a> {
     pub fn install_command(&self) -> String {
         let t = self.target;
         let mut command = format!("sudo cefctl install --agent {} --yes", super::target::agent_word(t.agent));
-        if !t.promised.is_empty() {
-            let protocols: Vec<&str> = t.promised.iter().map(|p| p.word()).collect();
+        if t.promises() {
+            let protocols: Vec<&str> = t.doors().iter().map(|d| d.word()).collect();
             command.push_str(&format!(" --protocol {}", protocols.join(",")));
+        }
+        if let Some(port) = t.tls.filter(|p| *p != super::target::TLS_PORT) {
+            command.push_str(&format!(" --tls-port {port}"));
+        }
+        let receipt = self.facts.receipt.as_ref().ok().and_then(Option::as_ref);
+        if let Some((certificate, key)) = receipt.and_then(|r| r.tls_pair.as_ref()).filter(|_| t.tls.is_some()) {
+            let (certificate, key) = (shell_quote(certificate), shell_quote(key));
+            command.push_str(&format!(" --tls-cert {certificate} --tls-key {key}"));
         }
         if t.port != super::target::SYSLOG_PORT {
             command.push_str(&format!(" --port {}", t.port));

@@ -60,6 +60,9 @@ pub struct Facts {
     pub receipt: Fact<Option<ReceiptFacts>>,
     /// Left by the probe, where it ran.
     pub probe: BTreeMap<Transport, ProbeFacts>,
+    /// The same over TLS.
+    #[serde(default)]
+    pub tls_probe: Option<TlsProbe>,
     /// Somebody asked for no test event.
     pub no_probe: bool,
     /// What arrived while somebody watched; `None` where nobody did.
@@ -283,7 +286,14 @@ impl Spool {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReceiptFacts {
     pub path: String,
+    /// Those without TLS.
     pub protocols: Vec<Transport>,
+    /// Of the TLS listener, where there is to be one.
+    #[serde(default)]
+    pub tls_port: Option<u16>,
+    /// Certificate and key that somebody gave for it.
+    #[serde(default)]
+    pub tls_pair: Option<(String, String)>,
     pub port: Option<u16>,
     pub agent: Option<String>,
     pub agent_port: Option<u16>,
@@ -379,6 +389,22 @@ pub struct ProbeFacts {
     pub took_ms: u64,
 }
 
+/// A test event over TLS, and what the listener showed of itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TlsProbe {
+    pub probe: ProbeFacts,
+    pub certificate: Option<CertificateFacts>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CertificateFacts {
+    /// DNS names and addresses it is for.
+    pub names: Vec<String>,
+    pub issuer: String,
+    /// Seconds since the epoch.
+    pub not_after: i64,
+}
+
 /// Reason of everything nobody looked for.
 const NOT_LOOKED: &str = "it was not looked at";
 
@@ -466,6 +492,7 @@ impl Default for Facts {
             security: SecurityFacts::default(),
             receipt: not_looked(),
             probe: BTreeMap::new(),
+            tls_probe: None,
             no_probe: false,
             traffic: None,
         }

@@ -3,6 +3,7 @@
 use super::case::Case;
 use super::facts::FirewallFacts;
 use super::outcome::{Judged, NotJudged, Outcome};
+use super::target::Door;
 use super::words;
 use crate::host::proc_net::Transport;
 use crate::platform::firewall::answer::{Answer, Block, Verdict};
@@ -21,14 +22,14 @@ const OUTSIDE: &str = "security groups of the cloud and firewalls on the way are
 
 /// The verdict on one transport by one way.
 struct Seen {
-    transport: Transport,
+    door: Door,
     way: Way,
     answer: Answer,
 }
 
 impl Seen {
-    fn name(&self, port: u16) -> String {
-        format!("{} port {port} by {}", self.transport.word().to_uppercase(), self.by())
+    fn name(&self) -> String {
+        format!("{} port {} by {}", self.door.word().to_uppercase(), self.door.port, self.by())
     }
     fn by(&self) -> String {
         format!("{} ({})", self.way.interface, if self.way.local.is_ipv6() { "IPv6" } else { "IPv4" })
@@ -80,14 +81,13 @@ fn supposed_ways() -> Vec<Way> {
 
 fn look(case: &Case<'_>, rules: &Ruleset, facts: &FirewallFacts, ways: &[Way]) -> Vec<Seen> {
     let t = case.target;
-    let promised: &[Transport] = if t.promised.is_empty() { &[Transport::Udp, Transport::Tcp] } else { &t.promised };
     let senders = t.source.map(|source| Span::one(crate::platform::firewall::span::number(source)));
     let mut seen = Vec::new();
-    for transport in promised {
+    for door in t.doors() {
         for way in ways {
-            let proto = proto(*transport);
-            let answer = port::inbound(rules, &facts.interfaces, way, proto, t.port, senders.as_ref());
-            seen.push(Seen { transport: *transport, way: way.clone(), answer });
+            let proto = proto(door.transport);
+            let answer = port::inbound(rules, &facts.interfaces, way, proto, door.port, senders.as_ref());
+            seen.push(Seen { door, way: way.clone(), answer });
         }
     }
     seen
@@ -105,18 +105,19 @@ fn worst(case: &Case<'_>, rules: &Ruleset, seen: &[Seen]) -> Outcome {
     // IPv6 counts where there is nothing else.
     let only_v6 = seen.iter().all(|s| s.way.local.is_ipv6());
     let counts = |s: &&Seen| only_v6 || !s.way.local.is_ipv6();
-    let shut: Vec<Transport> = transports(seen)
+    let all: Vec<&Seen> = seen.iter().collect();
+    let shut: Vec<Door> = doors(&all)
         .into_iter()
-        .filter(|t| seen.iter().filter(counts).filter(|s| s.transport == *t).all(|s| closed(&s)))
+        .filter(|d| seen.iter().filter(counts).filter(|s| s.door == *d).all(|s| closed(&s)))
         .collect();
-    let all_shut = shut.len() == transports(seen).len();
-    if !shut.is_empty() && (all_shut || !case.target.promised.is_empty()) {
-        let lost: Vec<&Seen> = seen.iter().filter(|s| shut.contains(&s.transport)).collect();
+    let all_shut = shut.len() == doors(&all).len();
+    if !shut.is_empty() && (all_shut || case.target.promises()) {
+        let lost: Vec<&Seen> = seen.iter().filter(|s| shut.contains(&s.door)).collect();
         return blocked(case, rules, &lost, Outcome::fail);
     }
     let unknown: Vec<&Seen> = seen.iter().filter(|s| s.answer.verdict() == Verdict::Unknown).collect();
     if let Some(first) = unknown.first() {
-        return unsure(case, first, &unknown);
+        return unsure(first, &unknown);
     }
     let lost: Vec<&Seen> = seen.iter().filter(closed).collect();
     if !lost.is_empty() {
@@ -127,22 +128,44 @@ fn worst(case: &Case<'_>, rules: &Ruleset, seen: &[Seen]) -> Outcome {
     if let Some(first) = partly.first() {
         return some_only(case, rules, first, &partly);
     }
-    let port = case.target.port;
-    let words: Vec<String> = transports(seen).iter().map(|t| t.word().to_uppercase()).collect();
     let from = case.target.source.map(|s| format!(" from {s}")).unwrap_or_default();
-    let out = Outcome::pass(format!("nothing on this box keeps {} off port {port}{from}", words::list(&words)));
-    out.seen_all(seen.iter().flat_map(|s| shut_out(s, port)))
+    let out = Outcome::pass(format!("nothing on this box keeps {}{from}", named(&all, "off")));
+    out.seen_all(seen.iter().flat_map(shut_out))
 }
 
-fn transports(seen: &[Seen]) -> Vec<Transport> {
-    let mut all: Vec<Transport> = seen.iter().map(|s| s.transport).collect();
-    all.sort();
+fn doors(seen: &[&Seen]) -> Vec<Door> {
+    let mut all: Vec<Door> = seen.iter().map(|s| s.door).collect();
     all.dedup();
     all
 }
 
+/// `UDP and TCP to port 514 and TLS to port 6514`
+fn named(seen: &[&Seen], to: &str) -> String {
+    let mut ports: Vec<(u16, Vec<String>)> = Vec::new();
+    for door in doors(seen) {
+        let word = door.word().to_uppercase();
+        match ports.iter_mut().find(|(port, _)| *port == door.port) {
+            Some((_, words)) if !words.contains(&word) => words.push(word),
+            Some(_) => {}
+            None => ports.push((door.port, vec![word])),
+        }
+    }
+    let parts: Vec<String> =
+        ports.iter().map(|(port, words)| format!("{} {to} port {port}", words::list(words))).collect();
+    words::list(&parts)
+}
+
+/// `port 514`, `ports 514 and 6514`
+fn numbers(seen: &[&Seen]) -> String {
+    let mut ports: Vec<u16> = seen.iter().map(|s| s.door.port).collect();
+    ports.sort_unstable();
+    ports.dedup();
+    let words: Vec<String> = ports.iter().map(ToString::to_string).collect();
+    format!("{} {}", if words.len() == 1 { "port" } else { "ports" }, words::list(&words))
+}
+
 /// The senders that a way shuts out, and where.
-fn shut_out(seen: &Seen, port: u16) -> Vec<(String, String)> {
+fn shut_out(seen: &Seen) -> Vec<(String, String)> {
     let v6 = seen.way.local.is_ipv6();
     let line = |b: &Block| {
         let others = seen.answer.asked.minus(&b.who);
@@ -151,7 +174,7 @@ fn shut_out(seen: &Seen, port: u16) -> Vec<(String, String)> {
             () if others.size() < b.who.size() => format!("every sender but {}", networks(&others, v6)),
             () => networks(&b.who, v6),
         };
-        (format!("{}: {who}", seen.name(port)), told(b))
+        (format!("{}: {who}", seen.name()), told(b))
     };
     seen.answer.blocked.iter().take(3).map(line).collect()
 }
@@ -172,9 +195,6 @@ fn told(block: &Block) -> String {
 }
 
 fn blocked(case: &Case<'_>, rules: &Ruleset, lost: &[&Seen], make: fn(String) -> Outcome) -> Outcome {
-    let port = case.target.port;
-    let mut what: Vec<String> = lost.iter().map(|s| s.transport.word().to_uppercase()).collect();
-    what.dedup();
     let blocks: Vec<&Block> = lost.iter().filter_map(|s| s.answer.blocked.first()).collect();
     let mut owners: Vec<Owner> = blocks.iter().map(|b| owner::of(rules, &b.place)).collect();
     owners.sort();
@@ -193,14 +213,14 @@ fn blocked(case: &Case<'_>, rules: &Ruleset, lost: &[&Seen], make: fn(String) ->
     };
     let diverted = blocks.iter().all(|b| b.diverted);
     let verb = if diverted { "sent elsewhere" } else { "blocked" };
-    let is = if what.len() == 1 { "is" } else { "are" };
-    let text = format!("{} to port {port}{from}{place} {is} {verb} by {}", words::list(&what), words::list(&who));
-    let out = make(text).seen_all(lost.iter().flat_map(|s| shut_out(s, port)));
+    let is = if doors(lost).len() == 1 { "is" } else { "are" };
+    let text = format!("{}{from}{place} {is} {verb} by {}", named(lost, "to"), words::list(&who));
+    let out = make(text).seen_all(lost.iter().flat_map(|s| shut_out(s)));
     if diverted {
         return out.advise("take away the rule that is named, or the container that publishes the port");
     }
-    let transports: Vec<Transport> = lost.iter().map(|s| s.transport).collect();
-    opening(case, &owners, &transports, out)
+    let doors = doors(lost);
+    opening(case, &owners, &doors, out)
 }
 
 /// `firewalld (zone public)`, `nftables (table inet fw, chain input)`.
@@ -217,10 +237,9 @@ fn keeper(rules: &Ruleset, block: &Block) -> String {
 }
 
 /// What opens the port, with our own command first.
-fn opening(case: &Case<'_>, owners: &[Owner], transports: &[Transport], out: Outcome) -> Outcome {
-    let port = case.target.port;
+fn opening(case: &Case<'_>, owners: &[Owner], doors: &[Door], out: Outcome) -> Outcome {
     let from = case.target.source.map(|s| format!("={s}")).unwrap_or_default();
-    let mut words: Vec<&str> = transports.iter().map(|t| t.word()).collect();
+    let mut words: Vec<(u16, &str)> = doors.iter().map(|d| (d.port, d.transport.word())).collect();
     words.sort_unstable();
     words.dedup();
     let mut out = out
@@ -231,12 +250,12 @@ fn opening(case: &Case<'_>, owners: &[Owner], transports: &[Transport], out: Out
         match owner {
             Owner::Firewalld { zone } => {
                 let zone = zone.as_ref().map(|z| format!(" --zone={z}")).unwrap_or_default();
-                let ports: Vec<String> = words.iter().map(|w| format!("--add-port={port}/{w}")).collect();
+                let ports: Vec<String> = words.iter().map(|(port, w)| format!("--add-port={port}/{w}")).collect();
                 let ports = ports.join(" ");
                 out = out.command(format!("sudo firewall-cmd --permanent{zone} {ports} && sudo firewall-cmd --reload"));
             }
             Owner::Ufw => {
-                for w in &words {
+                for (port, w) in &words {
                     out = out.command(format!("sudo ufw allow {port}/{w}"));
                 }
             }
@@ -246,11 +265,13 @@ fn opening(case: &Case<'_>, owners: &[Owner], transports: &[Transport], out: Out
     out
 }
 
-fn unsure(case: &Case<'_>, first: &Seen, unknown: &[&Seen]) -> Outcome {
-    let port = case.target.port;
+fn unsure(first: &Seen, unknown: &[&Seen]) -> Outcome {
+    let port = first.door.port;
+    let ports = numbers(unknown);
+    let are = if ports.starts_with("ports") { "are" } else { "is" };
     let evidence = unknown.iter().flat_map(|s| {
         let why = |u: &(Span, _, crate::platform::firewall::walk::Place)| u.2.words();
-        let name = s.name(port);
+        let name = s.name();
         s.answer
             .unknown
             .iter()
@@ -260,33 +281,34 @@ fn unsure(case: &Case<'_>, first: &Seen, unknown: &[&Seen]) -> Outcome {
     });
     let reason = first.answer.unknown.first().map(|u| u.1.text().to_owned()).unwrap_or_default();
     if unknown.iter().all(|s| s.answer.only_rate()) {
-        return Outcome::warn(format!("port {port} is let in only up to a limit ({reason}); the rest is lost"))
+        return Outcome::warn(format!("{ports} {are} let in only up to a limit ({reason}); the rest is lost"))
             .seen_all(evidence)
             .advise("take the limit away for the syslog port: a burst of events is what devices send when it matters");
     }
-    Outcome::unknown(format!("whether port {port} is let in hangs on something that is not judged here: {reason}"))
+    Outcome::unknown(format!("whether {ports} {are} let in hangs on something that is not judged here: {reason}"))
         .seen_all(evidence)
         .advise("send an event from a device or another box and watch for it")
         .command(format!("cefctl send --host THIS_BOX --port {port}"))
 }
 
 fn some_only(case: &Case<'_>, rules: &Ruleset, first: &Seen, partly: &[&Seen]) -> Outcome {
-    let port = case.target.port;
+    let ports = numbers(partly);
+    let are = if ports.starts_with("ports") { "are" } else { "is" };
     let allowed = networks(&first.answer.allowed, first.way.local.is_ipv6());
     let lines = partly.iter().flat_map(|s| {
-        let allowed = (s.name(port), format!("let in: {}", networks(&s.answer.allowed, s.way.local.is_ipv6())));
-        std::iter::once(allowed).chain(shut_out(s, port))
+        let allowed = (s.name(), format!("let in: {}", networks(&s.answer.allowed, s.way.local.is_ipv6())));
+        std::iter::once(allowed).chain(shut_out(s))
     });
     if partly.iter().all(|s| s.on_purpose()) {
-        return Outcome::pass(format!("port {port} is open for {allowed} only")).seen_all(lines);
+        return Outcome::pass(format!("{ports} {are} open for {allowed} only")).seen_all(lines);
     }
-    let out = Outcome::warn(format!("only {allowed} can send to port {port}, by rules that are not about it"));
+    let out = Outcome::warn(format!("only {allowed} can send to {ports}, by rules that are not about it"));
     let mut owners: Vec<Owner> =
         partly.iter().filter_map(|s| s.answer.blocked.first()).map(|b| owner::of(rules, &b.place)).collect();
     owners.sort();
     owners.dedup();
-    let transports: Vec<Transport> = partly.iter().map(|s| s.transport).collect();
-    opening(case, &owners, &transports, out.seen_all(lines))
+    let doors = doors(partly);
+    opening(case, &owners, &doors, out.seen_all(lines))
 }
 
 pub fn loopback(case: &Case<'_>) -> Judged {

@@ -4,7 +4,7 @@
 use super::pipeline::{Config, Forward, Listener, Visit, Way};
 use super::ports;
 use super::samples::{Fate, SAMPLES, Sample};
-use super::target::Target;
+use super::target::{Door, Target};
 use crate::agent::AgentKind;
 use crate::host::proc_net::Transport;
 
@@ -40,9 +40,11 @@ impl<'a> Flow<'a> {
     pub fn new(config: Config<'a>, target: &'a Target) -> Self {
         let (listeners, forwards) = (config.listeners(), config.forwards());
         let mut entries = Vec::new();
-        for transport in [Transport::Udp, Transport::Tcp] {
-            let all = ports::listeners(&listeners, transport, target.port);
-            if let Some(listener) = ports::winner(&all, transport) {
+        let plain = [Transport::Udp, Transport::Tcp].map(|transport| Door { transport, port: target.port, tls: false });
+        let over_tls = target.tls.map(|port| Door { transport: Transport::Tcp, port, tls: true });
+        for door in plain.into_iter().chain(over_tls) {
+            let all = ports::behind(&listeners, door);
+            if let Some(listener) = ports::winner(&all, door.transport) {
                 entries.push(entry(config, Some(listener)));
             }
         }

@@ -2,28 +2,80 @@
 
 use super::case::Case;
 use super::facts::FileState;
-use super::outcome::{Judged, NotJudged, Outcome};
+use super::outcome::{Judged, NotJudged, Outcome, both};
 use super::pipeline::Listener;
 use super::ports::{self, Family, Port};
+use super::target::Door;
 use super::words;
 use crate::host::proc_net::{Socket, Transport};
 use crate::host::proc_process::Process;
+use crate::platform::certificate::day;
 
 pub fn udp(case: &Case<'_>) -> Judged {
     transport(case, Transport::Udp)
 }
 
 pub fn tcp(case: &Case<'_>) -> Judged {
-    transport(case, Transport::Tcp)
+    let Some(port) = case.target.tls else { return transport(case, Transport::Tcp) };
+    let door = Door { transport: Transport::Tcp, port, tls: true };
+    both(
+        transport(case, Transport::Tcp),
+        Port::of(case, door)
+            .and_then(|port| judged(case, &port))
+            .and_then(|listener| both(Ok(listener), certificate(case, door))),
+    )
 }
 
 fn transport(case: &Case<'_>, transport: Transport) -> Judged {
-    let port = Port::look(case, transport)?;
+    judged(case, &Port::look(case, transport)?)
+}
+
+/// A certificate that is good for fewer seconds than this is spoken of.
+const SOON: i64 = 30 * 24 * 60 * 60;
+
+/// What the TLS listener showed when the test event was sent.
+fn certificate(case: &Case<'_>, door: Door) -> Judged {
+    let Some(shown) = case.facts.tls_probe.as_ref().and_then(|p| p.certificate.as_ref()) else {
+        return Err(NotJudged::Skip("its certificate was not looked at".into()));
+    };
+    let (port, until) = (door.port, day(shown.not_after));
+    let seen = |out: Outcome| {
+        out.seen(
+            format!("tls/{port}"),
+            format!("certificate for {}, by {}, until {until}", shown.names.join(", "), shown.issuer),
+        )
+    };
+    let left = shown.not_after - case.facts.taken;
+    if left >= SOON {
+        return Ok(seen(Outcome::pass(format!("its certificate is good until {until}"))));
+    }
+    let out = match left < 0 {
+        true => {
+            Outcome::fail(format!("the certificate of tls/{port} has expired on {until}: devices that look refuse it"))
+        }
+        false => {
+            Outcome::warn(format!("the certificate of tls/{port} expires on {until}: devices that look will refuse it"))
+        }
+    };
+    let receipt = case.facts.receipt.as_ref().ok().and_then(Option::as_ref);
+    let own = receipt.is_some_and(|r| r.tls_pair.is_none() && r.files.iter().any(|f| f.path.ends_with("/cert.pem")));
+    Ok(match own {
+        true => seen(out)
+            .advise("have cefctl make a new one, and give devices the new ca.pem")
+            .command(case.install_command())
+            .fixable(),
+        false => seen(out)
+            .advise("have it renewed, then let the daemon read it again")
+            .command(format!("sudo systemctl restart {}", case.unit_name())),
+    })
+}
+
+fn judged(case: &Case<'_>, port: &Port<'_>) -> Judged {
     if port.listeners.is_empty() {
-        return if port.own.is_empty() { not_configured(case, &port) } else { Ok(no_longer_configured(case, &port)) };
+        return if port.own.is_empty() { not_configured(case, port) } else { Ok(no_longer_configured(case, port)) };
     }
     if port.is_loopback_only() {
-        return Ok(loopback_only(case, &port));
+        return Ok(loopback_only(case, port));
     }
     let families = port.families();
     if families.iter().any(|f| port.is_taken(*f)) {
@@ -31,7 +83,7 @@ fn transport(case: &Case<'_>, transport: Transport) -> Judged {
     }
     let closed: Vec<Family> = families.iter().copied().filter(|f| !port.is_open(*f)).collect();
     if !closed.is_empty() || families.is_empty() {
-        return Ok(not_open(case, &port, &closed));
+        return Ok(not_open(case, port, &closed));
     }
     let words: Vec<&str> = families.iter().map(|f| f.word()).collect();
     let limited = if families.len() == 1 && case.facts.host.ipv6 { ", as configured" } else { "" };
@@ -51,14 +103,12 @@ fn not_configured(case: &Case<'_>, port: &Port<'_>) -> Judged {
     };
     let add = |out: Outcome| out.advise("let the daemon listen").command(case.install_command()).fixable();
     let missing = missing_files(case);
-    if t.is_promised(port.transport) {
+    if port.tls || t.is_promised(port.transport) {
         let out =
             Outcome::fail(format!("{text}, but {} asks for it", t.promised_by)).seen_all(missing).seen_all(unused);
-        return Ok(add(
-            out.seen("configuration", format!("no {} listener on port {}", port.transport.word(), port.number))
-        ));
+        return Ok(add(out.seen("configuration", format!("no {} listener on port {}", port.word(), port.number))));
     }
-    if !t.promised.is_empty() {
+    if t.promises() {
         return Err(NotJudged::Skip(format!("{} asks for other transports only", t.promised_by)));
     }
     let other = if port.transport == Transport::Udp { Transport::Tcp } else { Transport::Udp };
@@ -72,7 +122,8 @@ fn not_configured(case: &Case<'_>, port: &Port<'_>) -> Judged {
 
 /// Listeners for the port in sources that no log path names.
 fn unused(case: &Case<'_>, port: &Port<'_>) -> Vec<(String, String)> {
-    let on_port = |l: &&Listener| !l.used && l.transport == port.transport && l.number == Some(port.number);
+    let on_port =
+        |l: &&Listener| !l.used && l.transport == port.transport && l.number == Some(port.number) && l.tls == port.tls;
     let all = case.listeners().unwrap_or_default().iter().filter(on_port);
     all.map(|l| (l.at.to_string(), format!("{}, in no log path", l.shown))).collect()
 }
@@ -167,6 +218,9 @@ pub fn owner(case: &Case<'_>) -> Judged {
         let (_, foreign) = ports::split(case, net, transport, case.target.port)?;
         taken.extend(foreign);
     }
+    if let Some(port) = case.target.tls {
+        taken.extend(ports::split(case, net, Transport::Tcp, port)?.1);
+    }
     // What is bound to loopback alone takes no device's events.
     let (outside, inside): (Vec<&Socket>, Vec<&Socket>) =
         taken.into_iter().partition(|s| ports::outside(s, Family::V4) || ports::outside(s, Family::V6));
@@ -183,16 +237,16 @@ pub fn owner(case: &Case<'_>) -> Judged {
 fn matters(case: &Case<'_>, transport: Transport) -> bool {
     let configured = |t| case.listeners().is_ok_and(|all| !ports::listeners(all, t, case.target.port).is_empty());
     let any = configured(Transport::Udp) || configured(Transport::Tcp);
-    match case.target.promised.is_empty() {
-        true => !any || configured(transport),
-        false => configured(transport) || case.target.is_promised(transport),
+    match case.target.promises() {
+        false => !any || configured(transport),
+        true => configured(transport) || case.target.is_promised(transport),
     }
 }
 
 fn stop_it(case: &Case<'_>, out: Outcome, socket: &Socket) -> Outcome {
     let holder = socket.owners.iter().find_map(|pid| case.facts.process(*pid));
     let restart = format!("sudo systemctl restart {}", case.unit_name());
-    let port = case.target.port;
+    let port = socket.local.port();
     match holder {
         Some(p) if p.container.is_some() => out
             .advise("a container has the port: publish another one for it, then restart the daemon")

@@ -1,5 +1,5 @@
 use super::*;
-use crate::check::facts::{Facts, ReceiptFacts, ReceiptFile};
+use crate::check::facts::{Bytes, CertificateFacts, Facts, ProbeFacts, ReceiptFacts, ReceiptFile, TlsProbe};
 use crate::check::fixture::*;
 use crate::check::target::Target;
 use crate::report::Status;
@@ -252,4 +252,55 @@ fn what_cannot_be_read_is_not_judged() {
     assert_eq!(status(udp, &facts), (Status::Unknown, None));
     let facts = with_files(&[("/etc/rsyslog.d/10-bad.conf", "if $msg contains the /var/log/x\n")]);
     assert_eq!(status(udp, &facts), (Status::Skip, Some("daemon.config")));
+}
+
+/// A box with a TLS listener that the receipt promises, alone.
+fn with_tls(sockets: &[&str], certificate: Option<i64>) -> Facts {
+    let input = "module(load=\"imtcp\")\ninput(type=\"imtcp\" port=\"6514\" streamDriver.name=\"gtls\" streamDriver.mode=\"1\")\n";
+    let mut facts = with_drop_in(input);
+    close(&mut facts, Transport::Udp, |_| true);
+    close(&mut facts, Transport::Tcp, |a| a.port() == 514);
+    for local in sockets {
+        add_socket(&mut facts, Transport::Tcp, local, DAEMON);
+    }
+    facts.receipt = Ok(Some(ReceiptFacts { path: "/r.json".into(), tls_port: Some(6514), ..ReceiptFacts::default() }));
+    let probe = |not_after| TlsProbe {
+        probe: ProbeFacts {
+            sent: Bytes(Vec::new()),
+            to: "127.0.0.1:6514".into(),
+            send_error: None,
+            blind: None,
+            seen_at_listener: None,
+            arrived: None,
+            took_ms: 0,
+        },
+        certificate: Some(CertificateFacts { names: vec!["c1".into()], issuer: "CN=x".into(), not_after }),
+    };
+    facts.tls_probe = certificate.map(probe);
+    facts
+}
+
+#[test]
+fn a_promised_tls_listener_is_judged_and_nothing_else_is_missed() {
+    let judged = |check: fn(&Case<'_>) -> Judged, facts: &Facts| {
+        let target = Target::resolve(&Default::default(), facts);
+        let o = judge_for(check, facts, &target);
+        (o.status, o.summary)
+    };
+    const DAY: i64 = 24 * 60 * 60;
+    let both = ["0.0.0.0:6514", "[::]:6514"];
+    let good = with_tls(&both, Some(2_000_000 + 90 * DAY));
+    assert_eq!(judged(tcp, &good).0, Status::Pass, "{:?}", judged(tcp, &good));
+    assert_eq!(judged(udp, &good).0, Status::Skip);
+    assert_eq!(judged(tcp, &with_tls(&both, None)).0, Status::Pass);
+    let closed = judged(tcp, &with_tls(&[], None));
+    assert!(closed.0 == Status::Fail && closed.1.contains("tls/6514 is configured but not open"), "{closed:?}");
+    let soon = judged(tcp, &with_tls(&both, Some(2_000_000 + 9 * DAY)));
+    assert!(soon.0 == Status::Warn && soon.1.contains("expires on"), "{soon:?}");
+    let gone = judged(tcp, &with_tls(&both, Some(1_999_999)));
+    assert!(gone.0 == Status::Fail && gone.1.contains("has expired"), "{gone:?}");
+    let mut missing = with_tls(&[], None);
+    set_config(&mut missing, &[("/etc/rsyslog.conf", MAIN)]);
+    let missing = judged(tcp, &missing);
+    assert!(missing.0 == Status::Fail && missing.1.contains("/r.json asks for it"), "{missing:?}");
 }

@@ -51,7 +51,7 @@ use std::time::Duration;
 use case::{Case, read_config};
 use facts::{Facts, TrafficFacts};
 use select::Selection;
-use target::{Target, TargetOptions, agent_word};
+use target::{Door, Target, TargetOptions, agent_word};
 
 use crate::host::proc_net::Transport;
 use crate::host::{Clock, Host, Interrupt};
@@ -161,7 +161,8 @@ fn probe(host: &Host, stop: &Interrupt, facts: &mut Facts, target: &Target, sele
         return;
     }
     let limit = probe_run::LIMIT.max(spool::until_retry(&case).unwrap_or_default());
-    facts.probe = probe_run::run(host, stop, &facts.host.hostname, &aims, target.agent_port, limit);
+    let probed = probe_run::run(host, stop, &facts.host.hostname, &aims, target.agent_port, limit);
+    (facts.probe, facts.tls_probe) = (probed.plain, probed.tls);
     gather::sockets_again(host, facts, target.port);
 }
 
@@ -169,10 +170,16 @@ fn aims(case: &Case<'_>, selection: &Selection, clock: &dyn Clock) -> Vec<probe_
     let judged = run::run(case, selection, clock);
     // Without an event a probe that no fault holds up and that applies here stays unknown.
     let free = |id: &str| judged.iter().any(|c| c.id == id && c.status == Status::Unknown);
-    [(Transport::Udp, "probe.udp"), (Transport::Tcp, "probe.tcp")]
+    let plain = |transport| Door { transport, port: case.target.port, tls: false };
+    let over_tls = case.target.tls.map(|port| (Door { transport: Transport::Tcp, port, tls: true }, "probe.tcp"));
+    [(plain(Transport::Udp), "probe.udp"), (plain(Transport::Tcp), "probe.tcp")]
         .into_iter()
+        .chain(over_tls)
         .filter(|(_, id)| free(id))
-        .filter_map(|(transport, _)| probe_run::aim(&ports::Port::look(case, transport).ok()?))
+        .filter_map(|(door, _)| {
+            let port = ports::Port::of(case, door).ok().filter(|p| !p.tls || !p.listeners.is_empty())?;
+            probe_run::aim(&port)
+        })
         .collect()
 }
 

@@ -16,6 +16,28 @@ pub enum NotJudged {
     Blocked(&'static str, String),
 }
 
+/// Two halves of one check as one: the worse one counts, what does not apply is left out.
+pub fn both(first: Judged, second: Judged) -> Judged {
+    let weight = |o: &Outcome| match o.status {
+        Status::Pass => 0,
+        Status::Skip => 1,
+        Status::Unknown => 2,
+        Status::Warn => 3,
+        Status::Fail => 4,
+    };
+    match (first, second) {
+        (Err(NotJudged::Skip(_)), other) | (other, Err(NotJudged::Skip(_))) => other,
+        (Ok(a), Ok(b)) if a.status == Status::Pass && b.status == Status::Pass => {
+            let mut one = Outcome::pass(format!("{}; {}", a.summary, b.summary));
+            one.evidence = a.evidence.into_iter().chain(b.evidence).collect();
+            Ok(one)
+        }
+        (Ok(a), Ok(b)) => Ok(if weight(&b) > weight(&a) { b } else { a }),
+        (Err(_), Ok(o)) | (Ok(o), Err(_)) if o.status == Status::Fail => Ok(o),
+        (Err(why), _) | (_, Err(why)) => Err(why),
+    }
+}
+
 impl From<String> for NotJudged {
     fn from(reason: String) -> Self {
         NotJudged::Unknown(reason)

@@ -6,18 +6,25 @@ use super::facts::NetFacts;
 use super::outcome::NotJudged;
 pub use super::pipeline::{Asked, Family};
 use super::pipeline::{Config, Listener};
-use super::target::Daemon;
+use super::target::{Daemon, Door};
 use crate::host::proc_net::{Socket, Transport};
 
 /// Plain listeners of one kind on a port that the daemon opens, in the order of the configuration.
 pub fn listeners(all: &[Listener], transport: Transport, port: u16) -> Vec<&Listener> {
-    let fits = |l: &&Listener| l.used && l.transport == transport && l.number == Some(port) && !l.tls;
+    behind(all, Door { transport, port, tls: false })
+}
+
+/// The listeners of one way in.
+pub fn behind(all: &[Listener], door: Door) -> Vec<&Listener> {
+    let fits =
+        |l: &&Listener| l.used && l.transport == door.transport && l.number == Some(door.port) && l.tls == door.tls;
     all.iter().filter(fits).collect()
 }
 
 /// One transport of the port, as it is.
 pub struct Port<'a> {
     pub transport: Transport,
+    pub tls: bool,
     pub number: u16,
     pub listeners: Vec<&'a Listener>,
     /// Open sockets that are the daemon's.
@@ -32,12 +39,18 @@ impl<'a> Port<'a> {
     /// # Errors
     /// When sockets or their owners cannot be seen, or the configuration cannot be judged.
     pub fn look(case: &'a Case<'_>, transport: Transport) -> Result<Self, NotJudged> {
+        Port::of(case, Door { transport, port: case.target.port, tls: false })
+    }
+
+    /// # Errors
+    /// As [`Port::look`].
+    pub fn of(case: &'a Case<'_>, door: Door) -> Result<Self, NotJudged> {
         let all = case.listeners()?;
         let net = net(case)?;
-        let number = case.target.port;
+        let (transport, number, tls) = (door.transport, door.port, door.tls);
         let (own, foreign) = split(case, net, transport, number)?;
-        let listeners = listeners(all, transport, number);
-        Ok(Port { transport, number, listeners, own, foreign, usable: usable(case, case.config()?) })
+        let listeners = behind(all, door);
+        Ok(Port { transport, tls, number, listeners, own, foreign, usable: usable(case, case.config()?) })
     }
 
     /// Families that matter here: what a listener asks for and the host has.
@@ -73,9 +86,14 @@ impl<'a> Port<'a> {
         !self.listeners.is_empty() && self.listeners.iter().all(|l| l.asked.is_loopback())
     }
 
-    /// `udp/514`
+    /// `udp/514`, `tls/6514`
     pub fn display(&self) -> String {
-        format!("{}/{}", self.transport.word(), self.number)
+        format!("{}/{}", self.word(), self.number)
+    }
+
+    /// `udp`, `tcp`, `tls`
+    pub fn word(&self) -> &'static str {
+        if self.tls { "tls" } else { self.transport.word() }
     }
 }
 

@@ -3,10 +3,11 @@
 use super::agents::forward_config::over_tcp;
 use super::case::Case;
 use super::facts::ProbeFacts;
-use super::outcome::{Judged, NotJudged, Outcome};
+use super::outcome::{Judged, NotJudged, Outcome, both};
 use super::ports;
 use super::probe_run::event_of;
 use super::spool;
+use super::target::Door;
 use super::words;
 use crate::agent::AgentKind;
 use crate::agent::accept::{self, Verdict};
@@ -17,17 +18,24 @@ pub fn udp(case: &Case<'_>) -> Judged {
 }
 
 pub fn tcp(case: &Case<'_>) -> Judged {
-    judge(case, Transport::Tcp)
+    let Some(port) = case.target.tls else { return judge(case, Transport::Tcp) };
+    let probe = case.facts.tls_probe.as_ref().map(|p| &p.probe);
+    both(judge(case, Transport::Tcp), judged(case, Door { transport: Transport::Tcp, port, tls: true }, probe))
 }
 
 fn judge(case: &Case<'_>, transport: Transport) -> Judged {
+    let door = Door { transport, port: case.target.port, tls: false };
+    judged(case, door, case.facts.probe.get(&transport))
+}
+
+fn judged(case: &Case<'_>, door: Door, probe: Option<&ProbeFacts>) -> Judged {
     over_tcp(case)?;
     let listeners = case.listeners()?;
-    let word = transport.word();
-    if ports::listeners(listeners, transport, case.target.port).is_empty() {
+    let word = door.word();
+    if ports::behind(listeners, door).is_empty() {
         return Err(NotJudged::Skip(format!("nothing is configured to take {word}")));
     }
-    let Some(probe) = case.facts.probe.get(&transport) else { return Err(not_sent(case)) };
+    let Some(probe) = probe else { return Err(not_sent(case)) };
     let sent = |out: Outcome| out.seen(format!("sent over {word} to {}", probe.to), &probe.sent.0);
     if let Some(error) = &probe.send_error {
         let out = Outcome::fail(format!("the test event could not be sent to {}: {error}", probe.to));
@@ -39,9 +47,10 @@ fn judge(case: &Case<'_>, transport: Transport) -> Judged {
         ))));
     }
     let Some(arrived) = &probe.arrived else { return Ok(lost(case, probe, sent)) };
+    let by = if door.tls { " over tls" } else { "" };
     let out = match change(case, &probe.sent.0, &arrived.0) {
         None => Outcome::pass(format!(
-            "the test event arrived at port {} after {} ms",
+            "the test event{by} arrived at port {} after {} ms",
             case.target.agent_port, probe.took_ms
         )),
         Some(what) => Outcome::fail(format!("the test event arrived, but {what}"))

@@ -2,25 +2,32 @@
 //! at the agent's. The only check that does something; the event is recognisable by vendor and product.
 
 use std::collections::BTreeMap;
+use std::io::Write;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
-use super::facts::{Bytes, ProbeFacts};
+use super::facts::{Bytes, CertificateFacts, ProbeFacts, TlsProbe};
 use super::ports::Port;
 use crate::agent::accept;
 use crate::host::proc_net::Transport;
 use crate::host::{Host, Interrupt};
 use crate::message::build::{Shape, Stamp, marker, message};
 use crate::message::capture::{Evidence, Hop, Report, Watch};
+use crate::message::tls::{self, Tls, Trust};
+use crate::platform::certificate;
 
 /// How long an event may take through the box.
 pub const LIMIT: Duration = Duration::from_millis(1000);
 const CONNECT: Duration = Duration::from_millis(500);
+/// How long each step of a TLS handshake may take, and how long the daemon may take to close.
+const HANDSHAKE: Duration = Duration::from_secs(2);
+const GOODBYE: Duration = Duration::from_millis(100);
 
 /// Where a probe of one transport goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Aim {
     pub transport: Transport,
+    pub tls: bool,
     pub to: SocketAddr,
 }
 
@@ -31,7 +38,7 @@ pub fn aim(port: &Port<'_>) -> Option<Aim> {
     let loopback = candidates.into_iter().find(|ip| port.own.iter().any(|s| s.takes(*ip)));
     // What is bound to one address is reached by that address, over the loopback all the same.
     let ip = loopback.or(local.first().copied())?;
-    Some(Aim { transport: port.transport, to: SocketAddr::new(ip, port.number) })
+    Some(Aim { transport: port.transport, tls: port.tls, to: SocketAddr::new(ip, port.number) })
 }
 
 struct Shot {
@@ -39,24 +46,25 @@ struct Shot {
     marker: String,
     line: Vec<u8>,
     error: Option<String>,
+    certificate: Option<CertificateFacts>,
+}
+
+/// What became of the probes.
+#[derive(Debug, Default)]
+pub struct Probed {
+    pub plain: BTreeMap<Transport, ProbeFacts>,
+    pub tls: Option<TlsProbe>,
 }
 
 /// Sends all probes at once and waits until every one has arrived or the time is up.
-pub fn run(
-    host: &Host,
-    stop: &Interrupt,
-    hostname: &str,
-    aims: &[Aim],
-    agent_port: u16,
-    limit: Duration,
-) -> BTreeMap<Transport, ProbeFacts> {
+pub fn run(host: &Host, stop: &Interrupt, hostname: &str, aims: &[Aim], agent_port: u16, limit: Duration) -> Probed {
     let stamp = Stamp::now(hostname, &*host.clock);
     let mut shots: Vec<Shot> = aims
         .iter()
         .map(|aim| {
             let marker = marker();
             let line = message(Shape::Cef, &stamp, &marker, 1);
-            Shot { aim: *aim, marker, line, error: None }
+            Shot { aim: *aim, marker, line, error: None, certificate: None }
         })
         .collect();
     let agent = Hop::tcp(agent_port);
@@ -65,14 +73,23 @@ pub fn run(
     let mut watch = Watch::start(&*host.net, Some("lo"), &hops, &markers);
     let start = host.clock.monotonic();
     for shot in &mut shots {
-        shot.error = send(host, &shot.aim, &shot.line).err().map(|e| e.to_string());
+        let sent = if shot.aim.tls { send_tls(host, shot) } else { send(host, &shot.aim, &shot.line) };
+        shot.error = sent.err().map(|e| tls::explain(&e).map_or_else(|| e.to_string(), |(why, _)| why));
     }
     let sent: Vec<&Shot> = shots.iter().filter(|s| s.error.is_none()).collect();
     let limit = if sent.is_empty() { Duration::ZERO } else { limit };
     watch.wait(&*host.clock, stop, limit, |report| sent.iter().all(|s| report.passed(agent, &s.marker)));
     let took_ms = host.clock.monotonic().saturating_sub(start).as_millis().try_into().unwrap_or(u64::MAX);
     let report = watch.report();
-    shots.iter().map(|shot| (shot.aim.transport, outcome(shot, report, agent, took_ms))).collect()
+    let mut probed = Probed::default();
+    for shot in &shots {
+        let probe = outcome(shot, report, agent, took_ms);
+        match shot.aim.tls {
+            true => probed.tls = Some(TlsProbe { probe, certificate: shot.certificate.clone() }),
+            false => drop(probed.plain.insert(shot.aim.transport, probe)),
+        }
+    }
+    probed
 }
 
 fn listener(aim: &Aim) -> Hop {
@@ -87,6 +104,17 @@ fn send(host: &Host, aim: &Aim, line: &[u8]) -> std::io::Result<()> {
         Transport::Udp => host.net.send_udp(aim.to, line),
         Transport::Tcp => host.net.send_tcp(aim.to, &[line, b"\n"].concat(), CONNECT),
     }
+}
+
+/// Whatever certificate is shown will do; what it says is judged on its own.
+fn send_tls(host: &Host, shot: &mut Shot) -> std::io::Result<()> {
+    let tls = Tls::new(&Trust::Anybody, &shot.aim.to.ip().to_string()).map_err(std::io::Error::other)?;
+    let mut stream = tls.open(host.net.connect(shot.aim.to, CONNECT)?, HANDSHAKE)?;
+    let shown = stream.certificates().first().and_then(|der| certificate::about(der).ok());
+    shot.certificate = shown.map(|c| CertificateFacts { names: c.names, issuer: c.issuer, not_after: c.not_after });
+    stream.write_all(&[shot.line.as_slice(), b"\n"].concat())?;
+    stream.finish(GOODBYE);
+    Ok(())
 }
 
 fn outcome(shot: &Shot, report: &Report, agent: Hop, took_ms: u64) -> ProbeFacts {
@@ -107,7 +135,9 @@ fn outcome(shot: &Shot, report: &Report, agent: Hop, took_ms: u64) -> ProbeFacts
         to: shot.aim.to.to_string(),
         send_error: shot.error.clone(),
         blind: blind.map(|why| report.excuse.iter().fold(why, |why, excuse| format!("{why} ({excuse})"))),
-        seen_at_listener: packets.then(|| report.at(listener(&shot.aim), &shot.marker).next().is_some()),
+        // What goes in by TLS cannot be read on its way.
+        seen_at_listener: (packets && !shot.aim.tls)
+            .then(|| report.at(listener(&shot.aim), &shot.marker).next().is_some()),
         arrived: arrived.map(|s| Bytes(s.line.clone())),
         took_ms,
     }

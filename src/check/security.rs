@@ -59,9 +59,8 @@ pub fn selinux(case: &Case<'_>) -> Judged {
 /// Ports that the daemon needs, and what for.
 fn wanted(case: &Case<'_>) -> Vec<(Transport, u16, &'static str)> {
     let t = case.target;
-    let promised: &[Transport] = if t.promised.is_empty() { &[Transport::Udp, Transport::Tcp] } else { &t.promised };
     let mut all = vec![(Transport::Tcp, t.agent_port, "connect to")];
-    all.extend(promised.iter().map(|transport| (*transport, t.port, "listen on")));
+    all.extend(t.doors().iter().map(|d| (d.transport, d.port, "listen on")));
     all
 }
 

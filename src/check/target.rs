@@ -59,7 +59,13 @@ pub struct TargetOptions {
     pub agent_port: Option<u16>,
     pub daemon: Option<Daemon>,
     pub port: Option<u16>,
+    /// Those without TLS.
     pub protocols: Option<Vec<Transport>>,
+    /// With `protocols`: TLS is one of them.
+    #[serde(default)]
+    pub tls: bool,
+    #[serde(default)]
+    pub tls_port: Option<u16>,
     /// The device that is asked about; else any.
     pub source: Option<IpAddr>,
 }
@@ -74,7 +80,9 @@ impl TargetOptions {
             agent_port: self.agent_port.or(other.agent_port),
             daemon: self.daemon.or(other.daemon),
             port: self.port.or(other.port),
+            tls: if self.protocols.is_some() { self.tls } else { other.tls },
             protocols: self.protocols.or(other.protocols),
+            tls_port: self.tls_port.or(other.tls_port),
             source: self.source.or(other.source),
         }
     }
@@ -92,8 +100,10 @@ pub struct Target {
     pub agent_port_from: String,
     pub daemon: Daemon,
     pub port: u16,
-    /// Transports somebody counts on; empty: nothing was promised.
+    /// Transports somebody counts on, those without TLS; empty, and no `tls`: nothing was promised.
     pub promised: Vec<Transport>,
+    /// Port of a TLS listener that somebody counts on.
+    pub tls: Option<u16>,
     pub promised_by: String,
     /// The device that is asked about; else any.
     pub source: Option<IpAddr>,
@@ -111,9 +121,28 @@ impl Default for Target {
             daemon: Daemon::Rsyslog,
             port: SYSLOG_PORT,
             promised: Vec::new(),
+            tls: None,
             promised_by: String::new(),
             source: None,
         }
+    }
+}
+
+/// Port of syslog over TLS (RFC 5425).
+pub const TLS_PORT: u16 = 6514;
+
+/// One way in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Door {
+    pub transport: Transport,
+    pub port: u16,
+    pub tls: bool,
+}
+
+impl Door {
+    /// `udp`, `tcp`, `tls`
+    pub fn word(self) -> &'static str {
+        if self.tls { "tls" } else { self.transport.word() }
     }
 }
 
@@ -125,6 +154,9 @@ impl Target {
         let daemon = options.daemon.unwrap_or_else(|| find_daemon(facts, receipt, port));
         let (agent_port, agent_port_from) = find_agent_port(options, facts, agent, receipt, daemon);
         let (promised, promised_by) = find_promise(options, receipt);
+        let received = receipt.and_then(|r| r.tls_port);
+        let tls = if options.protocols.is_some() { options.tls.then_some(TLS_PORT) } else { received };
+        let tls = tls.map(|usual| options.tls_port.or(received).unwrap_or(usual));
         Target {
             workspace: options.workspace.clone(),
             cloud: options.cloud.clone().or_else(|| agents::cloud(facts, agent)).unwrap_or_else(|| "public".into()),
@@ -135,9 +167,22 @@ impl Target {
             daemon,
             port,
             promised,
+            tls,
             promised_by,
             source: options.source,
         }
+    }
+
+    /// Does somebody count on certain transports?
+    pub fn promises(&self) -> bool {
+        !self.promised.is_empty() || self.tls.is_some()
+    }
+
+    /// The ways in that matter: those somebody counts on, else both without TLS.
+    pub fn doors(&self) -> Vec<Door> {
+        let plain: &[Transport] = if self.promises() { &self.promised } else { &[Transport::Udp, Transport::Tcp] };
+        let plain = plain.iter().map(|t| Door { transport: *t, port: self.port, tls: false });
+        plain.chain(self.tls.map(|port| Door { transport: Transport::Tcp, port, tls: true })).collect()
     }
 
     pub fn is_promised(&self, transport: Transport) -> bool {
@@ -237,6 +282,8 @@ mod tests {
         ReceiptFacts {
             path: "/r".into(),
             protocols: vec![Transport::Tcp],
+            tls_port: None,
+            tls_pair: None,
             port: Some(5514),
             agent: Some("none".into()),
             agent_port: Some(25300),

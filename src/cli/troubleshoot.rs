@@ -147,6 +147,8 @@ pub fn target_options(target: &super::args::Target) -> TargetOptions {
         },
         agent_port: target.agent_port,
         port: target.port,
+        tls: target.protocol.iter().flatten().any(|p| *p == Protocol::Tls),
+        tls_port: target.tls_port,
         protocols: target.protocol.as_ref().map(|list| {
             list.iter()
                 .filter_map(|p| match p {

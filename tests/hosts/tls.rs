@@ -126,10 +126,9 @@ fn given_pair(kind: &Kind) -> Result<()> {
     refused("holds the key of another certificate")?;
     host.put(key, &pair.key);
     refused("everybody on this box can read the key")?;
-    before.without(&["ssl/mine/key.pem".into()]).assert_same(
-        &host.tree("/etc").without(&["ssl/mine/key.pem".into()]),
-        "after what was refused",
-    );
+    before
+        .without(&["ssl/mine/key.pem".into()])
+        .assert_same(&host.tree("/etc").without(&["ssl/mine/key.pem".into()]), "after what was refused");
     host.sh(&format!("chmod 600 {key}"));
     let before = host.tree("/etc");
     let done = install(&host, &options).ok();

@@ -47,6 +47,11 @@ fn parse_receipt(value: &serde_json::Value) -> ReceiptFacts {
     ReceiptFacts {
         path: RECEIPT.into(),
         protocols: protocols.iter().filter_map(transport).collect(),
+        tls_port: protocols
+            .iter()
+            .any(|p| p == "tls")
+            .then(|| number(["tls_port", "tls-port"]).unwrap_or(crate::check::target::TLS_PORT)),
+        tls_pair: text("tls_cert").zip(text("tls_key")),
         port: number(["port", "port"]),
         agent: text("agent"),
         agent_port: number(["agent_port", "agent-port"]),

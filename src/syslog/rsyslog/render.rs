@@ -30,7 +30,7 @@ const INPUT_LIMITS: (u32, u32, u32) = (8, 2106, 0);
 /// First version in which `discardTruncatedMsg` leaves the next message alone.
 const DISCARD_WORKS: (u32, u32, u32) = (8, 2006, 0);
 /// First version whose imptcp has a limit of sessions.
-const PTCP_SESSIONS: (u32, u32, u32) = (8, 2102, 0);
+pub const PTCP_SESSIONS: (u32, u32, u32) = (8, 2102, 0);
 
 /// First version whose imtcp takes certificate, key and driver at the input. Before, all its inputs have TLS or none.
 pub const TLS_AT_INPUT: (u32, u32, u32) = (8, 2108, 0);

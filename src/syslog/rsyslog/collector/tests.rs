@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use super::*;
+use crate::syslog::collector::TlsWish;
 use crate::syslog::source::{MapSource, Overlay};
 
 const STOCK: &str = "module(load=\"imuxsock\")\n#module(load=\"imudp\")\n#input(type=\"imudp\" port=\"514\")\n\
@@ -14,14 +15,23 @@ fn main_with(rest: &str) -> MapSource {
 }
 
 fn decided(source: &MapSource, wish: &Wish) -> Result<Collector, Refusal> {
+    decided_by(source, wish, (8, 2302, 0), vec![TlsDriver::GnuTls, TlsDriver::OpenSsl])
+}
+
+fn decided_by(
+    source: &MapSource,
+    wish: &Wish,
+    version: (u32, u32, u32),
+    tls_drivers: Vec<TlsDriver>,
+) -> Result<Collector, Refusal> {
     let config = Effective::load(Path::new("/etc/rsyslog.conf"), source);
     let found = Found {
         config: &config,
         source,
-        version: (8, 2302, 0),
+        version,
         work_directory: "/var/spool/rsyslog".into(),
-        imptcp: false,
-        tls_drivers: vec![TlsDriver::GnuTls],
+        imptcp: wish.tls.is_some(),
+        tls_drivers,
         tls_hint: "install it".into(),
     };
     decide(&found, wish)
@@ -176,4 +186,85 @@ fn name_lookups_go_only_where_nobody_misses_them() {
     assert!(!off("module(load=\"imudp\")\ninput(type=\"imudp\" port=\"1514\")\n"));
     assert!(!off("$PreserveFQDN on\n"));
     assert!(!off("global(net.enableDNS=\"on\")\n"));
+}
+
+fn with_tls() -> Wish {
+    let tls = TlsWish { port: 6514, certificate: "/c.pem".into(), key: "/k.pem".into(), authority: "/a.pem".into() };
+    Wish { tls: Some(tls), ..Wish::usual() }
+}
+
+/// Port, module and driver of each TLS listener.
+fn over_tls(config: &Effective) -> Vec<String> {
+    let tls = config.listeners.iter().filter_map(|l| Some((l, l.tls.as_ref()?)));
+    tls.map(|(l, tls)| format!("{} {} {} {}", l.module, l.port, tls.driver, tls.auth_mode)).collect()
+}
+
+#[test]
+fn a_tls_listener_beside_the_plain_ones() {
+    for (version, words) in
+        [((8, 2302, 0), "streamDriver.keyFile=\"/k.pem\""), ((8, 2102, 0), "DriverKeyFile=\"/k.pem\"")]
+    {
+        let both = vec![TlsDriver::GnuTls, TlsDriver::OpenSsl];
+        let source = main_with("");
+        let collector = decided_by(&source, &with_tls(), version, both).unwrap();
+        let config = candidate(&source, &collector);
+        assert_eq!(errors(&config), Vec::<String>::new());
+        assert_eq!(over_tls(&config), ["imtcp 6514 gtls anon"], "{version:?}");
+        assert_eq!((ends(&config, Transport::Udp), ends(&config, Transport::Tcp)).0, ["127.0.0.1:25226"]);
+        assert_eq!(ends(&config, Transport::Tcp), ["127.0.0.1:25226"]);
+        let text = String::from_utf8(collector.drop_in.unwrap().1).unwrap();
+        assert!(text.contains(words), "{text}");
+        assert_eq!(collector.intakes.iter().filter(|i| i.tls && i.reused.is_none()).count(), 1);
+    }
+}
+
+#[test]
+fn the_driver_that_the_daemon_uses_already_and_none_without_one() {
+    let source = main_with("global(defaultNetstreamDriver=\"ossl\")\n");
+    let both = vec![TlsDriver::GnuTls, TlsDriver::OpenSsl];
+    let collector = decided_by(&source, &with_tls(), (8, 2302, 0), both).unwrap();
+    assert_eq!(over_tls(&candidate(&source, &collector)), ["imtcp 6514 ossl anon"]);
+    let refusal = decided_by(&main_with(""), &with_tls(), (8, 2302, 0), vec![]).unwrap_err();
+    assert!(refusal.what.contains("no driver"), "{refusal}");
+}
+
+const THEIRS: &str = "module(load=\"imtcp\" StreamDriver.Name=\"ossl\" StreamDriver.Mode=\"1\" StreamDriver.AuthMode=\"x509/name\")\n\
+                      input(type=\"imtcp\" port=\"6514\")\n";
+
+#[test]
+fn a_tls_listener_that_is_there_is_used_and_plain_tcp_goes_beside_it() {
+    for version in [(8, 2302, 0), (8, 2102, 0)] {
+        let source = main_with(THEIRS);
+        let collector = decided_by(&source, &with_tls(), version, vec![]).unwrap();
+        let config = candidate(&source, &collector);
+        assert_eq!(errors(&config), Vec::<String>::new());
+        assert_eq!(over_tls(&config), ["imtcp 6514 ossl x509/name"]);
+        let plain = config.taker(514, Transport::Tcp, None).unwrap();
+        assert!(plain.module.is("imptcp") && plain.tls.is_none());
+        assert!(collector.intakes.iter().any(|i| i.tls && i.reused.is_some()));
+        let tls = config.listeners.iter().find(|l| l.tls.is_some()).unwrap();
+        assert_eq!(reach::forwarded(&config, tls, &with_tls()), Ok(()));
+    }
+}
+
+#[test]
+fn what_an_old_version_cannot_have_beside_is_refused_with_the_place() {
+    let refusal = |rest: &str, version| {
+        let all = vec![TlsDriver::GnuTls];
+        decided_by(&main_with(rest), &with_tls(), version, all).err().map(|r| format!("{} ({})", r.what, r.hint))
+    };
+    let plain = "module(load=\"imtcp\")\ninput(type=\"imtcp\" port=\"1514\")\n";
+    assert_eq!(refusal(plain, (8, 2302, 0)), None);
+    let old = refusal(plain, (8, 2102, 0)).unwrap();
+    assert!(old.contains("rsyslog.conf:9") && old.contains("imptcp"), "{old}");
+    let certificate =
+        "global(defaultNetstreamDriverCertFile=\"/other.pem\" defaultNetstreamDriverKeyFile=\"/k.pem\")\n";
+    assert_eq!(refusal(certificate, (8, 2302, 0)), None);
+    let old = refusal(certificate, (8, 2102, 0)).unwrap();
+    assert!(old.contains("one certificate for the whole daemon") && old.contains("/other.pem"), "{old}");
+    let same = "$DefaultNetstreamDriverCAFile /any.pem\n$DefaultNetstreamDriverCertFile /c.pem\n$DefaultNetstreamDriverKeyFile /k.pem\n";
+    assert_eq!(refusal(same, (8, 2102, 0)), None);
+    // a listener without TLS on that port
+    let other = refusal("module(load=\"imptcp\")\ninput(type=\"imptcp\" port=\"6514\")\n", (8, 2302, 0)).unwrap();
+    assert!(other.contains("without TLS") && other.contains("--tls-port"), "{other}");
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 use super::{Found, Refusal, Wish};
 use crate::syslog::Text;
 use crate::syslog::rsyslog::effective::Effective;
-use crate::syslog::rsyslog::render::{TLS_AT_INPUT, TlsDriver, TlsFiles};
+use crate::syslog::rsyslog::render::{PTCP_SESSIONS, TLS_AT_INPUT, TlsDriver, TlsFiles};
 
 /// What makes one certificate count for the whole daemon, with the file of ours for it.
 const GLOBALS: [&str; 3] =
@@ -89,9 +89,9 @@ pub fn is_everywhere(config: &Effective) -> bool {
 /// # Errors
 /// The module for it is not installed.
 pub fn need_imptcp(found: &Found<'_>, notes: &mut Vec<String>, names_off: bool) -> Result<(), Refusal> {
-    if !found.imptcp {
+    if !found.imptcp || found.version < PTCP_SESSIONS {
         return Err(Refusal::new(
-            "all inputs of imtcp have TLS in this configuration, and imptcp, which could take plain TCP, is not installed",
+            "all inputs of imtcp have TLS here, and imptcp, which could take plain TCP, is not installed or too old",
             "leave tcp out of --protocol",
         ));
     }

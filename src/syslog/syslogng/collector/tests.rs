@@ -233,3 +233,34 @@ fn the_older_tools_rule_is_replaced() {
     let made = decided(&source, &Wish::usual()).unwrap();
     assert_eq!(ends(&candidate(&source, &made), Transport::Udp, EVENT), ["/var/log/syslog", "127.0.0.1:25226"]);
 }
+
+fn with_tls() -> Wish {
+    let tls = TlsWish { port: 6514, certificate: "/c.pem".into(), key: "/k.pem".into(), authority: "/a.pem".into() };
+    Wish { tls: Some(tls), ..Wish::usual() }
+}
+
+#[test]
+fn a_tls_listener_of_our_own_or_the_one_that_is_there() {
+    let source = with("");
+    let made = decided(&source, &with_tls()).unwrap();
+    let config = candidate(&source, &made);
+    let tls: Vec<_> = config.listeners().into_iter().filter(|l| l.listener.transport == Transport::Tls).collect();
+    assert_eq!(tls.iter().map(|l| l.listener.port_number()).collect::<Vec<_>>(), [Some(6514)]);
+    assert!(made.notes.iter().any(|n| n.contains("line by line")), "{:?}", made.notes);
+    assert!(made.intakes.iter().any(|i| i.tls && i.reused.is_none() && i.port == 6514));
+
+    let theirs = "source s_t { network(transport(tls) port(6514) tls(key-file(\"/x\") cert-file(\"/y\"))); };\n\
+                  destination d_t { file(\"/var/log/t\"); };\nlog { source(s_t); destination(d_t); };\n";
+    let source = with(theirs);
+    let made = decided(&source, &with_tls()).unwrap();
+    let config = candidate(&source, &made);
+    let tls: Vec<_> = config.listeners().into_iter().filter(|l| l.listener.transport == Transport::Tls).collect();
+    assert_eq!(tls.len(), 1);
+    assert_eq!(reach::once(&config, &tls[0], &made.drop_in.as_ref().unwrap().0, &with_tls()), Ok(()));
+    assert!(made.intakes.iter().any(|i| i.tls && i.reused.is_some()));
+
+    let plain = "source s_p { network(transport(tcp) port(6514)); };\nlog { source(s_p); };\n";
+    let refusal = decided(&with(plain), &with_tls()).unwrap_err();
+    assert!(refusal.what.contains("TLS port 6514 is a listener of another kind"), "{refusal}");
+    assert!(refusal.hint.contains("--tls-port"), "{}", refusal.hint);
+}
