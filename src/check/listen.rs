@@ -22,12 +22,26 @@ pub fn tcp(case: &Case<'_>) -> Judged {
         transport(case, Transport::Tcp),
         Port::of(case, door)
             .and_then(|port| judged(case, &port))
+            .and_then(|listener| both(Ok(listener), pair(case, door)))
             .and_then(|listener| both(Ok(listener), certificate(case, door))),
     )
 }
 
 fn transport(case: &Case<'_>, transport: Transport) -> Judged {
     judged(case, &Port::look(case, transport)?)
+}
+
+/// Are the files of a pair that `install` made still there? rsyslog itself does not miss them before its next start.
+fn pair(case: &Case<'_>, door: Door) -> Judged {
+    let gone: Vec<_> = missing_files(case).into_iter().filter(|(path, _)| path.ends_with(".pem")).collect();
+    let Some((path, _)) = gone.first() else { return Err(NotJudged::Skip("nothing is missing".into())) };
+    let text =
+        format!("{path} is gone: tls/{} does not work without it, at the latest after the next start", door.port);
+    Ok(Outcome::fail(text)
+        .seen_all(gone)
+        .advise("have cefctl make a new pair, and give devices the new ca.pem")
+        .command(case.install_command())
+        .fixable())
 }
 
 /// A certificate that is good for fewer seconds than this is spoken of.

@@ -299,6 +299,14 @@ fn a_promised_tls_listener_is_judged_and_nothing_else_is_missed() {
     assert!(soon.0 == Status::Warn && soon.1.contains("expires on"), "{soon:?}");
     let gone = judged(tcp, &with_tls(&both, Some(1_999_999)));
     assert!(gone.0 == Status::Fail && gone.1.contains("has expired"), "{gone:?}");
+    let mut pem = with_tls(&both, None);
+    let key = ReceiptFile {
+        path: "/etc/rsyslog.d/cefctl-tls/key.pem".into(),
+        sha256: String::new(),
+        state: FileState::Missing,
+    };
+    pem.receipt.as_mut().unwrap().as_mut().unwrap().files.push(key);
+    assert!(judged(tcp, &pem).1.contains("key.pem is gone"), "{:?}", judged(tcp, &pem));
     let mut missing = with_tls(&[], None);
     set_config(&mut missing, &[("/etc/rsyslog.conf", MAIN)]);
     let missing = judged(tcp, &missing);

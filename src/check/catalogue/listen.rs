@@ -22,7 +22,9 @@ pub const CHECKS: &[Check] = &[
         id: "listen.tcp",
         title: "Does the daemon take TCP on the port devices send to?",
         why: "Devices that send TCP are refused, and most of them throw away what they could not send.",
-        looks_at: "the same as listen.udp, for TCP.",
+        looks_at: "the same as listen.udp, for TCP; where TLS was asked for (`--protocol tls`) also for that port, whether \
+                   the pair of files that `cefctl install` made is there, and the date of the certificate that the test \
+                   event met.",
         mend: "`cefctl install` adds the listener; if it is configured but not open, restart the daemon and look for its \
                own error lines.",
         needs: DAEMON,

@@ -28,7 +28,8 @@ pub const CHECKS: &[Check] = &[
         id: "probe.tcp",
         title: "Does a marked event sent over TCP arrive at the agent's port?",
         why: "Only an event that arrived proves that all hops work together.",
-        looks_at: "the same as probe.udp, over a TCP connection.",
+        looks_at: "the same as probe.udp, over a TCP connection; where TLS was asked for also over TLS, with whatever \
+                   certificate is shown.",
         mend: "the first failing check above names the broken hop; if all pass, look at the last hop that saw the event.",
         needs: &[
             "daemon.present",
