@@ -181,11 +181,13 @@ impl Proposal {
 
     fn expected(&self, setup: &Setup) -> proof::Expected {
         let ipv6 = self.facts.host.ipv6;
-        let sockets = self.collector.intakes.iter().map(|i| (i.transport, i.v4, i.v6 && ipv6)).collect();
+        let intakes = &self.collector.intakes;
+        let sockets = intakes.iter().map(|i| (i.transport, i.v4, i.v6 && ipv6)).collect();
         proof::Expected {
             daemon: self.daemon,
             port: self.wish.port,
             sockets,
+            silent: intakes.iter().filter(|i| i.only_of.is_some()).map(|i| i.transport).collect(),
             agent_port: self.wish.agent.port,
             agent_listens: setup.listens(),
             unproven: setup.unproven.clone(),

@@ -199,7 +199,7 @@ mod tests {
         let mut facts = healthy();
         facts.net.as_mut().unwrap().sockets.clear();
         facts.syslog_ng.pid = Some(9);
-        let intake = |transport| Intake { transport, port: 514, reused: None, v4: true, v6: true };
+        let intake = |transport| Intake { transport, port: 514, reused: None, v4: true, v6: true, only_of: None };
         let collector = Collector {
             drop_in: None,
             insertions: Vec::new(),
