@@ -1,12 +1,12 @@
 //! The same faults for a collector with syslog-ng, and those that only it has: a mistake anywhere, or a port it cannot
 //! have, ends the whole daemon at its next start, though its own check is content.
 
+use crate::Kind;
 use crate::broken::{Broken, NORMAL, edit, restart_squatted, try_restart};
-use crate::coexist::restart;
+use crate::coexist::{open_514, restart};
 use crate::host::Host;
-use crate::{Kind, language};
+use crate::language::{MAIN_NG as MAIN, OLDER_RULE_NG, REPLACED_NG};
 
-const MAIN: &str = "/etc/syslog-ng/syslog-ng.conf";
 const OTHER: &str = "/etc/syslog-ng/conf.d/30-other.conf";
 const FIRST: &str = "/etc/syslog-ng/conf.d/00-quiet.conf";
 
@@ -25,11 +25,7 @@ fn without_source(text: &str) -> String {
 
 /// What cef_installer.py leaves: the system's own source a comment, a source for the network alone in its place.
 fn original(host: &Host, kind: &Kind) {
-    host.put(
-        "/etc/syslog-ng/conf.d/security-config-omsagent.conf",
-        "filter f_oms_filter {match(\"CEF\\|ASA\" ) ;};\ndestination oms_destination {tcp(\"127.0.0.1\" port(25226));};\n\
-         log {source(s_src);filter(f_oms_filter);destination(oms_destination);};\n",
-    );
+    host.put(REPLACED_NG, OLDER_RULE_NG);
     edit(host, kind, MAIN, |text| {
         let at = text.find("\nsource s_src").expect("Debian's source") + 1;
         let end = text[at..].find("\n};\n").expect("its end") + at + 4;
@@ -102,11 +98,7 @@ pub fn table() -> Vec<Broken> {
         },
         Broken {
             name: "drop_in_deleted_where_the_listener_is_not_ours",
-            before: |h, k| {
-                let (path, text) = language::listener(k, 514);
-                h.put(&path, text);
-                restart(h, k);
-            },
+            before: open_514,
             spoil: |h, k, ours| {
                 h.sh(&format!("rm {ours}"));
                 restart(h, k);
