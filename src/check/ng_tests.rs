@@ -196,6 +196,8 @@ fn it_runs_or_something_keeps_it_from_that() {
     facts.processes.insert(90, try_again);
     facts.syslog_ng.pid = Some(90);
     assert_eq!(root_cause(&facts), "listen.owner");
+    facts.processes.get_mut(&90).unwrap().unit = None;
+    assert_eq!(root_cause(&facts), "listen.owner");
     // Or because it asks twice.
     let mut facts = ng_with_files(&[(USER, "source s_n { tcp(port(514)); };\nlog { source(s_n); };\n")]);
     stopped(&mut facts, FAILED);

@@ -1,11 +1,13 @@
 //! Hosts broken on purpose, one way each: `troubleshoot` must end with exit code 1 and name the first fault on the way
 //! of an event, and it must change nothing while it looks.
 
+use std::time::Duration;
+
 use anyhow::{Result, ensure};
 
 use crate::agent::Agent;
 use crate::coexist::{open_514, restart};
-use crate::host::Host;
+use crate::host::{Host, wait_for};
 use crate::install::installed;
 use crate::refusals::take_port;
 use crate::{Case, Kind};
@@ -54,9 +56,11 @@ pub fn restart_squatted(host: &Host, kind: &Kind, protocol: &str) {
     try_restart(host, kind);
 }
 
-/// For what the daemon may not survive.
+/// For what the daemon may not survive. systemd tries several times; the test begins when it has given up.
 pub fn try_restart(host: &Host, kind: &Kind) {
     host.sh(&format!("systemctl reset-failed {0}; systemctl restart {0} || true", kind.unit()));
+    let settled = || matches!(host.unit(kind.unit(), "ActiveState").as_str(), "active" | "failed").then_some(());
+    wait_for("the end of the restarts", Duration::from_secs(20), settled).expect("a unit that is up or down");
 }
 
 fn table() -> Vec<Broken> {
