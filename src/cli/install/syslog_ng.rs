@@ -102,10 +102,12 @@ fn program(facts: &Facts) -> anyhow::Result<&Program> {
 }
 
 /// Which addresses our listeners take: an IPv6 socket takes IPv4 too unless the kernel is told otherwise, and where there
-/// is no IPv6 it keeps the daemon from starting.
+/// is no IPv6, or the unit forbids it (RestrictAddressFamilies=), it keeps the daemon from starting.
 fn stack(host: &Host, facts: &Facts) -> Stack {
+    let unit = facts.unit(Daemon::SyslogNg.unit());
+    let allowed = unit.is_none_or(|u| u.sandbox.allows("AF_INET6"));
     let only = host.root.read(Path::new("/proc/sys/net/ipv6/bindv6only")).unwrap_or_default();
-    match facts.host.ipv6 {
+    match facts.host.ipv6 && allowed {
         false => Stack::V4,
         true if only.trim_ascii() == b"1" => Stack::Split,
         true => Stack::Dual,
