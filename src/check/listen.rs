@@ -168,7 +168,9 @@ fn not_open(case: &Case<'_>, port: &Port<'_>, closed: &[Family]) -> Outcome {
         let drop_ins = case.facts.unit(&unit).map(|u| u.state.drop_ins.clone()).unwrap_or_default();
         return out
             .seen_all(drop_ins.iter().map(|d| (d.to_string_lossy().into_owned(), "changes the unit")))
-            .advise(format!("RestrictAddressFamilies= in {unit} forbids the daemon {word}: add AF_INET and AF_INET6 there"))
+            .advise(format!(
+                "RestrictAddressFamilies= in {unit} forbids the daemon {word}: add AF_INET and AF_INET6 there"
+            ))
             .command(format!("systemctl cat {unit}"))
             .command(format!("sudo systemctl edit {unit}"))
             .command(format!("sudo systemctl restart {unit}"));

@@ -36,7 +36,7 @@ pub fn elsewhere(facts: &Facts, daemon: &DaemonFacts, unit: &str) -> Option<Else
     let value = if name == "PrivateNetwork" { "no" } else { "" };
     Some(Elsewhere {
         cause: format!("{asks} in {unit}"),
-        advice: format!("set {name}={value} in the unit, then restart the daemon: a restart alone does not help"),
+        advice: format!("set {name}={value} in the unit, then restart the daemon"),
         commands: vec![
             format!("systemctl cat {unit}"),
             format!("sudo systemctl edit {unit}"),

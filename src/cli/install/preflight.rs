@@ -67,7 +67,7 @@ fn own_network(facts: &Facts, daemon: Daemon) -> Option<Refusal> {
     let found = sandbox::elsewhere(facts, daemon.facts(facts), daemon.unit())?;
     Some(refusal(
         format!("{} gives {} a network of its own: no device could reach it", found.cause, daemon.name()),
-        format!("{}: {}", found.advice, found.commands.join("; ")),
+        format!("{}, and run the command again: {}", found.advice, found.commands.join("; ")),
     ))
 }
 

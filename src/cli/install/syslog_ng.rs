@@ -31,7 +31,7 @@ use crate::syslog::syslogng::version::Program;
 use crate::syslog::syslogng::{Effective, Severity, lint, repair};
 
 /// Written by the scripts this tool replaces, in the folder that distributions include.
-const REPLACED: &str = "conf.d/security-config-omsagent.conf";
+pub const REPLACED: &str = "conf.d/security-config-omsagent.conf";
 
 /// Decides what to add to this syslog-ng, and with `mend` what of the older scripts' damage to undo.
 pub fn decide(
@@ -94,7 +94,7 @@ fn must_restart(facts: &Facts, stack: Stack, collector: &Collector) -> bool {
     ports.into_iter().any(theirs)
 }
 
-fn program(facts: &Facts) -> anyhow::Result<&Program> {
+pub fn program(facts: &Facts) -> anyhow::Result<&Program> {
     facts.syslog_ng_says.about.as_ref().map_err(|why| {
         anyhow!(crate::cli::exit::hint("syslog-ng --version shows what is wrong"))
             .context(format!("the version of syslog-ng is not known: {why}"))
