@@ -135,6 +135,9 @@ pub struct UnitFacts {
     pub begun: Option<i64>,
     /// Id of this run, by which the journal finds its lines.
     pub invocation: String,
+    /// What the unit takes from the daemon's network.
+    #[serde(default)]
+    pub sandbox: Sandbox,
     /// `running`, or `frozen` while somebody holds the whole control group still.
     pub freezer: String,
     pub exec_status: Option<i32>,
@@ -142,6 +145,17 @@ pub struct UnitFacts {
     pub user: String,
     /// Command line of the main process as the unit file has it.
     pub exec_start: String,
+}
+
+/// Settings of a unit by which its processes have another network, or a part of it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Sandbox {
+    pub private_network: bool,
+    /// Empty: none.
+    pub network_namespace_path: String,
+    /// `RestrictAddressFamilies=` as systemd shows it.
+    pub address_families: String,
 }
 
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -393,6 +407,7 @@ impl Default for UnitFacts {
             since: None,
             begun: None,
             invocation: String::new(),
+            sandbox: Sandbox::default(),
             freezer: String::new(),
             exec_status: None,
             user: String::new(),

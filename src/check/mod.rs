@@ -38,6 +38,7 @@ mod probe_run;
 mod routing;
 mod run;
 mod samples;
+pub mod sandbox;
 mod security;
 pub mod select;
 mod spool;

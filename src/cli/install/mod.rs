@@ -7,6 +7,7 @@ mod firewall;
 mod migrate;
 mod preflight;
 mod proof;
+pub mod removal;
 mod rsyslog;
 mod selinux;
 mod source;
