@@ -151,15 +151,7 @@ fn changes(host: &Host, fixes: &[Fix], report: &Report) -> anyhow::Result<Vec<Ch
                 changes.extend(new);
             }
             Fix::Start(unit) => services.push(ServiceChange::new(unit, Action::Start)),
-            // With the unit its alias syslog.service comes back, and systemd 252 then takes a running daemon for a dead
-            // one that it no longer watches (seen on Debian 12): therefore it is down while that happens.
-            Fix::Enable(unit) => {
-                let running = Services::detect(host).state(unit)?.is_active();
-                let around = |action| running.then(|| ServiceChange::new(unit, action));
-                services.extend(around(Action::Stop));
-                services.push(ServiceChange::new(unit, Action::Enable));
-                services.extend(around(Action::Start));
-            }
+            Fix::Enable(unit) => services.push(ServiceChange::new(unit, Action::Enable)),
             Fix::FileMode { path, mode } => {
                 files = true;
                 let shown = || format!("reading {}, whose mode is to change", path.display());

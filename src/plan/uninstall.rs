@@ -223,7 +223,7 @@ impl WayBack<'_> {
 
     /// Off, and not started at boot, before its files go.
     fn service_down(&mut self, before: &ServiceState) -> Result<()> {
-        if !before.active && before.sockets.is_empty() {
+        if !before.active {
             self.builder.add(ServiceChange::new(&before.unit, Action::Stop).into())?;
         }
         if !before.enabled {
@@ -234,7 +234,7 @@ impl WayBack<'_> {
 
     /// On with its configuration of before, once its files are back.
     fn service_up(&mut self, before: &ServiceState) -> Result<()> {
-        if !before.active && !before.enabled {
+        if !before.active && !before.enabled && before.sockets.is_empty() {
             return Ok(());
         }
         let state = self.services.state(&before.unit)?;
@@ -250,6 +250,12 @@ impl WayBack<'_> {
             let again = if control::answers(&before.unit) { Action::Reload } else { Action::Restart };
             self.builder.add(ServiceChange::new(&before.unit, again).into())?;
             self.builder.add(ServiceChange::new(&before.unit, Action::Start).into())?;
+        }
+        for socket in &before.sockets {
+            if !self.services.state(socket)?.exists() {
+                continue;
+            }
+            self.builder.add(ServiceChange::new(socket, Action::Start).into())?;
         }
         Ok(())
     }

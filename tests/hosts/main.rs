@@ -25,6 +25,7 @@ mod program;
 mod refusals;
 mod reports;
 mod send;
+mod start;
 #[path = "../support/corpus.rs"]
 mod support;
 mod tree;
@@ -63,8 +64,9 @@ const DEFAULT: [(&str, &str, Scope); 6] = [
 ];
 
 /// The tests of [`Scope::Version`], as beginnings of their names.
-const VERSION_MATTERS: [&str; 6] = [
+const VERSION_MATTERS: [&str; 7] = [
     "install::",
+    "start::",
     "coexist::",
     "corpus::",
     "outage::",
@@ -170,6 +172,7 @@ fn trials(kinds: Vec<Kind>) -> Vec<Trial> {
             ("agents", agents::cases()),
             ("program", program::cases()),
             ("refusals", refusals::cases()),
+            ("start", start::cases()),
             ("reports", reports::cases()),
             ("coexist", coexist::cases()),
             ("corpus", corpus::cases()),

@@ -74,7 +74,7 @@ pub fn choose(facts: &Facts, choice: DaemonChoice, receipt: Option<&Receipt>, po
         ([], []) => Err(refusal("no syslog daemon is installed on this box", install_hint(facts, Daemon::Rsyslog))),
         ([], _) => Err(refusal(
             "rsyslog and syslog-ng are installed, and neither runs",
-            "start the one that shall be the collector: systemctl enable --now rsyslog, or syslog-ng",
+            "say which one shall be the collector, and it is started: --daemon rsyslog or --daemon syslog-ng",
         )),
         _ => match receipt.and_then(|r| r.options["daemon"].as_str()) {
             Some(name) if name == Daemon::SyslogNg.name() => Ok(Daemon::SyslogNg),

@@ -137,6 +137,8 @@ pub struct Decided {
     pub mended: Option<Mended>,
     /// The daemon cannot take this by a reload.
     pub restart: bool,
+    /// User and group that the daemon changes to, where its configuration says so.
+    pub runs_as: Option<(u32, u32)>,
 }
 
 pub struct Mended {
@@ -188,23 +190,15 @@ fn propose(host: &Host, args: &InstallArgs, setup: &mut Setup, receipt: Option<&
     let facts = gather::gather(host, &options, Depth::Change);
     let wish = wish(args, setup.target);
     let daemon = daemon::choose(&facts, args.target.daemon, receipt, wish.port).map_err(refused)?;
-    let mut down = None;
     if host.root.is_live() {
         preflight::installed(&facts, daemon).map_err(refused)?;
-        down = preflight::running(&facts, daemon).err();
-        // One that damage keeps down is started by the repair.
-        if !args.repair {
-            down.take().map_or(Ok(()), |r| Err(refused(r)))?;
-        }
+        preflight::may_run(&facts, daemon).map_err(refused)?;
         refuse_all(preflight::in_the_way(&facts, daemon, &wish))?;
     }
     let decided = match daemon {
         Daemon::Rsyslog => rsyslog::decide(host, &facts, &wish, receipt)?,
         Daemon::SyslogNg => syslog_ng::decide(host, &facts, &wish, receipt, args.repair)?,
     };
-    if let Some(refusal) = down.filter(|_| decided.mended.is_none()) {
-        return Err(refused(refusal));
-    }
     let mut changes = setup.changes(host)?;
     // Before the daemon comes up with a configuration that needs them.
     let (labels, more) = selinux::changes(host, wish.agent.port, wish.port, &protocols(args), receipt);
