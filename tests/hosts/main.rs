@@ -21,6 +21,7 @@ mod install;
 mod interrupt;
 mod language;
 mod outage;
+mod packages;
 mod program;
 mod refusals;
 mod reports;
@@ -64,9 +65,10 @@ const DEFAULT: [(&str, &str, Scope); 6] = [
 ];
 
 /// The tests of [`Scope::Version`], as beginnings of their names.
-const VERSION_MATTERS: [&str; 7] = [
+const VERSION_MATTERS: [&str; 8] = [
     "install::",
     "start::",
+    "packages::brought",
     "coexist::",
     "corpus::",
     "outage::",
@@ -173,6 +175,7 @@ fn trials(kinds: Vec<Kind>) -> Vec<Trial> {
             ("program", program::cases()),
             ("refusals", refusals::cases()),
             ("start", start::cases()),
+            ("packages", packages::cases()),
             ("reports", reports::cases()),
             ("coexist", coexist::cases()),
             ("corpus", corpus::cases()),

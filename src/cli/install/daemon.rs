@@ -102,15 +102,12 @@ fn who_has(facts: &Facts, port: u16) -> String {
     if owned.is_empty() { format!("neither has port {port}") } else { owned.join(", ") }
 }
 
-/// How this distribution's package of the daemon is installed.
+/// How the daemon gets here.
 pub fn install_hint(facts: &Facts, daemon: Daemon) -> String {
-    let ids = facts.host.os.as_ref().map(|os| format!("{} {}", os.id, os.id_like.join(" "))).unwrap_or_default();
-    let command = match () {
-        _ if ids.contains("debian") || ids.contains("ubuntu") => "apt-get install",
-        _ if ids.contains("suse") => "zypper install",
-        _ => "dnf install",
-    };
-    format!("install it and run the command again: {command} {}", daemon.name())
+    let name = daemon.name();
+    let by_hand = facts.host.os.as_ref().ok().and_then(|os| os.install_command(name));
+    let by_hand = by_hand.map(|command| format!(", or by hand: {command}")).unwrap_or_default();
+    format!("--install-packages installs the distribution's {name} first{by_hand}")
 }
 
 #[cfg(test)]
@@ -142,7 +139,7 @@ mod tests {
         assert!(chosen(&other, DaemonChoice::Auto).unwrap_err().contains("neither runs"));
         other.rsyslog.program = None;
         assert_eq!(chosen(&other, DaemonChoice::Auto), Ok(Daemon::SyslogNg));
-        assert!(chosen(&Facts::default(), DaemonChoice::Auto).unwrap_err().contains("dnf install rsyslog"));
+        assert!(chosen(&Facts::default(), DaemonChoice::Auto).unwrap_err().contains("--install-packages"));
     }
 
     #[test]

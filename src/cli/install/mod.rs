@@ -5,6 +5,7 @@ mod changes;
 mod daemon;
 mod firewall;
 mod migrate;
+mod packages;
 mod preflight;
 mod proof;
 mod rsyslog;
@@ -57,9 +58,35 @@ pub fn run(host: &Host, ui: &Ui, args: &InstallArgs) -> anyhow::Result<Exit> {
         let mut observer = show::observe(ui, &progress, args.output);
         Session::begin(host, &interrupt, &mut observer).map_err(show::not_begun)?
     };
+    drop(progress);
     sweep(host);
     let mut setup = Setup::decide(host, ui, args, false)?;
-    let mut proposal = propose(host, args, &mut setup, session.receipt())?;
+    let brought = match packages::add(host, ui, args, &mut session)? {
+        packages::Added::Declined => {
+            ui.say("nothing was changed");
+            return Ok(Exit::Problems);
+        }
+        packages::Added::Nothing => None,
+        packages::Added::Brought(brought) => Some(brought),
+    };
+    let done = collector(host, ui, args, &interrupt, &mut session, &mut setup);
+    match brought {
+        Some(brought) if !matches!(done, Ok(Exit::Good)) => brought.take_back(ui, args, &mut session, done),
+        _ => done,
+    }
+}
+
+/// The daemon that is there becomes the collector.
+fn collector(
+    host: &Host,
+    ui: &Ui,
+    args: &InstallArgs,
+    interrupt: &Interrupt,
+    session: &mut Session<'_>,
+    setup: &mut Setup,
+) -> anyhow::Result<Exit> {
+    let progress = ui.progress("looking at this machine");
+    let mut proposal = propose(host, args, setup, session.receipt())?;
     let mut plan = session.plan_install(proposal.changes.clone())?;
     if plan.is_empty() && !setup.is_pending() {
         drop(progress);
@@ -79,25 +106,26 @@ pub fn run(host: &Host, ui: &Ui, args: &InstallArgs) -> anyhow::Result<Exit> {
     }
     if setup.is_pending() {
         // only now are there files of the agent to plan with
-        setup.run(host, ui, &interrupt)?;
-        let planned = propose(host, args, &mut setup, session.receipt())
+        setup.run(host, ui, interrupt)?;
+        let planned = propose(host, args, setup, session.receipt())
             .and_then(|proposal| Ok((session.plan_install(proposal.changes.clone())?, proposal)));
         (plan, proposal) = planned.inspect_err(|_| setup.undo(host, ui))?;
     }
-    if let Some(port) = migrate::from(session.receipt(), &setup) {
-        migrate::bridge(host, ui, args, &mut session, &interrupt, (port, setup.target.port))?;
+    if let Some(port) = migrate::from(session.receipt(), setup) {
+        migrate::bridge(host, ui, args, session, interrupt, (port, setup.target.port))?;
         plan = session.plan_install(proposal.changes.clone())?;
     }
     let progress = ui.progress("applying");
-    let expected = proof::Expected { collected: session.receipt().is_some(), ..proposal.expected(&setup) };
-    let mut proof = proof::Proof::prepare(host, &interrupt, expected);
+    let expected =
+        proof::Expected { collected: session.receipt().is_some_and(has_collected), ..proposal.expected(setup) };
+    let mut proof = proof::Proof::prepare(host, interrupt, expected);
     let mut proven = None;
     let outcome = session.apply(
         &plan,
         &Goal::Install { options: proposal.options() },
         &mut show::observe(ui, &progress, args.output),
         &mut || {
-            setup.prove(host, &interrupt)?;
+            setup.prove(host, interrupt)?;
             proven = Some(proof.prove()?);
             Ok(())
         },
@@ -116,6 +144,11 @@ pub fn run(host: &Host, ui: &Ui, args: &InstallArgs) -> anyhow::Result<Exit> {
     let exit = show::finish(outcome)?;
     setup.finish(host, ui)?;
     Ok(exit)
+}
+
+/// An earlier install made a collector, not only room for one.
+fn has_collected(receipt: &Receipt) -> bool {
+    receipt.options["daemon"].is_string()
 }
 
 /// What to do now, in a line or two.
@@ -267,6 +300,10 @@ fn dry_run(host: &Host, ui: &Ui, args: &InstallArgs) -> anyhow::Result<Exit> {
     let progress = ui.progress("looking at this machine");
     let receipt = peek(host)?;
     let mut setup = Setup::decide(host, ui, args, true)?;
+    if let Some(sentence) = packages::wanted(host, args)? {
+        drop(progress);
+        return packages::dry_run(ui, args, &sentence);
+    }
     let proposal = propose(host, args, &mut setup, receipt.as_ref())?;
     let plan = plan_install(host, receipt.as_ref(), proposal.changes.clone())?;
     drop(progress);
