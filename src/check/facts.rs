@@ -259,7 +259,24 @@ pub struct Spool {
     pub walk: Vec<Step>,
     /// Files in it; `Err` where it may not be read or is no folder.
     pub files: Fact<Vec<SizedFile>>,
+    /// How far the daemon has read those that it has open for reading, in bytes.
+    #[serde(default)]
+    pub read: BTreeMap<String, u64>,
     pub space: Option<FsSpace>,
+}
+
+impl Spool {
+    /// Bytes of the segments of rsyslog's queue files (`NAME.00000001`) that still wait. A queue that is through keeps its
+    /// last segment until the daemon is restarted (seen with 8.2302), so the size alone tells nothing.
+    pub fn waiting(&self, is_queue: impl Fn(&str) -> bool) -> u64 {
+        let is_segment = |path: &str| {
+            let name = path.rsplit('/').next().unwrap_or_default();
+            let parts = name.rsplit_once('.').filter(|(_, n)| !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit()));
+            parts.is_some_and(|(stem, _)| is_queue(stem))
+        };
+        let files = self.files.iter().flatten().filter(|f| is_segment(&f.path));
+        files.map(|f| f.size.saturating_sub(self.read.get(&f.path).copied().unwrap_or(0))).sum()
+    }
 }
 
 /// What `install` promised.

@@ -41,7 +41,7 @@ mod samples;
 mod security;
 pub mod select;
 mod spool;
-mod stats;
+pub mod stats;
 pub mod target;
 mod traffic;
 mod words;

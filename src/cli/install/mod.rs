@@ -23,7 +23,7 @@ use super::agent::Setup;
 use super::args::{Format, InstallArgs, LocalCopy, Protocol};
 use super::exit::{Exit, Failure, fail, hint, usage};
 use super::show;
-use crate::agent::AgentTarget;
+use crate::agent::{AgentKind, AgentTarget};
 use crate::check::facts::Facts;
 use crate::check::gather::{self, Depth};
 use crate::check::target::TargetOptions;
@@ -86,6 +86,9 @@ fn collector(
     setup: &mut Setup,
 ) -> anyhow::Result<Exit> {
     let progress = ui.progress("looking at this machine");
+    let old = migrate::from(session.receipt(), setup);
+    // nothing can be had of an old agent that is dead but what waits for it
+    setup.hand_over = old.is_some_and(|port| !migrate::listens(host, port));
     let mut proposal = propose(host, args, setup, session.receipt())?;
     let mut plan = session.plan_install(proposal.changes.clone())?;
     if plan.is_empty() && !setup.is_pending() {
@@ -111,8 +114,12 @@ fn collector(
             .and_then(|proposal| Ok((session.plan_install(proposal.changes.clone())?, proposal)));
         (plan, proposal) = planned.inspect_err(|_| setup.undo(host, ui))?;
     }
-    if let Some(port) = migrate::from(session.receipt(), setup) {
-        migrate::bridge(host, ui, args, session, interrupt, (port, setup.target.port))?;
+    if let Some(port) = old.filter(|_| !setup.hand_over) {
+        let emptied = migrate::bridge(host, ui, args, session, interrupt, (port, setup.target.port))?;
+        if !emptied {
+            setup.hand_over = true;
+            proposal = propose(host, args, setup, session.receipt())?;
+        }
         plan = session.plan_install(proposal.changes.clone())?;
     }
     let progress = ui.progress("applying");
@@ -142,6 +149,10 @@ fn collector(
         ui.say(&next_steps(&proposal));
     }
     let exit = show::finish(outcome)?;
+    if proposal.wish.hand_over && old.is_some() {
+        setup.hand_over = false;
+        migrate::hand_over(host, ui, args, session, interrupt, setup)?;
+    }
     setup.finish(host, ui)?;
     Ok(exit)
 }
@@ -221,8 +232,10 @@ impl Proposal {
 fn propose(host: &Host, args: &InstallArgs, setup: &mut Setup, receipt: Option<&Receipt>) -> anyhow::Result<Proposal> {
     let options = TargetOptions { port: args.target.port, ..TargetOptions::default() };
     let facts = gather::gather(host, &options, Depth::Change);
-    let wish = wish(args, setup.target);
+    let mut wish = wish(args, setup.target);
     let daemon = daemon::choose(&facts, args.target.daemon, receipt, wish.port).map_err(refused)?;
+    let served = wish.agent.kind == AgentKind::Ama && receipt.is_some();
+    wish.hand_over = setup.hand_over || served && migrate::waits(host, &facts, daemon);
     if host.root.is_live() {
         preflight::installed(&facts, daemon).map_err(refused)?;
         preflight::may_run(&facts, daemon).map_err(refused)?;
@@ -280,6 +293,7 @@ fn wish(args: &InstallArgs, agent: AgentTarget) -> Wish {
         rewrite_ids: args.rewrite_ids,
         octet_counting: !args.no_octet_counting,
         queue_disk: args.queue_disk,
+        hand_over: false,
         receipt: PathBuf::from(RECEIPT),
     }
 }

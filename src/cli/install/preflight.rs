@@ -131,6 +131,7 @@ mod tests {
             rewrite_ids: false,
             octet_counting: true,
             queue_disk: 64,
+            hand_over: false,
             receipt: "/r".into(),
         };
         let first = installed(facts, daemon).and_then(|()| may_run(facts, daemon)).err();

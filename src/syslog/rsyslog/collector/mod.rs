@@ -73,6 +73,7 @@ pub fn decide(found: &Found<'_>, wish: &Wish) -> Result<Collector, Refusal> {
         receipt: wish.receipt.clone(),
         agent_port: wish.agent.port,
         forward: wish.agent.kind != AgentKind::Ama,
+        hand_over: wish.hand_over,
         inputs: own_inputs(config, wish, &intakes, tcp_module),
         tcp_module,
         block: if rulesets.default { if copies.reused { Block::Keep } else { Block::Stop } } else { Block::None },

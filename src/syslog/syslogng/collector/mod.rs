@@ -169,6 +169,7 @@ fn wanted(found: &Found<'_>, wish: &Wish, transports: &[collector::Transport], n
         rewrite_ids: wish.rewrite_ids,
         spool: u64::from(wish.queue_disk) << 20,
         hand_to: (wish.agent.kind == AgentKind::Ama).then(|| agents_own(config, wish)).flatten(),
+        hand_over: wish.hand_over,
         banner: vec![
             format!("Written by cefctl {}, receipt {}.", env!("CARGO_PKG_VERSION"), wish.receipt.display()),
             "cefctl install with other options changes this file, cefctl uninstall removes it; your edits are kept \
