@@ -249,17 +249,25 @@ fn refuse(refusals: Vec<preflight::Refusal>) -> anyhow::Result<()> {
     Err(error.context(Failure { exit: Exit::Problems, message }))
 }
 
-fn dry_run(host: &Host, ui: &Ui, args: &InstallArgs) -> anyhow::Result<Exit> {
-    let progress = ui.progress("looking at this machine");
+/// The plan for a machine and what was decided on the way, one sentence each. Changes nothing.
+///
+/// # Errors
+/// Why nothing can be planned, with what to do.
+pub fn plan_only(host: &Host, args: &InstallArgs) -> anyhow::Result<(Plan, Vec<String>)> {
     let receipt = peek(host)?;
     let proposal = propose(host, args, receipt.as_ref())?;
     let plan = plan_install(host, receipt.as_ref(), proposal.changes.clone())?;
+    Ok((plan, proposal.collector.notes))
+}
+
+fn dry_run(host: &Host, ui: &Ui, args: &InstallArgs) -> anyhow::Result<Exit> {
+    let progress = ui.progress("looking at this machine");
+    let (plan, notes) = plan_only(host, args)?;
     drop(progress);
-    let notes = &proposal.collector.notes;
     match args.output {
-        Format::Json => ui.result(&show::json(&plan, notes, false, None, None))?,
+        Format::Json => ui.result(&show::json(&plan, &notes, false, None, None))?,
         Format::Text => {
-            ui.result(&show::plan_text(ui, &plan, notes, true))?;
+            ui.result(&show::plan_text(ui, &plan, &notes, true))?;
             ui.say("this was a dry run: nothing was changed");
         }
     }
