@@ -3,31 +3,39 @@
 use std::cell::OnceCell;
 use std::path::Path;
 
-use super::facts::{Fact, Facts, OwnLine, decode_path, encode_path};
+use super::facts::{DaemonFacts, Fact, Facts, OwnLine, decode_path, encode_path};
 use super::flow::Flow;
 use super::outcome::NotJudged;
+use super::pipeline::{Config, Listener};
 use super::target::{Daemon, Target};
 use super::words;
 use crate::agent::AgentFacts;
+use crate::host::FileKind;
+use crate::host::proc_process::Process;
 use crate::report::shell_quote;
-use crate::syslog::SourceError;
-use crate::syslog::rsyslog::lint::lint;
-use crate::syslog::rsyslog::{Effective, Problem, Severity};
 use crate::syslog::syslogng::effective::ReadSetting;
 use crate::syslog::syslogng::version::Program;
+use crate::syslog::{SourceError, rsyslog as rs, syslogng as ng};
 
 pub struct Case<'a> {
     pub facts: &'a Facts,
     pub target: &'a Target,
-    /// What rsyslog's configuration amounts to, as far as it could be read. See [`Case::rsyslog`].
-    config: &'a Effective,
+    configs: &'a Configs<'a>,
     flow: OnceCell<Result<Flow<'a>, NotJudged>>,
-    problems: OnceCell<Vec<Problem>>,
+    rsyslog_problems: OnceCell<Vec<rs::Problem>>,
+    syslog_ng_problems: OnceCell<Vec<ng::Problem>>,
 }
 
-/// Reads rsyslog's configuration as it was recorded in the facts.
-pub fn read_config(facts: &Facts) -> Effective {
-    Effective::load(Path::new(&facts.rsyslog.main_file), &facts.rsyslog.config)
+/// What the configurations of both daemons amount to, as far as they could be read; each is read when first asked for.
+pub struct Configs<'a> {
+    facts: &'a Facts,
+    rsyslog: OnceCell<rs::Effective>,
+    syslog_ng: OnceCell<ng::Effective>,
+}
+
+/// Reads the configurations as they were recorded in the facts.
+pub fn read_config(facts: &Facts) -> Configs<'_> {
+    Configs { facts, rsyslog: OnceCell::new(), syslog_ng: OnceCell::new() }
 }
 
 /// How syslog-ng's configuration is read: as the installed program says, else as distributions build it.
@@ -36,81 +44,125 @@ pub fn read_setting(main_file: &str, about: &Fact<Program>) -> ReadSetting {
     about.as_ref().map_or_else(|_| ReadSetting::usual(main), |program| ReadSetting::of(main, program))
 }
 
+impl Configs<'_> {
+    fn rsyslog(&self) -> &rs::Effective {
+        let r = &self.facts.rsyslog;
+        self.rsyslog.get_or_init(|| rs::Effective::load(Path::new(&r.main_file), &r.config))
+    }
+
+    fn syslog_ng(&self) -> &ng::Effective {
+        let n = &self.facts.syslog_ng;
+        self.syslog_ng.get_or_init(|| {
+            let setting = read_setting(&n.main_file, &self.facts.syslog_ng_says.about);
+            ng::Effective::load_with(Path::new(&n.main_file), &n.config, setting)
+        })
+    }
+
+    pub fn of(&self, daemon: Daemon) -> Option<Config<'_>> {
+        match daemon {
+            Daemon::Rsyslog => Some(Config::Rsyslog(self.rsyslog())),
+            Daemon::SyslogNg => Some(Config::SyslogNg(self.syslog_ng())),
+            Daemon::None => None,
+        }
+    }
+}
+
 impl<'a> Case<'a> {
-    /// `config` is what [`read_config`] gives for the same facts.
-    pub fn new(facts: &'a Facts, target: &'a Target, config: &'a Effective) -> Self {
-        Case { facts, target, config, flow: OnceCell::new(), problems: OnceCell::new() }
+    /// `configs` is what [`read_config`] gives for the same facts.
+    pub fn new(facts: &'a Facts, target: &'a Target, configs: &'a Configs<'a>) -> Self {
+        Case {
+            facts,
+            target,
+            configs,
+            flow: OnceCell::new(),
+            rsyslog_problems: OnceCell::new(),
+            syslog_ng_problems: OnceCell::new(),
+        }
     }
 
     /// The ways of the sample events, worked out when first asked for.
     pub fn flow(&self) -> Result<&Flow<'a>, NotJudged> {
-        let flow = self.flow.get_or_init(|| Ok(Flow::new(self.rsyslog()?, self.target)));
+        let flow = self.flow.get_or_init(|| Ok(Flow::new(self.config()?, self.target)));
         flow.as_ref().map_err(Clone::clone)
     }
 
-    /// What is wrong with the configuration as it was read: only what asks for something that does not happen.
-    pub fn errors(&self) -> impl Iterator<Item = &Problem> {
-        let all = self.problems.get_or_init(|| lint(self.config));
-        all.iter().filter(|p| p.severity == Severity::Error)
+    /// What the configuration tells the daemon to listen on.
+    pub fn listeners(&self) -> Result<&[Listener], NotJudged> {
+        Ok(&self.flow()?.listeners)
+    }
+
+    /// What is wrong with rsyslog's configuration as it was read: only what asks for something that does not happen.
+    pub fn rsyslog_errors(&self) -> impl Iterator<Item = &rs::Problem> {
+        let all = self.rsyslog_problems.get_or_init(|| rs::lint::lint(self.configs.rsyslog()));
+        all.iter().filter(|p| p.severity == rs::Severity::Error)
+    }
+
+    /// What is wrong or doubtful with syslog-ng's configuration as it was read, errors first.
+    pub fn syslog_ng_problems(&self) -> &[ng::Problem] {
+        self.syslog_ng_problems.get_or_init(|| ng::lint::lint(self.configs.syslog_ng()))
     }
 
     /// The configuration as it was read, complete or not; for the checks that judge the reading itself.
-    pub fn config_as_read(&self) -> Result<&'a Effective, NotJudged> {
-        match self.target.daemon {
-            Daemon::Rsyslog => {}
-            Daemon::SyslogNg => {
-                let why = "the daemon is syslog-ng, whose configuration this version does not read yet";
-                return Err(NotJudged::Unknown(why.into()));
-            }
-            Daemon::None => return Err(NotJudged::Blocked("daemon.present", "there is no daemon to configure".into())),
-        }
+    pub fn config_as_read(&self) -> Result<Config<'a>, NotJudged> {
+        let Some(config) = self.configs.of(self.target.daemon) else {
+            return Err(NotJudged::Blocked("daemon.present", "there is no daemon to configure".into()));
+        };
         match self.unread().next() {
             Some((path, why)) => Err(NotJudged::Unknown(format!("{path} could not be read: {why}"))),
-            None => Ok(self.config),
+            None => Ok(config),
         }
     }
 
     /// The whole configuration, for the checks that build on it.
-    pub fn rsyslog(&self) -> Result<&'a Effective, NotJudged> {
+    pub fn config(&self) -> Result<Config<'a>, NotJudged> {
         let config = self.config_as_read()?;
-        match &config.stopped {
-            Some(stopped) if stopped.daemon => {
-                let why = format!("the configuration is read only up to {}", stopped.at);
-                Err(NotJudged::Blocked("daemon.config", why))
-            }
-            Some(stopped) => Err(NotJudged::Unknown(format!("{}: {}", stopped.at, stopped.why))),
-            None => Ok(config),
+        match config {
+            Config::Rsyslog(c) => match &c.stopped {
+                Some(stopped) if stopped.daemon => {
+                    let why = format!("the configuration is read only up to {}", stopped.at);
+                    Err(NotJudged::Blocked("daemon.config", why))
+                }
+                Some(stopped) => Err(NotJudged::Unknown(format!("{}: {}", stopped.at, stopped.why))),
+                None => Ok(config),
+            },
+            Config::SyslogNg(_) => match super::config_ng::unreadable(self) {
+                Some(why) => Err(NotJudged::Blocked("daemon.config", why)),
+                None => Ok(config),
+            },
         }
     }
 
     /// Files that are there but could not be read by us; without them nothing can be said.
     fn unread(&self) -> impl Iterator<Item = (&str, &str)> {
         let missing = SourceError::NotFound.to_string();
-        let files = &self.facts.rsyslog.config.files;
+        let files = &self.daemon().config.files;
         files.iter().filter_map(move |(path, file)| match &file.content {
-            Err(why) if *why != missing && file.kind == Some(crate::host::FileKind::File) => {
-                Some((path.as_str(), why.as_str()))
-            }
+            Err(why) if *why != missing && file.kind == Some(FileKind::File) => Some((path.as_str(), why.as_str())),
             _ => None,
         })
     }
 
+    /// Facts of the daemon that is judged.
+    pub fn daemon(&self) -> &'a DaemonFacts {
+        match self.target.daemon {
+            Daemon::SyslogNg => &self.facts.syslog_ng,
+            Daemon::Rsyslog | Daemon::None => &self.facts.rsyslog,
+        }
+    }
+
     /// Process of the daemon that is judged.
     pub fn daemon_pid(&self) -> Option<u32> {
-        match self.target.daemon {
-            Daemon::Rsyslog => self.facts.rsyslog.pid,
-            Daemon::SyslogNg => {
-                let unit = self.facts.unit("syslog-ng.service").and_then(|u| u.state.main_pid);
-                let named = || self.facts.processes.values().find(|p| p.comm == "syslog-ng").map(|p| p.pid);
-                unit.or_else(named)
-            }
-            Daemon::None => None,
-        }
+        self.daemon().pid
+    }
+
+    /// The same, as far as it could be looked at.
+    pub fn process(&self) -> Option<&'a Process> {
+        self.daemon_pid().and_then(|pid| self.facts.process(pid))
     }
 
     /// What the daemon said about itself since it was started.
     pub fn own_lines(&self) -> impl Iterator<Item = &OwnLine> {
-        self.facts.rsyslog.own_lines.as_deref().unwrap_or_default().iter()
+        self.daemon().own_lines.as_deref().unwrap_or_default().iter()
     }
 
     /// The last few of these lines, as evidence.
@@ -120,24 +172,30 @@ impl<'a> Case<'a> {
     }
 
     /// Files of the configuration that were changed after the daemon was started: what they say now is not in force.
-    pub fn changed_since_start(&self) -> Vec<&str> {
+    pub fn changed_since_start(&self) -> Vec<&'a str> {
         let soon = self.facts.taken + 60;
-        let files = self.facts.rsyslog.config.files.iter();
+        let files = self.daemon().config.files.iter();
         let read = files.filter(|(_, f)| f.content.is_ok() && f.mtime.is_some_and(|t| t <= soon));
         read.map(|(path, _)| path.as_str()).filter(|p| self.is_younger_than_daemon(&decode_path(p))).collect()
     }
 
-    /// Was the file written after the daemon was started, so that the daemon does not know it yet?
+    /// Was the file written after the daemon was started, so that the daemon does not know it yet? Of a daemon that can
+    /// reload only the daemon itself knows that.
     pub fn is_younger_than_daemon(&self, file: &Path) -> bool {
+        let loaded = self.facts.syslog_ng_says.loaded.as_ref();
+        if self.target.daemon == Daemon::SyslogNg && loaded.is_ok_and(|l| l.same) {
+            return false;
+        }
         let started = self.facts.unit(&format!("{}.service", self.unit_name())).and_then(|u| u.since);
-        let written = self.facts.rsyslog.config.files.get(&encode_path(file)).and_then(|f| f.mtime);
+        let written = self.daemon().config.files.get(&encode_path(file)).and_then(|f| f.mtime);
         // A second for the rounding of both.
         started.zip(written).is_some_and(|(started, written)| written > started + 1)
     }
 
     /// `3 files read`
     pub fn files_read(&self) -> String {
-        format!("{} read", words::count(self.config.files.len(), "file"))
+        let count = self.configs.of(self.target.daemon).map_or(0, Config::files_read);
+        format!("{} read", words::count(count, "file"))
     }
 
     /// Name of the daemon's unit.
@@ -145,6 +203,24 @@ impl<'a> Case<'a> {
         match self.target.daemon {
             Daemon::SyslogNg => "syslog-ng",
             Daemon::Rsyslog | Daemon::None => "rsyslog",
+        }
+    }
+
+    /// The command that has the daemon check its configuration.
+    pub fn check_command(&self) -> &'static str {
+        match self.target.daemon {
+            Daemon::SyslogNg => "sudo syslog-ng --syntax-only",
+            Daemon::Rsyslog | Daemon::None => "sudo rsyslogd -N1",
+        }
+    }
+
+    /// The command after which the daemon does what its files say: syslog-ng goes on with what it has where they are
+    /// wrong, and its connections stay.
+    pub fn load_command(&self) -> String {
+        let says = &self.facts.syslog_ng_says;
+        match self.target.daemon {
+            Daemon::SyslogNg if says.stats.is_ok() => "sudo syslog-ng-ctl reload".into(),
+            _ => format!("sudo systemctl restart {}", self.unit_name()),
         }
     }
 

@@ -4,22 +4,22 @@
 use super::case::Case;
 use super::facts::UnitFacts;
 use super::outcome::{Judged, NotJudged, Outcome};
+use super::pipeline::{Asked, Family, Listener};
 use super::target::Daemon;
 use super::words;
+use crate::host::proc_net::Socket;
 use crate::host::proc_process::Process;
 use crate::platform::service::Active;
 
 pub fn present(case: &Case<'_>) -> Judged {
-    let r = &case.facts.rsyslog;
-    let process = case.facts.daemon_process();
-    let version = r.version.as_deref().map(|v| format!(" {v}")).unwrap_or_default();
-    match (case.target.daemon, &r.program, process, &case.facts.syslog_ng.program) {
-        (Daemon::Rsyslog, Some(program), ..) => Ok(Outcome::pass(format!("rsyslog{version}")).seen("program", program)),
-        (Daemon::Rsyslog, None, Some(process), _) => {
-            Ok(Outcome::pass(format!("rsyslog{version} runs from {}", process.exe)))
-        }
-        (Daemon::SyslogNg, .., Some(program)) => Ok(Outcome::pass("syslog-ng").seen("program", program)),
-        (wanted, ..) => Ok(absent(case, wanted)),
+    let wanted = case.target.daemon;
+    let daemon = case.daemon();
+    let name = format!("{}{}", wanted.word(), daemon.version.as_deref().map(|v| format!(" {v}")).unwrap_or_default());
+    match (wanted, &daemon.program, case.process()) {
+        (Daemon::None, ..) => Ok(absent(case, wanted)),
+        (_, Some(program), _) => Ok(Outcome::pass(name).seen("program", program)),
+        (_, None, Some(process)) => Ok(Outcome::pass(format!("{name} runs from {}", process.exe))),
+        (_, None, None) => Ok(absent(case, wanted)),
     }
 }
 
@@ -119,27 +119,56 @@ fn running_unit(case: &Case<'_>, unit: &UnitFacts) -> Judged {
         .advise("look at why it ends")
         .command(format!("journalctl -u {name} -n 50")));
     }
-    let changed = case.changed_since_start();
-    if let Some(first) = changed.first() {
-        return Ok(Outcome::warn(format!(
-            "{name} runs, but not with its present configuration: {first} was changed after its start"
-        ))
-        .seen_all(changed.iter().map(|p| (*p, "changed after the daemon was started")))
-        .advise("restart it, so that it does what its files say")
-        .command(format!("sudo systemctl restart {name}")));
+    if let Some(old) = old_configuration(case) {
+        return Ok(old);
     }
     let pid = unit.state.main_pid.map(|p| format!(", pid {p}")).unwrap_or_default();
     Ok(Outcome::pass(format!("{name} is {state}{pid}")))
 }
 
+/// It runs, but does not do what its files say.
+fn old_configuration(case: &Case<'_>) -> Option<Outcome> {
+    let name = case.unit_name();
+    let changed = case.changed_since_start();
+    let files = || changed.iter().map(|p| (*p, "changed after the daemon was started"));
+    let advise = |out: Outcome| {
+        out.advise("let it read its configuration again, so that it does what its files say")
+            .command(case.load_command())
+    };
+    match (case.target.daemon, &case.facts.syslog_ng_says.loaded) {
+        // A reload leaves no trace in the unit; the daemon itself says what it has loaded.
+        (Daemon::SyslogNg, Ok(loaded)) if loaded.same => None,
+        (Daemon::SyslogNg, Ok(loaded)) => {
+            let why = match changed.first() {
+                Some(first) => format!(": {first} was changed"),
+                None => ": its files say something else than what it has loaded".to_owned(),
+            };
+            let out = Outcome::warn(format!("{name} runs, but not with its present configuration{why}"))
+                .seen_all(files())
+                .seen_all(loaded.only_in_files.iter().map(|l| ("not in force yet", l)))
+                .seen_all(loaded.only_in_force.iter().map(|l| ("still in force", l)));
+            Some(advise(out))
+        }
+        _ => {
+            let first = changed.first()?;
+            let text =
+                format!("{name} runs, but not with its present configuration: {first} was changed after its start");
+            Some(advise(Outcome::warn(text).seen_all(files())))
+        }
+    }
+}
+
 fn not_active(case: &Case<'_>, unit: &UnitFacts, state: &str) -> Judged {
     let name = case.unit_name();
-    if let Some(process) = case.facts.daemon_process().filter(|p| !p.is_zombie() && !p.is_stopped()) {
+    if let Some(process) = case.process().filter(|p| !p.is_zombie() && !p.is_stopped()) {
         return Ok(Outcome::warn(format!("{name} runs, but not as its unit: nobody restarts it"))
             .seen(format!("{name}.service"), state)
             .seen("process", process.display())
             .advise(format!("end that process, then start the unit: `kill {}`", process.pid))
             .command(format!("sudo systemctl start {name}")));
+    }
+    if let Some(cause) = cannot_bind(case, unit) {
+        return Err(cause);
     }
     let s = &unit.state;
     let how = match (s.result.as_str(), unit.exec_status) {
@@ -163,6 +192,34 @@ fn not_active(case: &Case<'_>, unit: &UnitFacts, state: &str) -> Judged {
             .command(start),
         _ => out.advise("start it").command(start),
     })
+}
+
+/// syslog-ng ends as a whole when it cannot have a port it wants; then the port is the cause (facts 6.4).
+fn cannot_bind(case: &Case<'_>, unit: &UnitFacts) -> Option<NotJudged> {
+    if case.target.daemon != Daemon::SyslogNg || unit.state.result != "exit-code" {
+        return None;
+    }
+    let flow = case.flow().ok()?;
+    if flow.config.doubles(&flow.listeners).iter().any(|d| d.refused) {
+        return Some(NotJudged::Blocked(
+            "listen.duplicate",
+            "the daemon does not start: it asks for one port twice".into(),
+        ));
+    }
+    let net = case.facts.net.as_ref().ok()?;
+    // Only what `listen.owner` looks at can be its fault.
+    let ours = flow.listeners.iter().filter(|l| l.used && l.number == Some(case.target.port));
+    let taken = ours.flat_map(|l| net.open(l.transport, case.target.port).filter(|s| clashes(l, s))).next()?;
+    Some(NotJudged::Blocked("listen.owner", format!("the daemon does not start: {} is taken", taken.display())))
+}
+
+/// Does the socket stand in the way of the listener?
+fn clashes(listener: &Listener, socket: &Socket) -> bool {
+    let wide = listener.asked.is_wide() || socket.local.ip().is_unspecified();
+    let own = matches!(listener.asked, Asked::Ip(ip) if ip == socket.local.ip());
+    // An IPv4 listener and an IPv6 socket of its own family do not meet.
+    let apart = listener.asked == Asked::AnyOf(Family::V4) && socket.local.is_ipv6() && socket.v6only == Some(true);
+    (wide || own) && !apart
 }
 
 /// Without a unit (container, other init) the process is all there is.

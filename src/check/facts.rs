@@ -21,6 +21,8 @@ use crate::syslog::syslogng::version::Program;
 /// Main files of the daemons where their command lines name none.
 pub const RSYSLOG_CONF: &str = "/etc/rsyslog.conf";
 pub const SYSLOG_NG_CONF: &str = "/etc/syslog-ng/syslog-ng.conf";
+/// Where distributions build syslog-ng to keep its state: positions in files, and what waits on disk (facts 6.1).
+pub const SYSLOG_NG_STATE: &str = "/var/lib/syslog-ng";
 
 /// A fact, or why it is not known.
 pub type Fact<T> = Result<T, String>;
@@ -152,6 +154,8 @@ pub struct DaemonFacts {
 pub struct SyslogNgSays {
     /// `syslog-ng --version`: version, modules, include path.
     pub about: Fact<Program>,
+    /// Folder of its persist file, where disk buffers lie that name no other one.
+    pub state: String,
     /// Its control socket, where one is there.
     pub control: Option<String>,
     /// `syslog-ng-ctl stats` of the running daemon, one line a counter; `Err`: it does not answer.
@@ -284,7 +288,7 @@ pub struct ProbeFacts {
 /// Reason of everything nobody looked for.
 const NOT_LOOKED: &str = "it was not looked at";
 
-fn not_looked<T>() -> Fact<T> {
+pub(super) fn not_looked<T>() -> Fact<T> {
     Err(NOT_LOOKED.into())
 }
 
@@ -322,7 +326,13 @@ impl DaemonFacts {
 
 impl Default for SyslogNgSays {
     fn default() -> Self {
-        SyslogNgSays { about: not_looked(), control: None, stats: not_looked(), loaded: not_looked() }
+        SyslogNgSays {
+            about: not_looked(),
+            state: SYSLOG_NG_STATE.into(),
+            control: None,
+            stats: not_looked(),
+            loaded: not_looked(),
+        }
     }
 }
 
@@ -367,7 +377,7 @@ impl Facts {
         self.processes.get(&pid)
     }
 
-    /// The daemon's own process.
+    /// rsyslog's process.
     pub fn daemon_process(&self) -> Option<&Process> {
         self.rsyslog.pid.and_then(|pid| self.process(pid))
     }

@@ -1,38 +1,31 @@
-//! The ways of the sample events through the configuration, from each listener of the port to the actions, worked out
+//! The ways of the sample events through the configuration, from each listener of the port to the forwards, worked out
 //! once for all checks that need them.
 
+use super::pipeline::{Config, Forward, Listener, Visit, Way};
 use super::ports;
 use super::samples::{Fate, SAMPLES, Sample};
 use super::target::Target;
 use crate::agent::AgentKind;
 use crate::host::proc_net::Transport;
-use crate::syslog::Text;
-use crate::syslog::rsyslog::SampleEvent;
-use crate::syslog::rsyslog::effective::{self, Action, ActionKind, Effective, Forward, Listener};
-use crate::syslog::rsyslog::event::{Origin, Reception};
-use crate::syslog::rsyslog::trace::Trace;
 
 /// Where the Log Analytics agent takes plain syslog (facts 1.9).
 const OMS_SYSLOG_PORT: u16 = 25224;
 
 /// Where events come in.
-pub struct Entry<'a> {
-    /// `None`: nobody listens, so the default ruleset stands for a listener.
-    pub listener: Option<(Transport, &'a Listener)>,
-    pub ruleset: &'a Text,
+pub struct Entry {
+    /// Of the port devices send to; `None`: nobody listens there.
+    pub listener: Option<Listener>,
+    /// `ruleset x`, `source s_net`
+    pub runs_through: String,
     pub ways: Vec<Way>,
 }
 
-/// One sample's way.
-pub struct Way {
-    pub sample: &'static Sample,
-    pub trace: Trace,
-}
-
 pub struct Flow<'a> {
-    pub config: &'a Effective,
+    pub config: Config<'a>,
     target: &'a Target,
-    pub entries: Vec<Entry<'a>>,
+    pub listeners: Vec<Listener>,
+    pub forwards: Vec<Forward>,
+    pub entries: Vec<Entry>,
     /// Samples that the filter of some rule to the agent matches, wherever the rule stands and whatever stops before it.
     matched: Vec<Match>,
 }
@@ -40,33 +33,34 @@ pub struct Flow<'a> {
 struct Match {
     sample: &'static Sample,
     sure: bool,
-    actions: Vec<usize>,
+    forwards: Vec<usize>,
 }
 
 impl<'a> Flow<'a> {
-    pub fn new(config: &'a Effective, target: &'a Target) -> Self {
+    pub fn new(config: Config<'a>, target: &'a Target) -> Self {
+        let (listeners, forwards) = (config.listeners(), config.forwards());
         let mut entries = Vec::new();
         for transport in [Transport::Udp, Transport::Tcp] {
-            let listeners = ports::listeners(config, transport, target.port);
-            if let Some(listener) = ports::winner(&listeners, transport) {
-                entries.push(entry(config, Some((transport, listener)), config.ruleset_of(listener)));
+            let all = ports::listeners(&listeners, transport, target.port);
+            if let Some(listener) = ports::winner(&all, transport) {
+                entries.push(entry(config, Some(listener)));
             }
         }
         if entries.is_empty() {
-            entries.push(entry(config, None, &config.default_ruleset));
+            entries.push(entry(config, None));
         }
-        Flow { config, target, entries, matched: matched(config, target) }
+        let matched = matched(config, target, &forwards);
+        Flow { config, target, listeners, forwards, entries, matched }
     }
 
-    /// Actions that pass events on to the agent, wherever they stand.
-    pub fn to_agent(&self) -> impl Iterator<Item = (&'a Action, &'a Forward)> {
-        let target = self.target;
-        self.config.forwards().filter(move |(a, f)| is_to_agent(target, a, f))
+    /// What passes events on to the agent, wherever it stands.
+    pub fn to_agent(&self) -> impl Iterator<Item = &Forward> {
+        self.forwards.iter().filter(|f| is_to_agent(self.target, f))
     }
 
-    /// What that action does, if it passes events on to the agent.
-    pub fn agent_forward(&self, action: usize) -> Option<(&'a Action, &'a Forward)> {
-        self.to_agent().find(|(a, _)| a.id == action)
+    /// The forward of that number, if it passes events on to the agent.
+    pub fn agent_forward(&self, id: usize) -> Option<&Forward> {
+        self.to_agent().find(|f| f.id == id)
     }
 
     /// Samples of this fate that no rule's filter matches.
@@ -86,13 +80,13 @@ impl<'a> Flow<'a> {
     }
 
     /// The rules that carry security events: reached from a listener, or at least with a filter that matches.
-    pub fn carriers(&self) -> Vec<(&'a Action, &'a Forward)> {
+    pub fn carriers(&self) -> Vec<&Forward> {
         let reached = self.entries.iter().flat_map(|e| &e.ways).filter(|w| w.sample.fate == Fate::Forwarded);
-        let mut ids: Vec<usize> = reached.flat_map(|w| w.trace.visits.iter().map(|v| v.action)).collect();
+        let mut ids: Vec<usize> = reached.flat_map(|w| w.visits.iter().map(|v| v.forward)).collect();
         ids.retain(|id| self.agent_forward(*id).is_some());
         if ids.is_empty() {
             let wanted = self.matched.iter().filter(|m| m.sample.fate == Fate::Forwarded);
-            ids = wanted.flat_map(|m| m.actions.iter().copied()).collect();
+            ids = wanted.flat_map(|m| m.forwards.iter().copied()).collect();
         }
         ids.sort_unstable();
         ids.dedup();
@@ -100,94 +94,64 @@ impl<'a> Flow<'a> {
     }
 
     /// The carriers that go to the agent's own port over TCP, or all where none does.
-    pub fn good_carriers(&self) -> Vec<(&'a Action, &'a Forward)> {
+    pub fn good_carriers(&self) -> Vec<&Forward> {
         let all = self.carriers();
-        let good: Vec<_> = all.iter().copied().filter(|(_, f)| is_right(self.target, f)).collect();
+        let good: Vec<_> = all.iter().copied().filter(|f| is_right(self.target, f)).collect();
         if good.is_empty() { all } else { good }
     }
 
     /// Does the sample come to a rule that passes it on to the agent: yes, no, or not known?
     pub fn arrives(&self, way: &Way) -> Option<bool> {
-        let visits = way.trace.visits.iter().filter(|v| self.agent_forward(v.action).is_some());
         let mut maybe = false;
-        for visit in visits {
+        for visit in way.visits.iter().filter(|v| self.agent_forward(v.forward).is_some()) {
             if !visit.maybe {
                 return Some(true);
             }
             maybe = true;
         }
         // What was not followed to its end may still come there.
-        if maybe || way.trace.cut_short { None } else { Some(false) }
+        if maybe || way.cut_short { None } else { Some(false) }
+    }
+
+    /// Does a plain CEF event come from this listener to a rule?
+    pub fn reaches(&self, listener: &Listener) -> bool {
+        let plain = self.matched(Fate::Forwarded).first().copied();
+        let way = plain.map(|sample| self.config.way(sample, Some(listener)));
+        way.is_some_and(|w| w.visits.iter().any(|v| self.agent_forward(v.forward).is_some()))
     }
 }
 
 /// Plain TCP to the agent's port.
 pub fn is_right(target: &Target, forward: &Forward) -> bool {
-    let plain =
-        forward.transport == effective::Transport::Tcp && !forward.tls && !forward.compressed && !forward.octet_counted;
-    forward.is_loopback() && forward.port_number() == Some(target.agent_port) && plain
+    forward.loopback && forward.number == Some(target.agent_port) && forward.is_plain(Transport::Tcp)
 }
 
 /// The Log Analytics agent's plain syslog input: what comes there is stored as Syslog, not as a security event.
 pub fn is_plain_syslog(forward: &Forward) -> bool {
-    forward.is_loopback()
-        && forward.port_number() == Some(OMS_SYSLOG_PORT)
-        && forward.transport == effective::Transport::Udp
+    forward.loopback && forward.number == Some(OMS_SYSLOG_PORT) && forward.transport == Some(Transport::Udp)
 }
 
-fn is_to_agent(target: &Target, action: &Action, forward: &Forward) -> bool {
-    let own_port = forward.port_number() == Some(target.port);
-    action.enabled && forward.is_loopback() && !is_plain_syslog(forward) && !own_port
+fn is_to_agent(target: &Target, forward: &Forward) -> bool {
+    let own_port = forward.number == Some(target.port);
+    forward.enabled && forward.loopback && !is_plain_syslog(forward) && !own_port
 }
 
-fn entry<'a>(config: &'a Effective, listener: Option<(Transport, &'a Listener)>, ruleset: &'a Text) -> Entry<'a> {
-    let ways =
-        SAMPLES.iter().map(|sample| Way { sample, trace: config.trace(&event(config, sample, listener), ruleset) });
-    Entry { listener, ruleset, ways: ways.collect() }
+fn entry(config: Config<'_>, listener: Option<&Listener>) -> Entry {
+    let ways = SAMPLES.iter().map(|sample| config.way(sample, listener)).collect();
+    Entry { listener: listener.cloned(), runs_through: config.runs_through(listener), ways }
 }
 
-/// The sample as a device somewhere in the network would have sent it.
-pub fn event(config: &Effective, sample: &Sample, listener: Option<(Transport, &Listener)>) -> SampleEvent {
-    let module = listener.map(|(_, l)| l.name.clone().unwrap_or_else(|| l.module.clone()));
-    let address = Text::from("198.51.100.7");
-    let origin = Origin {
-        fromhost: address.clone(),
-        fromhost_ip: address,
-        inputname: module.unwrap_or_else(|| Text::from("imudp")),
-        received: None,
-    };
-    SampleEvent::parse_with(sample.line, &origin, &Reception::of(config))
-}
-
-/// Follows the samples from every ruleset on, as if nothing were ever stopped: what reaches a rule now is what the
-/// rule's own filter matches. A ruleset that others call is entered through them, for the condition stands there.
-fn matched(config: &Effective, target: &Target) -> Vec<Match> {
-    let to_agent = |id: usize| config.forwards().any(|(a, f)| a.id == id && is_to_agent(target, a, f));
-    let is_bound =
-        |name: &Text| *name == config.default_ruleset || config.listeners.iter().any(|l| config.ruleset_of(l) == name);
+fn matched(config: Config<'_>, target: &Target, forwards: &[Forward]) -> Vec<Match> {
+    let to_agent = |id: usize| forwards.iter().any(|f| f.id == id && is_to_agent(target, f));
     let mut found = Vec::new();
     for sample in SAMPLES {
-        let event = event(config, sample, None);
-        let entered = config.rulesets.iter().filter(|r| is_bound(&r.name) || !config.is_called(&r.name));
-        let traces = entered.map(|r| config.trace_without_stops(&event, &r.name));
-        let visits: Vec<_> = traces.flat_map(|t| t.visits).filter(|v| to_agent(v.action)).collect();
+        let visits: Vec<Visit> = config.matched(sample).into_iter().filter(|v| to_agent(v.forward)).collect();
         if !visits.is_empty() {
             let sure = visits.iter().any(|v| !v.maybe);
-            found.push(Match { sample, sure, actions: visits.iter().map(|v| v.action).collect() });
+            found.push(Match { sample, sure, forwards: visits.iter().map(|v| v.forward).collect() });
         }
     }
     found
-}
-
-/// Local files that a way leads to; devices are none.
-pub fn files<'a>(config: &'a Effective, trace: &'a Trace) -> impl Iterator<Item = (&'a Action, String)> {
-    trace.visits.iter().filter(|v| !v.maybe).filter_map(|v| config.actions.get(v.action)).filter_map(|a| {
-        match &a.kind {
-            ActionKind::File(path) if !path.as_bytes().starts_with(b"/dev/") => Some((a, path.to_string())),
-            ActionKind::DynaFile(template) => Some((a, format!("files named by template {template}"))),
-            _ => None,
-        }
-    })
 }
 
 /// What AMA's own rule passes on is everything; its data collection rule sorts it out.

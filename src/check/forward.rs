@@ -3,14 +3,14 @@
 
 use super::case::Case;
 use super::facts::FileState;
-use super::flow::{self, Flow, Way};
+use super::flow::{self, Flow};
 use super::generations::{self, Generation};
 use super::listen::missing_files;
 use super::outcome::{Judged, NotJudged, Outcome};
+use super::pipeline::{Forward, Way};
 use super::samples::{Fate, Sample};
 use super::words;
 use crate::report::shell_quote;
-use crate::syslog::rsyslog::effective::{Action, Forward, Transport};
 
 pub fn rule(case: &Case<'_>) -> Judged {
     let flow = case.flow()?;
@@ -21,7 +21,7 @@ pub fn rule(case: &Case<'_>) -> Judged {
     if carriers.is_empty() {
         carriers = flow.to_agent().collect();
     }
-    let places = || carriers.iter().map(|(a, f)| (a.at.to_string(), describe(f)));
+    let places = || carriers.iter().map(|f| seen(f));
     let lost = flow.unmatched(Fate::Forwarded);
     if let Some((place, old)) = old_rule(case, &carriers) {
         return Ok(old_generation(case, &place, old, &lost).seen_all(places()));
@@ -53,20 +53,20 @@ pub fn rule(case: &Case<'_>) -> Judged {
             .seen_all(more.iter().map(|s| (s.name, s.line)));
         return Ok(reinstall(case, out, "write a rule that forwards security events only"));
     }
-    let at: Vec<String> = carriers.iter().map(|(a, _)| a.at.to_string()).collect();
+    let at: Vec<String> = carriers.iter().map(|f| f.at.to_string()).collect();
     Ok(Outcome::pass(format!("CEF, ASA and FTD are forwarded by {}", words::list(&at))).seen_all(places()))
 }
 
 fn no_rule(case: &Case<'_>, flow: &Flow<'_>) -> Outcome {
-    let off = flow.config.forwards().filter(|(a, f)| !a.enabled && f.is_loopback());
-    let plain = flow.config.forwards().filter(|(a, f)| a.enabled && flow::is_plain_syslog(f));
-    let remote = flow.config.forwards().filter(|(a, f)| a.enabled && !f.is_loopback());
+    let off = flow.forwards.iter().filter(|f| !f.enabled && f.loopback);
+    let plain = flow.forwards.iter().filter(|f| f.enabled && flow::is_plain_syslog(f));
+    let remote = flow.forwards.iter().filter(|f| f.enabled && !f.loopback);
     let out = Outcome::fail("nothing in the configuration forwards events to an agent on this box")
         .seen("configuration", case.files_read())
         .seen_all(missing_files(case))
-        .seen_all(off.map(|(a, f)| (a.at.to_string(), format!("{}, left out by the daemon", describe(f)))))
-        .seen_all(plain.map(|(a, f)| (a.at.to_string(), format!("{}, the agent's plain syslog only", describe(f)))))
-        .seen_all(remote.map(|(a, f)| (a.at.to_string(), format!("{}, another machine", describe(f)))));
+        .seen_all(off.map(|f| (f.at.to_string(), format!("{}, left out by the daemon", f.describe()))))
+        .seen_all(plain.map(|f| (f.at.to_string(), format!("{}, the agent's plain syslog only", f.describe()))))
+        .seen_all(remote.map(|f| (f.at.to_string(), format!("{}, another machine", f.describe()))));
     reinstall(case, out, "write the rule")
 }
 
@@ -81,14 +81,14 @@ fn old_generation(case: &Case<'_>, place: &str, old: Generation, lost: &[&Sample
 }
 
 /// An old rule among those that carry the events, if nothing newer carries them.
-fn old_rule(case: &Case<'_>, carriers: &[(&Action, &Forward)]) -> Option<(String, Generation)> {
-    let old = |action: &Action| {
-        let path = super::facts::encode_path(&action.at.file);
-        let file = case.facts.rsyslog.config.files.get(&path)?.content.as_ref().ok()?;
+fn old_rule(case: &Case<'_>, carriers: &[&Forward]) -> Option<(String, Generation)> {
+    let old = |forward: &Forward| {
+        let path = super::facts::encode_path(&forward.at.file);
+        let file = case.daemon().config.files.get(&path)?.content.as_ref().ok()?;
         let (line, generation) = generations::of_file(&file.0)?;
         Some((format!("{path}:{line}"), generation))
     };
-    let all: Option<Vec<_>> = carriers.iter().map(|(a, _)| old(a)).collect();
+    let all: Option<Vec<_>> = carriers.iter().map(|f| old(f)).collect();
     all?.into_iter().next()
 }
 
@@ -104,21 +104,13 @@ fn reinstall(case: &Case<'_>, out: Outcome, what: &str) -> Outcome {
     out.advise(what).command(case.install_command()).fixable()
 }
 
-fn names(samples: &[&Sample]) -> String {
-    words::list(&samples.iter().map(|s| s.name).collect::<Vec<_>>())
+/// As evidence.
+fn seen(forward: &Forward) -> (String, String) {
+    (forward.at.to_string(), forward.describe())
 }
 
-/// `forwards to 127.0.0.1:25226 over tcp`
-pub fn describe(forward: &Forward) -> String {
-    let over = match forward.transport {
-        Transport::Udp => "udp",
-        Transport::Tcp => "tcp",
-        Transport::Relp | Transport::Other => "another protocol",
-    };
-    let more =
-        [(forward.tls, " with TLS"), (forward.compressed, ", compressed"), (forward.octet_counted, ", octet-counted")];
-    let more: String = more.iter().filter(|(on, _)| *on).map(|(_, word)| *word).collect();
-    format!("forwards to {}:{} over {over}{more}", forward.target, forward.port)
+fn names(samples: &[&Sample]) -> String {
+    words::list(&samples.iter().map(|s| s.name).collect::<Vec<_>>())
 }
 
 pub fn target(case: &Case<'_>) -> Judged {
@@ -127,13 +119,13 @@ pub fn target(case: &Case<'_>) -> Judged {
     needs_a_rule(flow)?;
     let carriers = flow.carriers();
     let wanted = format!("127.0.0.1:{} over tcp", t.agent_port);
-    if let Some((action, _)) = carriers.iter().find(|(_, f)| flow::is_right(t, f)) {
-        return Ok(Outcome::pass(format!("{} forwards to {wanted}, where the agent is", action.at))
+    if let Some(forward) = carriers.iter().find(|f| flow::is_right(t, f)) {
+        return Ok(Outcome::pass(format!("{} forwards to {wanted}, where the agent is", forward.at))
             .seen("agent's port", format!("{}, by {}", t.agent_port, t.agent_port_from)));
     }
-    let places = carriers.iter().map(|(a, f)| (a.at.to_string(), describe(f)));
+    let places = carriers.iter().map(|f| seen(f));
     let out = match carriers.first() {
-        Some((a, f)) => Outcome::fail(format!("{} {}, but the agent takes events on {wanted}", a.at, describe(f))),
+        Some(f) => Outcome::fail(format!("{} {}, but the agent takes events on {wanted}", f.at, f.describe())),
         None => Outcome::fail("no rule forwards to the agent"),
     };
     let out = out
@@ -160,10 +152,10 @@ pub fn duplicate(case: &Case<'_>) -> Judged {
     needs_a_rule(flow)?;
     let mut twice = Vec::new();
     for way in flow.entries.iter().flat_map(|e| &e.ways).filter(|w| w.sample.fate == Fate::Forwarded) {
-        let sure = way.trace.visits.iter().filter(|v| !v.maybe);
-        let here: Vec<(&Action, &Forward)> = sure
-            .filter_map(|v| flow.config.forwards().find(|(a, _)| a.id == v.action))
-            .filter(|(a, f)| flow.agent_forward(a.id).is_some() || flow::is_plain_syslog(f))
+        let sure = way.visits.iter().filter(|v| !v.maybe);
+        let here: Vec<&Forward> = sure
+            .filter_map(|v| flow.forwards.iter().find(|f| f.id == v.forward))
+            .filter(|f| flow.agent_forward(f.id).is_some() || flow::is_plain_syslog(f))
             .collect();
         if here.len() > 1 && here.len() > twice.len() {
             twice = here;
@@ -172,12 +164,12 @@ pub fn duplicate(case: &Case<'_>) -> Judged {
     if twice.is_empty() {
         return Ok(Outcome::pass("each event goes to the agent once"));
     }
-    let plain = twice.iter().any(|(_, f)| flow::is_plain_syslog(f));
+    let plain = twice.iter().any(|f| flow::is_plain_syslog(f));
     let text = match plain {
         true => "security events also go to the agent's plain syslog: they are stored twice".to_owned(),
         false => format!("security events are forwarded by {} to the agent", words::count(twice.len(), "rule")),
     };
-    let out = Outcome::warn(text).seen_all(twice.iter().map(|(a, f)| (a.at.to_string(), describe(f))));
+    let out = Outcome::warn(text).seen_all(twice.iter().map(|f| seen(f)));
     Ok(reinstall(case, out, "keep one of the rules, or let the first one stop"))
 }
 
@@ -195,8 +187,8 @@ pub fn local_copy(case: &Case<'_>) -> Judged {
     }
     let mut written: Vec<(String, String)> = Vec::new();
     for way in arriving.into_iter().filter(|w| w.sample.fate == Fate::Forwarded) {
-        for (action, file) in flow::files(flow.config, &way.trace) {
-            let place = (action.at.to_string(), format!("writes to {file}"));
+        for (at, file) in &way.files {
+            let place = (at.to_string(), format!("writes to {file}"));
             if !written.contains(&place) {
                 written.push(place);
             }

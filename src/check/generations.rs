@@ -32,6 +32,16 @@ const FACILITY: Generation = Generation {
     fault: "it forwards one facility only, whatever is in it",
 };
 
+const NG: Generation = Generation {
+    name: "the syslog-ng rule of cef_installer.py",
+    fault: "it misses FTD, takes words such as NASA-1 for ASA, replaces the device's name by its address, and loses what \
+            its memory does not hold while the agent is away",
+};
+const NG_FACILITY: Generation = Generation {
+    name: "the syslog-ng rule of Microsoft's first CEF documentation",
+    fault: "it forwards one facility only, whatever is in it",
+};
+
 /// Whose rule a line of configuration is, comments and case aside.
 pub fn of_line(line: &[u8]) -> Option<Generation> {
     let text = String::from_utf8_lossy(line);
@@ -44,6 +54,8 @@ pub fn of_line(line: &[u8]) -> Option<Generation> {
         _ if property && names_both && squeezed.ends_with('~') => Some(DISCARD),
         _ if property && names_both => Some(REGEX),
         _ if squeezed.contains("contains\"CEF:\"or$rawmsgcontains\"ASA-\"") => Some(CONTAINS),
+        _ if squeezed.starts_with("filterf_oms_filter{match(\"CEF\\|ASA\"") => Some(NG),
+        _ if squeezed.starts_with("filterf_local4_oms{facility(local4)") => Some(NG_FACILITY),
         _ if squeezed.starts_with("local4.") && is_agent_address(&squeezed) => Some(FACILITY),
         _ => None,
     }
@@ -71,6 +83,9 @@ mod tests {
         assert_eq!(of(":rawmsg, regex, \"CEF\\|ASA\" @@127.0.0.1:25226"), Some((1, REGEX.name)));
         let last = "\nif $rawmsg contains \"CEF:\" or $rawmsg contains \"ASA-\" then @@127.0.0.1:25226";
         assert_eq!(of(last), Some((2, CONTAINS.name)));
+        let ng = "filter f_oms_filter {match(\"CEF\\|ASA\" ) ;};\ndestination oms_destination {tcp(\"127.0.0.1\" port(25226));};\n";
+        assert_eq!(of(ng), Some((1, NG.name)));
+        assert_eq!(of("filter f_local4_oms { facility(local4); };"), Some((1, NG_FACILITY.name)));
         assert_eq!(of("local4.debug  @127.0.0.1:25226"), Some((1, FACILITY.name)));
     }
 

@@ -3,6 +3,7 @@
 use super::case::Case;
 use super::facts::FileState;
 use super::outcome::{Judged, NotJudged, Outcome};
+use super::pipeline::Listener;
 use super::ports::{self, Family, Port};
 use super::words;
 use crate::host::proc_net::{Socket, Transport};
@@ -41,11 +42,18 @@ fn transport(case: &Case<'_>, transport: Transport) -> Judged {
 
 fn not_configured(case: &Case<'_>, port: &Port<'_>) -> Judged {
     let t = case.target;
-    let text = format!("nothing in the configuration listens on {}", port.display());
+    let unused = unused(case, port);
+    let text = match unused.first() {
+        Some((at, _)) => {
+            format!("{at} asks for {}, but no log path names it: the daemon does not open it", port.display())
+        }
+        None => format!("nothing in the configuration listens on {}", port.display()),
+    };
     let add = |out: Outcome| out.advise("let the daemon listen").command(case.install_command()).fixable();
     let missing = missing_files(case);
     if t.is_promised(port.transport) {
-        let out = Outcome::fail(format!("{text}, but {} asks for it", t.promised_by)).seen_all(missing);
+        let out =
+            Outcome::fail(format!("{text}, but {} asks for it", t.promised_by)).seen_all(missing).seen_all(unused);
         return Ok(add(
             out.seen("configuration", format!("no {} listener on port {}", port.transport.word(), port.number))
         ));
@@ -59,7 +67,14 @@ fn not_configured(case: &Case<'_>, port: &Port<'_>) -> Judged {
     } else {
         Outcome::fail(text)
     };
-    Ok(add(out.seen_all(missing).seen("configuration", case.files_read())))
+    Ok(add(out.seen_all(missing).seen_all(unused).seen("configuration", case.files_read())))
+}
+
+/// Listeners for the port in sources that no log path names.
+fn unused(case: &Case<'_>, port: &Port<'_>) -> Vec<(String, String)> {
+    let on_port = |l: &&Listener| !l.used && l.transport == port.transport && l.number == Some(port.number);
+    let all = case.listeners().unwrap_or_default().iter().filter(on_port);
+    all.map(|l| (l.at.to_string(), format!("{}, in no log path", l.shown))).collect()
 }
 
 /// The daemon goes on with what it read at its start; the next restart closes the port.
@@ -92,7 +107,7 @@ fn loopback_only(case: &Case<'_>, port: &Port<'_>) -> Outcome {
         .command(format!("sudo systemctl restart {}", case.unit_name()))
 }
 
-fn address(listener: &crate::syslog::rsyslog::effective::Listener) -> String {
+fn address(listener: &Listener) -> String {
     listener.address.as_ref().map_or_else(|| "any".to_owned(), |a| a.to_string())
 }
 
@@ -104,18 +119,19 @@ fn not_open(case: &Case<'_>, port: &Port<'_>, closed: &[Family]) -> Outcome {
         .seen_all(port.listeners.iter().map(|l| (l.at.to_string(), format!("listener, address {}", address(l)))))
         .seen_all(port.own.iter().map(|s| (s.display(), owners(case, s))))
         .seen_all(binding_errors(case));
-    let restart = format!("sudo systemctl restart {}", case.unit_name());
+    let restart = case.load_command();
     let younger = port.listeners.iter().find(|l| case.is_younger_than_daemon(&l.at.file));
     match younger {
         Some(l) => out
             .seen(l.at.file.to_string_lossy(), "was written after the daemon was started")
-            .advise("restart the daemon: it has not read that file yet")
+            .advise("let the daemon read that file: it has not done so yet")
             .command(restart),
         None => {
             let drop_ins = case.facts.unit(&format!("{}.service", case.unit_name())).map(|u| u.state.drop_ins.clone());
+            let again = format!("sudo systemctl restart {}", case.unit_name());
             out.seen_all(drop_ins.unwrap_or_default().iter().map(|d| (d.to_string_lossy().into_owned(), "changes the unit")))
                 .advise("restart the daemon and look for its own error; a hardened unit or an address that is not local can forbid the socket")
-                .command(restart)
+                .command(again)
                 .command(format!("journalctl -u {} -n 20", case.unit_name()))
         }
     }
@@ -123,11 +139,9 @@ fn not_open(case: &Case<'_>, port: &Port<'_>, closed: &[Family]) -> Outcome {
 
 /// What the daemon said about sockets it could not open.
 fn binding_errors<'a>(case: &'a Case<'_>) -> impl Iterator<Item = (&'a str, &'a str)> {
-    let lines = case.facts.rsyslog.own_lines.as_deref().unwrap_or_default();
     let about = |text: &str| ["socket", "bind", "listener", "/e/2077"].iter().any(|w| text.contains(w));
     let failed = |text: &str| ["rror", "ould not", "annot", "ailed", "denied"].iter().any(|w| text.contains(w));
-    lines
-        .iter()
+    case.own_lines()
         .filter(move |l| about(&l.text) && failed(&l.text))
         .take(4)
         .map(|l| (l.source.as_str(), l.text.as_str()))
@@ -167,7 +181,7 @@ pub fn owner(case: &Case<'_>) -> Judged {
 
 /// A transport that neither the configuration nor a promise speaks of is nobody's concern: 514/tcp is also `rsh`.
 fn matters(case: &Case<'_>, transport: Transport) -> bool {
-    let configured = |t| case.rsyslog().is_ok_and(|config| !ports::listeners(config, t, case.target.port).is_empty());
+    let configured = |t| case.listeners().is_ok_and(|all| !ports::listeners(all, t, case.target.port).is_empty());
     let any = configured(Transport::Udp) || configured(Transport::Tcp);
     match case.target.promised.is_empty() {
         true => !any || configured(transport),

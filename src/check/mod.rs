@@ -8,17 +8,26 @@ mod bytes;
 pub mod case;
 pub mod catalogue;
 mod config;
+mod config_ng;
+mod config_rsyslog;
 mod daemon;
+mod damage;
 pub mod facts;
 #[cfg(test)]
 pub(crate) mod fixture;
+#[cfg(test)]
+pub(crate) mod fixture_ng;
 mod flow;
 mod forward;
 pub mod gather;
 mod generations;
 mod host;
+mod limits;
 mod listen;
+#[cfg(test)]
+mod ng_tests;
 pub mod outcome;
+mod pipeline;
 mod ports;
 mod probe;
 mod probe_run;
@@ -27,6 +36,7 @@ mod run;
 mod samples;
 pub mod select;
 mod spool;
+mod stats;
 pub mod target;
 mod words;
 
@@ -54,7 +64,7 @@ pub struct Options {
 pub fn troubleshoot(host: &Host, stop: &Interrupt, options: &Options) -> Report {
     let start = host.clock.monotonic();
     let started = host.clock.now().to_string();
-    let mut facts = gather::gather(host, &options.target);
+    let mut facts = gather::gather(host, &options.target, gather::Depth::Diagnosis);
     let target = Target::resolve(&options.target, &facts);
     facts.no_probe = options.no_probe;
     if !options.no_probe && facts.host.live {

@@ -1,84 +1,18 @@
 //! The port devices send to, from both sides: what the configuration asks for, and which sockets are open and whose
 //! they are. IPv4 and IPv6 are always told apart, since each of a listener's two sockets can fail alone (facts 5.4).
 
-use std::net::IpAddr;
-
 use super::case::Case;
 use super::facts::NetFacts;
 use super::outcome::NotJudged;
+pub use super::pipeline::{Asked, Family};
+use super::pipeline::{Config, Listener};
+use super::target::Daemon;
 use crate::host::proc_net::{Socket, Transport};
-use crate::syslog::rsyslog::Effective;
-use crate::syslog::rsyslog::effective::{self, Listener};
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Family {
-    V4,
-    V6,
-}
-
-impl Family {
-    pub fn word(self) -> &'static str {
-        match self {
-            Family::V4 => "IPv4",
-            Family::V6 => "IPv6",
-        }
-    }
-
-    /// An address of somebody else, standing for all of them (documentation ranges).
-    fn sample(self) -> IpAddr {
-        match self {
-            Family::V4 => IpAddr::from([192, 0, 2, 1]),
-            Family::V6 => IpAddr::from([0x2001, 0xdb8, 0, 0, 0, 0, 0, 1]),
-        }
-    }
-
-    fn of(ip: IpAddr) -> Family {
-        if ip.is_ipv4() { Family::V4 } else { Family::V6 }
-    }
-}
-
-/// Addresses a listener asks for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Asked {
-    Any,
-    Ip(IpAddr),
-    /// A name, or something that is no address: the daemon resolves it, we do not.
-    Name,
-}
-
-impl Asked {
-    pub fn of(listener: &Listener) -> Asked {
-        let Some(address) = listener.address.as_ref().map(|a| a.to_str_lossy().into_owned()) else { return Asked::Any };
-        match address.trim_matches(['[', ']']) {
-            "" | "*" => Asked::Any,
-            text => text.parse().map_or(Asked::Name, Asked::Ip),
-        }
-    }
-
-    pub fn covers(self, family: Family) -> bool {
-        match self {
-            Asked::Any => true,
-            Asked::Ip(ip) => Family::of(ip) == family && !ip.is_loopback(),
-            Asked::Name => false,
-        }
-    }
-
-    fn is_loopback(self) -> bool {
-        matches!(self, Asked::Ip(ip) if ip.is_loopback())
-    }
-}
-
-pub fn same(transport: Transport, of_config: effective::Transport) -> bool {
-    matches!(
-        (transport, of_config),
-        (Transport::Udp, effective::Transport::Udp) | (Transport::Tcp, effective::Transport::Tcp)
-    )
-}
-
-/// Plain listeners of one kind on a port, in the order of the configuration.
-pub fn listeners(config: &Effective, transport: Transport, port: u16) -> Vec<&Listener> {
-    let fits = |l: &&Listener| same(transport, l.transport) && l.port_number() == Some(port) && l.tls.is_none();
-    config.listeners.iter().filter(fits).collect()
+/// Plain listeners of one kind on a port that the daemon opens, in the order of the configuration.
+pub fn listeners(all: &[Listener], transport: Transport, port: u16) -> Vec<&Listener> {
+    let fits = |l: &&Listener| l.used && l.transport == transport && l.number == Some(port) && !l.tls;
+    all.iter().filter(fits).collect()
 }
 
 /// One transport of the port, as it is.
@@ -98,18 +32,25 @@ impl<'a> Port<'a> {
     /// # Errors
     /// When sockets or their owners cannot be seen, or the configuration cannot be judged.
     pub fn look(case: &'a Case<'_>, transport: Transport) -> Result<Self, NotJudged> {
-        let config = case.rsyslog()?;
+        let all = case.listeners()?;
         let net = net(case)?;
         let number = case.target.port;
         let (own, foreign) = split(case, net, transport, number)?;
-        let listeners = listeners(config, transport, number);
-        Ok(Port { transport, number, listeners, own, foreign, usable: usable(case, config) })
+        let listeners = listeners(all, transport, number);
+        Ok(Port { transport, number, listeners, own, foreign, usable: usable(case, case.config()?) })
     }
 
     /// Families that matter here: what a listener asks for and the host has.
     pub fn families(&self) -> Vec<Family> {
-        let asked = |f: &Family| self.listeners.iter().any(|l| Asked::of(l).covers(*f));
+        let asked = |f: &Family| self.listeners.iter().any(|l| l.asked.covers(*f) || self.is_dual(l, *f));
         self.usable.iter().copied().filter(asked).collect()
+    }
+
+    /// An IPv6 socket that stands for IPv4 too, since the configuration has none of its own for that.
+    fn is_dual(&self, listener: &Listener, family: Family) -> bool {
+        listener.asked == Asked::AnyOf(Family::V6)
+            && family == Family::V4
+            && self.own.iter().all(|s| s.v6only != Some(true))
     }
 
     /// Open for senders from outside.
@@ -129,7 +70,7 @@ impl<'a> Port<'a> {
 
     /// All listeners ask for loopback only.
     pub fn is_loopback_only(&self) -> bool {
-        !self.listeners.is_empty() && self.listeners.iter().all(|l| Asked::of(l).is_loopback())
+        !self.listeners.is_empty() && self.listeners.iter().all(|l| l.asked.is_loopback())
     }
 
     /// `udp/514`
@@ -139,15 +80,15 @@ impl<'a> Port<'a> {
 }
 
 /// The daemon opens no socket of a family that its command line or configuration forbids.
-fn usable(case: &Case<'_>, config: &Effective) -> Vec<Family> {
-    let argv = case.facts.daemon_process().map(|p| p.cmdline.as_slice()).unwrap_or_default();
-    let option = |o: &str| argv.iter().any(|a| a == o);
-    let set = |value: &str| config.setting("net.ipprotocol").is_some_and(|s| s.value.is(value));
+fn usable(case: &Case<'_>, config: Config<'_>) -> Vec<Family> {
+    let argv = case.process().map(|p| p.cmdline.as_slice()).unwrap_or_default();
+    let option = |o: &str| case.target.daemon == Daemon::Rsyslog && argv.iter().any(|a| a == o);
+    let (v4, v6) = config.families();
     let mut families = Vec::new();
-    if !option("-6") && !set("ipv6-only") {
+    if v4 && !option("-6") {
         families.push(Family::V4);
     }
-    if case.facts.host.ipv6 && !option("-4") && !set("ipv4-only") {
+    if v6 && case.facts.host.ipv6 && !option("-4") {
         families.push(Family::V6);
     }
     families
@@ -191,9 +132,9 @@ pub fn split<'a>(case: &Case<'_>, net: &'a NetFacts, transport: Transport, port:
 }
 
 /// The listener that gets what is sent to any of the host's own addresses: of several UDP sockets the one bound last,
-/// of several TCP sockets the first (facts 5.6).
+/// of several TCP sockets the first (facts 5.6). syslog-ng does not start with two of either kind.
 pub fn winner<'a>(listeners: &[&'a Listener], transport: Transport) -> Option<&'a Listener> {
-    let mut wide = listeners.iter().filter(|l| Asked::of(l).covers(Family::V4) || Asked::of(l).covers(Family::V6));
+    let mut wide = listeners.iter().filter(|l| l.asked.covers(Family::V4) || l.asked.covers(Family::V6));
     match transport {
         Transport::Udp => wide.next_back(),
         Transport::Tcp => wide.next(),

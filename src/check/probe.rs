@@ -20,9 +20,9 @@ pub fn tcp(case: &Case<'_>) -> Judged {
 }
 
 fn judge(case: &Case<'_>, transport: Transport) -> Judged {
-    let config = case.rsyslog()?;
+    let listeners = case.listeners()?;
     let word = transport.word();
-    if ports::listeners(config, transport, case.target.port).is_empty() {
+    if ports::listeners(listeners, transport, case.target.port).is_empty() {
         return Err(NotJudged::Skip(format!("nothing is configured to take {word}")));
     }
     let Some(probe) = case.facts.probe.get(&transport) else { return Err(not_sent(case)) };
@@ -60,12 +60,9 @@ fn not_sent(case: &Case<'_>) -> NotJudged {
 
 fn lost(case: &Case<'_>, probe: &ProbeFacts, sent: impl Fn(Outcome) -> Outcome) -> Outcome {
     let waited = format!("within {} ms", probe.took_ms);
-    let waiting = case.flow().map(|flow| spool::waiting_on_disk(case, flow)).unwrap_or_default();
-    if waiting > 0 {
-        let out = Outcome::warn(format!(
-            "the test event did not arrive {waited}: {} of events wait before it",
-            words::bytes(waiting)
-        ));
+    let waiting = case.flow().map(|flow| spool::waiting(case, flow)).unwrap_or_default();
+    if let Some(waiting) = waiting.shown() {
+        let out = Outcome::warn(format!("the test event did not arrive {waited}: {waiting} before it"));
         return sent(out).advise("wait until the queue has drained, then run the check again");
     }
     let hop = match probe.seen_at_listener {

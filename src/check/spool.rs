@@ -8,14 +8,16 @@ use super::facts::{OwnLine, Spool};
 use super::flow::Flow;
 use super::forward::needs_a_rule;
 use super::outcome::{Judged, NotJudged, Outcome};
+use super::pipeline::{Config, Forward, Queue, Storage};
 use super::ports;
+use super::stats;
+use super::target::Daemon;
 use super::words;
 use crate::host::proc_mount;
 use crate::host::proc_net::Socket;
 use crate::host::{FileKind, proc_process::Process};
 use crate::platform::access::{self, Who};
 use crate::report::shell_quote;
-use crate::syslog::rsyslog::effective::{Action, QueueType};
 
 const MIB: u64 = 1 << 20;
 
@@ -23,74 +25,80 @@ pub fn reliable(case: &Case<'_>) -> Judged {
     let flow = case.flow()?;
     needs_a_rule(flow)?;
     let carriers = flow.good_carriers();
-    let Some((action, _)) = carriers.first() else { return Err(NotJudged::Skip("there is no forward".into())) };
-    let queue = flow.config.queue_of(action);
-    let at = action.at.to_string();
+    let Some(forward) = carriers.first() else { return Err(NotJudged::Skip("there is no forward".into())) };
+    let queue = &forward.queue;
+    let at = forward.at.to_string();
     let install = |out: Outcome| {
-        out.advise("give the forward a disk-assisted queue with endless retries")
-            .command(case.install_command())
-            .fixable()
+        let what = match case.target.daemon {
+            Daemon::SyslogNg => "give the destination a disk buffer",
+            Daemon::Rsyslog | Daemon::None => "give the forward a disk-assisted queue with endless retries",
+        };
+        out.advise(what).command(case.install_command()).fixable()
     };
-    if queue.kind == QueueType::Direct {
-        return Ok(install(
-            Outcome::warn("the forward has no queue: what arrives while the agent is away is lost")
-                .seen(at, "direct queue"),
-        ));
+    match queue.storage {
+        Storage::None => {
+            return Ok(install(
+                Outcome::warn("the forward has no queue: what arrives while the agent is away is lost")
+                    .seen(at, &queue.shown),
+            ));
+        }
+        Storage::Memory => {
+            return Ok(install(
+                Outcome::warn("the queue of the forward is in memory only: a long outage or a restart loses events")
+                    .seen(at, &queue.shown),
+            ));
+        }
+        Storage::Disk => {}
     }
-    if !queue.on_disk() {
-        let text = format!("queue of {} messages in memory, no file", queue.size);
-        return Ok(install(
-            Outcome::warn("the queue of the forward is in memory only: a long outage or a restart loses events")
-                .seen(at, text),
-        ));
-    }
-    if let Some(bad) = spool_fault(case, action)? {
+    if let Some(bad) = spool_fault(case, forward)? {
         return Ok(bad);
     }
-    if action.resume_retries != -1 {
-        let text = format!("action.resumeRetryCount is {}", action.resume_retries);
-        return Ok(install(Outcome::warn("the forward gives events up after some tries").seen(at, text)));
+    if let Some((text, seen)) = queue.losses.first() {
+        return Ok(install(Outcome::warn(text.clone()).seen(at, seen)));
     }
-    if !queue.save_on_shutdown {
-        return Ok(install(
-            Outcome::warn("what is in the queue's memory is lost when the daemon stops")
-                .seen(at, "queue.saveOnShutdown is off"),
-        ));
-    }
-    if queue.max_disk == 0 {
+    let Some(limit) = queue.limit else {
         return Ok(install(
             Outcome::warn("the queue may fill the disk: it has no limit").seen(at, "queue.maxDiskSpace is not set"),
         ));
-    }
-    let limit = u64::try_from(queue.max_disk).unwrap_or_default();
+    };
     Ok(Outcome::pass(format!("up to {} of events wait on disk while the agent is away", words::bytes(limit)))
-        .seen(at, "disk-assisted queue"))
+        .seen(at, &queue.shown))
+}
+
+/// The folder the queue writes to, as the configuration or the daemon itself names it.
+fn folder(case: &Case<'_>, queue: &Queue) -> Result<Option<String>, NotJudged> {
+    let own = queue.folder.as_ref().map(|p| p.to_string());
+    Ok(match case.config()? {
+        Config::Rsyslog(config) => own.or_else(|| config.work_directory().map(|p| p.to_string())),
+        Config::SyslogNg(_) => Some(own.unwrap_or_else(|| case.facts.syslog_ng_says.state.clone())),
+    })
 }
 
 /// What keeps the queue from writing to disk: events beyond its memory are lost.
-fn spool_fault(case: &Case<'_>, action: &Action) -> Result<Option<Outcome>, NotJudged> {
-    let config = case.rsyslog()?;
-    let set = config.work_directory();
-    let Some(path) = config.queue_of(action).spool.as_ref().or(set).map(|p| p.to_string()) else {
+fn spool_fault(case: &Case<'_>, forward: &Forward) -> Result<Option<Outcome>, NotJudged> {
+    let Some(path) = folder(case, &forward.queue)? else {
         return Ok(Some(
             Outcome::fail("no work directory is set, so the queue never writes to disk")
-                .seen(action.at.to_string(), "disk-assisted queue")
+                .seen(forward.at.to_string(), "disk-assisted queue")
                 .seen("configuration", "neither $WorkDirectory nor global(workDirectory=…)")
                 .advise("set the work directory")
                 .command(case.install_command())
                 .fixable(),
         ));
     };
-    match case.facts.rsyslog.spools.iter().find(|s| s.path == path) {
+    match case.daemon().spools.iter().find(|s| s.path == path) {
         Some(dir) => Ok(unwritable(case, dir)?.or_else(|| complained(case, dir))),
         None => Err(NotJudged::Unknown(format!("the queue's folder {path} was not looked at"))),
     }
 }
 
 fn unwritable(case: &Case<'_>, dir: &Spool) -> Result<Option<Outcome>, NotJudged> {
+    let harm = match case.target.daemon {
+        Daemon::SyslogNg => "events that wait for the agent are lost",
+        Daemon::Rsyslog | Daemon::None => "events beyond its memory are lost",
+    };
     let lost = |text: String| {
-        Outcome::fail(format!("the queue cannot write to {}: {text}; events beyond its memory are lost", dir.path))
-            .seen_all(spool_lines(case))
+        Outcome::fail(format!("the queue cannot write to {}: {text}; {harm}", dir.path)).seen_all(spool_lines(case))
     };
     let restart = format!("sudo systemctl restart {}", case.unit_name());
     let quoted = shell_quote(&dir.path);
@@ -114,10 +122,14 @@ fn unwritable(case: &Case<'_>, dir: &Spool) -> Result<Option<Outcome>, NotJudged
                 .command(restart),
         ));
     }
-    if let Ok(mounts) = &case.facts.rsyslog.mounts
+    if let Ok(mounts) = &case.daemon().mounts
         && let Some(mount) = proc_mount::holding(mounts, Path::new(&dir.real)).filter(|m| m.read_only)
     {
-        let drop_ins = case.facts.unit("rsyslog.service").map(|u| u.state.drop_ins.clone()).unwrap_or_default();
+        let drop_ins = case
+            .facts
+            .unit(&format!("{}.service", case.unit_name()))
+            .map(|u| u.state.drop_ins.clone())
+            .unwrap_or_default();
         return Ok(Some(
             lost("it is read-only for the daemon".into())
                 .seen("mount as the daemon sees it", format!("{} ({}) read-only", mount.point, mount.fs_type))
@@ -126,7 +138,7 @@ fn unwritable(case: &Case<'_>, dir: &Spool) -> Result<Option<Outcome>, NotJudged
                 .command(restart),
         ));
     }
-    if let (Err(why), Some(_)) = (&case.facts.rsyslog.mounts, case.facts.daemon_process()) {
+    if let (Err(why), Some(_)) = (&case.daemon().mounts, case.process()) {
         return Err(NotJudged::Unknown(format!("what the daemon sees of its file systems is not known: {why}")));
     }
     let who = writer(case)?;
@@ -151,11 +163,14 @@ fn unwritable(case: &Case<'_>, dir: &Spool) -> Result<Option<Outcome>, NotJudged
 /// Who the daemon is while it works: after it dropped its privileges.
 fn writer(case: &Case<'_>) -> Result<Who, NotJudged> {
     let who = |p: &Process| Who { uid: p.uid, gid: p.gid, groups: p.groups.clone(), capabilities: p.cap_effective };
-    if let Some(process) = case.facts.daemon_process() {
+    if let Some(process) = case.process() {
         return Ok(who(process));
     }
-    let config = case.rsyslog()?;
-    match config.privilege_drop().0 {
+    let user = match case.config()? {
+        Config::Rsyslog(config) => config.privilege_drop().0,
+        Config::SyslogNg(_) => None,
+    };
+    match user {
         Some(user) => Err(NotJudged::Unknown(format!("the daemon would run as {user}, but does not run now"))),
         None => Ok(Who { capabilities: u64::MAX, ..Who::default() }),
     }
@@ -164,7 +179,7 @@ fn writer(case: &Case<'_>) -> Result<Who, NotJudged> {
 /// Everything looks right now, but the daemon could not use the folder since it was started and does not try again.
 fn complained(case: &Case<'_>, dir: &Spool) -> Option<Outcome> {
     // What a daemon that is gone complained about, its successor may find in order.
-    case.facts.daemon_process()?;
+    case.process()?;
     let lines: Vec<&OwnLine> = case.own_lines().filter(|l| spool_error(&l.text)).collect();
     let first = lines.first()?;
     let text = format!("the daemon could not use {} since it was started: {}", dir.path, first.text);
@@ -179,8 +194,12 @@ fn complained(case: &Case<'_>, dir: &Spool) -> Option<Outcome> {
     )
 }
 
-/// Disk queue given up (2036), file not opened (2433); 2181 is the missing folder itself.
+/// Disk queue given up (2036), file not opened (2433); 2181 is the missing folder itself. syslog-ng says it in words.
 fn spool_error(text: &str) -> bool {
+    let words = |all: &[&str]| all.iter().all(|w| text.contains(w));
+    if words(&["rror", "disk", "queue"]) || words(&["rror", "disk-buffer"]) {
+        return true;
+    }
     ["/e/2036", "/e/2181"].iter().any(|e| text.contains(e)) || (text.contains("/e/2433") && text.contains("open error"))
 }
 
@@ -199,56 +218,98 @@ pub fn connected(case: &Case<'_>) -> Judged {
         return Err(format!("there are connections to port {port}, but whose they are can only be seen as root").into());
     }
     let own: Vec<&Socket> = all.into_iter().filter(|s| pid.is_some_and(|p| s.owners.contains(&p))).collect();
-    let waiting = waiting_on_disk(case, flow);
-    let spill = (waiting > 0).then(|| ("queue files".to_owned(), format!("{} on disk", words::bytes(waiting))));
+    let waiting = waiting(case, flow);
+    let shown = waiting.shown().map(|text| ("queue".to_owned(), text));
     let stuck = own.iter().map(|s| s.send_queue).sum::<u64>();
     let lines =
         || own.iter().map(|s| (s.display(), format!("to {}, {} not yet taken", s.remote, words::bytes(s.send_queue))));
     if !own.is_empty() {
         // What the agent does not take piles up in the socket first, then in the queue.
-        if stuck > MIB && waiting > MIB {
+        if stuck > MIB && waiting.is_much() {
             return Ok(Outcome::warn(format!(
-                "the agent takes events too slowly: {} wait on disk",
-                words::bytes(waiting)
+                "the agent takes events too slowly: {}",
+                waiting.shown().unwrap_or_default()
             ))
             .seen_all(lines())
-            .seen_all(spill)
+            .seen_all(shown)
             .advise("look at the agent's load and log; the queue drains by itself once it keeps up"));
         }
-        return Ok(Outcome::pass(format!("the daemon is connected to port {port}")).seen_all(lines()).seen_all(spill));
+        return Ok(Outcome::pass(format!("the daemon is connected to port {port}")).seen_all(lines()).seen_all(shown));
     }
-    let suspended = last_suspension(case);
-    if waiting > 0 || suspended.is_some() {
+    // syslog-ng connects when it starts, not with the first event.
+    let always = case.target.daemon == Daemon::SyslogNg;
+    let last = last_word(case);
+    if waiting.is_some() || last.is_some() || always {
+        let again = match flow.good_carriers().first().and_then(|f| f.retry) {
+            Some(seconds) => format!("it tries again every {seconds} s by itself; a restart makes it try at once"),
+            None => "it tries again by itself; a restart makes it try at once".into(),
+        };
         return Ok(Outcome::warn(format!(
             "the daemon is not connected to port {port} although somebody listens there"
         ))
-        .seen_all(suspended.map(|l| (l.source.as_str(), l.text.as_str())))
-        .seen_all(spill)
-        .advise("it tries again by itself; a restart makes it try at once")
+        .seen_all(last.map(|l| (l.source.as_str(), l.text.as_str())))
+        .seen_all(shown)
+        .advise(again)
         .command(format!("sudo systemctl restart {}", case.unit_name())));
     }
     Ok(Outcome::pass(format!("no connection to port {port} yet: the daemon makes it with the first event")))
 }
 
-/// Bytes in the files of the forward's queue.
-pub fn waiting_on_disk(case: &Case<'_>, flow: &Flow<'_>) -> u64 {
-    let names: Vec<String> = flow
-        .good_carriers()
-        .iter()
-        .filter_map(|(a, _)| flow.config.queue_of(a).file_name.as_ref())
-        .map(|n| n.to_string())
-        .collect();
-    let files = case.facts.rsyslog.spools.iter().filter_map(|s| s.files.as_ref().ok()).flatten();
+/// What waits for the agent.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Waiting {
+    /// In files of the queue, where that tells.
+    pub bytes: u64,
+    /// As the daemon counts them, where it does.
+    pub events: u64,
+}
+
+impl Waiting {
+    pub fn is_some(self) -> bool {
+        self.bytes > 0 || self.events > 0
+    }
+    fn is_much(self) -> bool {
+        self.bytes > MIB || self.events > 10_000
+    }
+    /// `2.0 MiB of events wait on disk`
+    pub fn shown(self) -> Option<String> {
+        match self {
+            Waiting { bytes: 0, events: 0 } => None,
+            Waiting { bytes: 0, events } => {
+                Some(format!("{} wait for the agent", words::count(events as usize, "event")))
+            }
+            Waiting { bytes, .. } => Some(format!("{} of events wait on disk", words::bytes(bytes))),
+        }
+    }
+}
+
+/// What waits before the agent, by the files of the forward's queue or by the daemon's counters.
+pub fn waiting(case: &Case<'_>, flow: &Flow<'_>) -> Waiting {
+    let carriers = flow.good_carriers();
+    if case.target.daemon == Daemon::SyslogNg {
+        // Disk buffers of syslog-ng keep their size when they are drained, so files tell nothing.
+        let counters = case.facts.syslog_ng_says.stats.as_ref().map(|s| s.0.as_slice()).unwrap_or_default();
+        let events = carriers.iter().map(|f| stats::queued(counters, &f.target.to_string(), f.number)).sum();
+        return Waiting { bytes: 0, events };
+    }
+    let names: Vec<String> = carriers.iter().filter_map(|f| f.queue.file.as_ref()).map(|n| n.to_string()).collect();
+    let files = case.daemon().spools.iter().filter_map(|s| s.files.as_ref().ok()).flatten();
     let mine = files.filter(|f| {
         let name = f.path.rsplit('/').next().unwrap_or_default();
         let number = name.rsplit_once('.').filter(|(_, n)| !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit()));
         number.is_some_and(|(stem, _)| names.iter().any(|n| n == stem))
     });
-    mine.map(|f| f.size).sum()
+    Waiting { bytes: mine.map(|f| f.size).sum(), events: 0 }
 }
 
 /// The daemon's last word about the connection, if it is a complaint.
-fn last_suspension<'a>(case: &'a Case<'_>) -> Option<&'a OwnLine> {
+fn last_word<'a>(case: &'a Case<'_>) -> Option<&'a OwnLine> {
+    if case.target.daemon == Daemon::SyslogNg {
+        let port = format!(":{})", case.target.agent_port);
+        let last =
+            case.own_lines().filter(|l| l.text.contains("Syslog connection") && l.text.contains(&port)).last()?;
+        return (!last.text.contains("established")).then_some(last);
+    }
     let about = |text: &str| ["/e/2007", "/e/2027", "/e/2359", "/e/2186"].iter().any(|e| text.contains(e));
     let last = case.own_lines().filter(|l| about(&l.text)).last()?;
     (!last.text.contains("/e/2359") && !last.text.contains("resumed")).then_some(last)

@@ -182,7 +182,7 @@ fn events_on_disk_without_a_connection_warn() {
     sockets(&mut facts).retain(|s| s.remote.port() != 25226);
     let o = judge(connected, &facts);
     assert_eq!(o.status, Status::Warn);
-    assert!(o.evidence.iter().any(|e| e.text == "3.0 MiB on disk"), "{o:?}");
+    assert!(o.evidence.iter().any(|e| e.text == "3.0 MiB of events wait on disk"), "{o:?}");
 }
 
 #[test]

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use super::case::read_config;
-use super::facts::{Facts, ReceiptFacts};
+use super::facts::{DaemonFacts, Facts, ReceiptFacts};
 use super::flow::is_plain_syslog;
 use crate::agent::{AgentFacts, AgentKind, OMS_PORT};
 use crate::host::proc_net::Transport;
@@ -91,8 +91,10 @@ impl Default for Target {
 impl Target {
     pub fn resolve(options: &TargetOptions, facts: &Facts) -> Target {
         let receipt = facts.receipt.as_ref().ok().and_then(Option::as_ref);
+        let port = options.port.or(receipt.and_then(|r| r.port)).unwrap_or(SYSLOG_PORT);
         let agent = options.agent.unwrap_or_else(|| find_agent(facts, receipt));
-        let (agent_port, agent_port_from) = find_agent_port(options, facts, agent, receipt);
+        let daemon = options.daemon.unwrap_or_else(|| find_daemon(facts, receipt, port));
+        let (agent_port, agent_port_from) = find_agent_port(options, facts, agent, receipt, daemon);
         let (promised, promised_by) = find_promise(options, receipt);
         Target {
             workspace: options.workspace.clone(),
@@ -100,8 +102,8 @@ impl Target {
             agent,
             agent_port,
             agent_port_from,
-            daemon: options.daemon.unwrap_or_else(|| find_daemon(facts, receipt)),
-            port: options.port.or(receipt.and_then(|r| r.port)).unwrap_or(SYSLOG_PORT),
+            daemon,
+            port,
             promised,
             promised_by,
         }
@@ -125,6 +127,7 @@ fn find_agent_port(
     facts: &Facts,
     agent: AgentKind,
     receipt: Option<&ReceiptFacts>,
+    daemon: Daemon,
 ) -> (u16, String) {
     if let Some(port) = options.agent_port {
         return (port, "--agent-port".into());
@@ -137,21 +140,22 @@ fn find_agent_port(
     };
     let received = receipt.and_then(|r| Some((r.agent_port?, r.path.clone())));
     own.or(received)
-        .or_else(|| used_port(facts))
+        .or_else(|| used_port(facts, daemon))
         .unwrap_or_else(|| (AgentFacts::default().port(agent), "the default".into()))
 }
 
 /// Where nobody says which port it is and nobody has the usual one: the port of this machine that the configuration
 /// forwards to, if it is one and somebody listens there.
-fn used_port(facts: &Facts) -> Option<(u16, String)> {
+fn used_port(facts: &Facts, daemon: Daemon) -> Option<(u16, String)> {
     let net = facts.net.as_ref().ok()?;
     let listens = |port: u16| net.open(Transport::Tcp, port).next().is_some();
     if listens(OMS_PORT) {
         return None;
     }
-    let config = read_config(facts);
-    let here = config.forwards().filter(|(a, f)| a.enabled && f.is_loopback() && !is_plain_syslog(f));
-    let ports: BTreeSet<u16> = here.filter_map(|(_, f)| f.port_number()).filter(|p| listens(*p)).collect();
+    let configs = read_config(facts);
+    let forwards = configs.of(daemon)?.forwards();
+    let here = forwards.iter().filter(|f| f.enabled && f.loopback && !is_plain_syslog(f));
+    let ports: BTreeSet<u16> = here.filter_map(|f| f.number).filter(|p| listens(*p)).collect();
     match ports.into_iter().collect::<Vec<_>>().as_slice() {
         [port] => Some((*port, "the configuration, and somebody listens there".into())),
         _ => None,
@@ -166,15 +170,23 @@ fn find_promise(options: &TargetOptions, receipt: Option<&ReceiptFacts>) -> (Vec
     }
 }
 
-/// The daemon the receipt names, else the one that runs, else the one that is there; rsyslog where both are.
-fn find_daemon(facts: &Facts, receipt: Option<&ReceiptFacts>) -> Daemon {
+/// The daemon the receipt names, else the one that runs, else the one that is there. Where both run the one that has
+/// the port devices send to, else rsyslog.
+fn find_daemon(facts: &Facts, receipt: Option<&ReceiptFacts>, port: u16) -> Daemon {
     if let Some(daemon) = receipt.and_then(|r| Daemon::of(r.daemon.as_deref()?)) {
         return daemon;
     }
-    let rsyslog = facts.rsyslog.program.is_some() || facts.rsyslog.pid.is_some();
-    let other_runs = facts.unit("syslog-ng.service").is_some_and(|u| u.state.is_active());
-    match (rsyslog, facts.syslog_ng.program.is_some()) {
-        (true, true) if facts.rsyslog.pid.is_none() && other_runs => Daemon::SyslogNg,
+    let there = |d: &DaemonFacts| d.program.is_some() || d.pid.is_some();
+    let (rsyslog, other) = (&facts.rsyslog, &facts.syslog_ng);
+    let other_runs = other.pid.is_some() || facts.unit("syslog-ng.service").is_some_and(|u| u.state.is_active());
+    let has_port = |d: &DaemonFacts| {
+        let sockets = facts.net.as_ref().map(|n| n.sockets.as_slice()).unwrap_or_default();
+        sockets.iter().any(|s| s.is_open() && s.local.port() == port && d.pid.is_some_and(|p| s.owners.contains(&p)))
+    };
+    match (there(rsyslog), there(other)) {
+        (true, true) if other_runs && (rsyslog.pid.is_none() || has_port(other) && !has_port(rsyslog)) => {
+            Daemon::SyslogNg
+        }
         (true, _) => Daemon::Rsyslog,
         (false, true) => Daemon::SyslogNg,
         (false, false) => Daemon::None,

@@ -120,7 +120,7 @@ pub enum AgentChoice {
 /// The syslog daemon to configure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
 pub enum DaemonChoice {
-    /// The one that is installed and running
+    /// The one that runs; where both do, say which
     #[default]
     Auto,
     Rsyslog,
@@ -186,6 +186,10 @@ pub struct InstallArgs {
     /// count octets are then misread
     #[arg(long)]
     pub no_octet_counting: bool,
+    /// Undo what the older installation scripts have done to syslog-ng's main file: sources turned into comments, a
+    /// network source added at the end. Stays when everything else is uninstalled; a copy of the file is kept
+    #[arg(long)]
+    pub repair: bool,
     /// Disk space that events may take while the agent is away, in MB
     #[arg(long, value_name = "MB", default_value_t = 2048, value_parser = clap::value_parser!(u32).range(64..))]
     pub queue_disk: u32,

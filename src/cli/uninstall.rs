@@ -26,6 +26,7 @@ pub fn run(host: &Host, ui: &Ui, args: &UninstallArgs) -> anyhow::Result<Exit> {
         let mut observer = show::observe(ui, &progress, args.output);
         Session::begin(host, &interrupt, &mut observer).map_err(show::not_begun)?
     };
+    install::sweep(host);
     let Some(plan) = session.plan_uninstall()? else {
         drop(progress);
         return nothing(ui, args);

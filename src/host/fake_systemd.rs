@@ -123,8 +123,25 @@ impl Run for FakeSystemd {
                 self.change(|units| names.iter().for_each(|name| self.act(verb, name, units)));
                 reply(0, "", "")
             }
+            ["syslog-ng-ctl", "reload"] => self.control("syslog-ng.service"),
             _ => Err(RunError::NotFound(cmd.display())),
         }
+    }
+}
+
+impl FakeSystemd {
+    /// What a daemon's control program says: a running daemon takes its configuration, or stays with what it has.
+    fn control(&self, name: &str) -> Result<Output, RunError> {
+        self.change(|units| match units.get_mut(name).filter(|u| u.active) {
+            None => reply(1, "", "Error connecting control socket, error='Connection refused'\n"),
+            Some(unit) => match (self.read_config)(name) {
+                Ok(loaded) => {
+                    unit.loaded = loaded;
+                    reply(0, "Config reload successful\n", "")
+                }
+                Err(why) => reply(1, &format!("{why}, previous config remained intact\n"), ""),
+            },
+        })
     }
 }
 

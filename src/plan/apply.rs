@@ -124,7 +124,7 @@ fn must_be(op: &FileOp, now: &FileState) -> Result<()> {
 fn record(change: &Change, op: &FileOp, before: &Saved, fix: bool) -> Option<Record> {
     let path = op.path.clone();
     match change {
-        Change::WriteFile(wish) if wish.for_user => None,
+        Change::WriteFile(wish) if wish.for_user || wish.lasting => None,
         Change::EditBlock(wish) => {
             Some(Record::Put(Entry::Block { path, id: wish.id.clone(), content: wish.content.clone() }))
         }

@@ -72,6 +72,8 @@ pub struct WriteFile {
     pub secret: bool,
     /// Not part of what uninstall takes back: a copy kept for the user.
     pub(super) for_user: bool,
+    /// Not part of what uninstall takes back: a repair that shall stay. The version before is kept beside the file.
+    pub(super) lasting: bool,
 }
 
 impl WriteFile {
@@ -84,6 +86,7 @@ impl WriteFile {
             purpose: String::new(),
             secret: false,
             for_user: false,
+            lasting: false,
         }
     }
     pub fn mode(mut self, mode: u32) -> Self {
@@ -100,6 +103,11 @@ impl WriteFile {
     }
     pub fn secret(mut self) -> Self {
         self.secret = true;
+        self
+    }
+    /// A repair that stays when everything else is taken back.
+    pub fn lasting(mut self) -> Self {
+        self.lasting = true;
         self
     }
 }

@@ -16,6 +16,7 @@ use super::store::Store;
 use super::undo::{Undone, undo};
 use crate::host::Host;
 use crate::host::fault::hit;
+use crate::platform::control;
 use crate::platform::service::UnitState;
 use crate::platform::service_act::{Action, Services};
 
@@ -131,7 +132,11 @@ impl RollBack<'_> {
         }
         // Somebody else may have restarted it while our files were there.
         let other_process = before.main_pid.is_some() && now.main_pid != before.main_pid;
-        if before.active && (touched.run || other_process || !now.is_active()) {
+        let same_process = now.is_active() && !other_process && !touched.restarted;
+        if before.active && same_process && control::answers(&before.unit) {
+            // Any signal from somebody else (log rotation) may have made it read our files, too.
+            self.act(before, Action::Reload, "given its configuration of before:", report);
+        } else if before.active && (touched.run || other_process || !now.is_active()) {
             let back = match now.is_active() {
                 true => "restarted, with its configuration of before:",
                 false => "started, with its configuration of before:",
@@ -171,6 +176,8 @@ impl RollBack<'_> {
 struct Touched {
     /// Started, stopped, restarted or reloaded it.
     run: bool,
+    /// All of these but reloaded.
+    restarted: bool,
     /// Enabled or disabled it.
     boot: bool,
 }
@@ -182,7 +189,8 @@ fn touched(story: &Story) -> BTreeMap<&str, Touched> {
             let entry = touched.entry(unit).or_default();
             match action {
                 Action::Enable | Action::Disable => entry.boot = true,
-                _ => entry.run = true,
+                Action::Reload => entry.run = true,
+                _ => (entry.run, entry.restarted) = (true, true),
             }
         }
     }

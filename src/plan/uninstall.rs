@@ -13,6 +13,7 @@ use super::state::{FileState, Saved, ServiceState};
 use super::store::Store;
 use super::undo::{copy_path, shown};
 use crate::host::Host;
+use crate::platform::control;
 use crate::platform::service_act::{Action, Services};
 
 /// The plan that takes back everything on `receipt`.
@@ -56,6 +57,7 @@ pub fn plan_install(host: &Host, receipt: Option<&Receipt>, changes: Vec<Change>
     for change in changes {
         if let Change::WriteFile(wish) = &change {
             way.keep_users_version(wish, entries)?;
+            way.keep_damaged_version(wish)?;
         }
         way.builder.add(change)?;
     }
@@ -170,6 +172,17 @@ impl WayBack<'_> {
         Ok(())
     }
 
+    /// A repair is for good, so what was there before is kept where a person finds it.
+    fn keep_damaged_version(&mut self, wish: &WriteFile) -> Result<()> {
+        let path = real(self.host, &wish.path)?;
+        match self.builder.look(&path)? {
+            (now, Some(content)) if wish.lasting && content != wish.content => {
+                self.keep(&path, &content, now.mode(), now.owner(), wish.secret)
+            }
+            _ => Ok(()),
+        }
+    }
+
     fn block(&mut self, path: &Path, id: &str, body: &[u8]) -> Result<()> {
         let (_, content) = self.builder.look(path)?;
         let Some(content) = content else { return Ok(()) };
@@ -214,7 +227,9 @@ impl WayBack<'_> {
             self.builder.add(ServiceChange::new(&before.unit, Action::Enable).into())?;
         }
         if before.active {
-            self.builder.add(ServiceChange::new(&before.unit, Action::Restart).into())?;
+            // A reload keeps the connections of senders.
+            let again = if control::answers(&before.unit) { Action::Reload } else { Action::Restart };
+            self.builder.add(ServiceChange::new(&before.unit, again).into())?;
             self.builder.add(ServiceChange::new(&before.unit, Action::Start).into())?;
         }
         Ok(())

@@ -2,6 +2,7 @@
 
 pub mod access;
 mod bare;
+pub mod control;
 pub mod firewall;
 pub mod os_release;
 pub mod packages;

@@ -8,6 +8,7 @@ use std::time::Duration;
 use crate::host::{Cmd, Exit, Host, Output, RunError, fault};
 
 use super::bare;
+use super::control::{self, Answer};
 use super::service::{Active, Manager, PROPERTIES, UnitState, parse_show, unit_name};
 
 /// What can be done to a service.
@@ -48,6 +49,8 @@ pub enum ServiceError {
     Masked { unit: String, verb: &'static str },
     #[error("cannot {verb} {unit}: {said}")]
     Refused { unit: String, verb: &'static str, said: String },
+    #[error("{unit} did not take its configuration and runs on with the one it had: {said}")]
+    NotTaken { unit: String, said: String },
     #[error("{unit} did not {verb}: it is {state}{log}\nhint: journalctl -u {unit} -n 50")]
     Failed { unit: String, verb: &'static str, state: String, log: String },
     #[error("{unit} did not {verb} within {limit:?}: it is {state}\nhint: systemctl list-jobs; journalctl -u {unit}")]
@@ -60,6 +63,9 @@ pub enum ServiceError {
 
 /// How long a unit may take to come up or go down; systemd's own limit for either is 90 s.
 const LIMIT: Duration = Duration::from_secs(100);
+
+/// How long a daemon may take to answer its control program; reading a large configuration takes a second.
+pub(super) const CONTROL_LIMIT: Duration = Duration::from_secs(30);
 
 /// Pauses between two looks at a unit: short at first, since a daemon starts in some 50 ms.
 const FIRST_PAUSE: Duration = Duration::from_millis(5);
@@ -118,10 +124,14 @@ impl<'a> Services<'a> {
     /// Does `action` and waits until the unit has settled; an error if it settles elsewhere. `stop` is asked between
     /// two looks; its yes ends the wait (not the job).
     ///
-    /// Stopping also stops the sockets that would start the unit again.
+    /// Stopping also stops the sockets that would start the unit again. A reload is asked of the daemon itself where it
+    /// tells the outcome; one that is down or cannot be asked is started or restarted instead.
     pub fn act(&self, unit: &str, action: Action, stop: &dyn Fn() -> bool) -> Result<UnitState, ServiceError> {
         let verb = action.verb();
         let state = self.state(unit)?;
+        if action == Action::Reload && control::answers(&state.id) && state.exists() {
+            return self.reload_by_control(&state, stop);
+        }
         if self.is_bare(&state.id) {
             return bare::act(self.host, &state.id, action, stop);
         }
@@ -153,6 +163,17 @@ impl<'a> Services<'a> {
                     _ => Err(self.failed(verb, &state)),
                 }
             }
+        }
+    }
+
+    fn reload_by_control(&self, state: &UnitState, stop: &dyn Fn() -> bool) -> Result<UnitState, ServiceError> {
+        if !state.is_active() {
+            return self.act(&state.id, Action::Start, stop);
+        }
+        match control::reload(self.host, state)? {
+            Answer::Taken => self.wait(&state.id, Action::Reload, stop),
+            Answer::Refused(said) => Err(ServiceError::NotTaken { unit: state.id.clone(), said }),
+            Answer::None => self.act(&state.id, Action::Restart, stop),
         }
     }
 

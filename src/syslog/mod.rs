@@ -1,8 +1,10 @@
 //! The configuration languages of the syslog daemons, pure: parse, effective configuration, lint, render. Reads no
 //! file itself; what it needs comes through [`ConfigSource`].
 
+pub mod collector;
 pub mod glob;
 pub mod rsyslog;
+mod shapes;
 pub mod source;
 pub mod syslogng;
 pub mod text;

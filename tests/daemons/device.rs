@@ -46,6 +46,11 @@ pub fn number(line: &[u8]) -> Option<usize> {
 /// connection or is not there, and then repeats the last twentieth of a second, since TCP does not tell what the other
 /// side had read. Returns the number behind the last one.
 pub fn steady(port: u16, rate: usize, first: usize, stop: &AtomicBool) -> usize {
+    steady_repeating(port, rate, rate / 20, first, stop)
+}
+
+/// The same with another number of events that are repeated.
+pub fn steady_repeating(port: u16, rate: usize, repeat: usize, first: usize, stop: &AtomicBool) -> usize {
     let start = Instant::now();
     let mut next = first;
     let mut stream: Option<TcpStream> = None;
@@ -60,7 +65,7 @@ pub fn steady(port: u16, rate: usize, first: usize, stop: &AtomicBool) -> usize 
             continue;
         };
         if is_closed(open) || open.write_all(&[event(next), b"\n".to_vec()].concat()).is_err() {
-            next = next.saturating_sub(rate / 20).max(first);
+            next = next.saturating_sub(repeat).max(first);
             stream = None;
         } else {
             next += 1;

@@ -7,11 +7,17 @@
 
 mod corpus;
 mod daemon;
+#[allow(dead_code)] // shared with the suite on rsyslogd
+#[path = "../daemons/device.rs"]
+mod device;
 mod drop_in;
 mod events;
+mod framing;
 mod language;
 mod outage;
 mod reload;
+mod restarts;
+mod sizes;
 #[allow(dead_code)] // shared with the booted hosts
 #[path = "../support/corpus.rs"]
 mod support;
@@ -96,8 +102,11 @@ fn trials() -> Vec<Trial> {
         ("events", events::CASES),
         ("drop_in", drop_in::CASES),
         ("corpus", corpus::CASES),
+        ("framing", framing::CASES),
         ("outage", outage::CASES),
         ("reload", reload::CASES),
+        ("restarts", restarts::CASES),
+        ("sizes", sizes::CASES),
     ];
     let mut trials = Vec::new();
     for kind in KINDS {

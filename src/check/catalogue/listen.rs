@@ -1,7 +1,7 @@
 //! The port that devices send to.
 
 use super::Check;
-use crate::check::{listen as judge, routing};
+use crate::check::{limits, listen as judge, routing};
 
 const DAEMON: &[&str] = &["daemon.present", "daemon.running"];
 
@@ -71,6 +71,6 @@ pub const CHECKS: &[Check] = &[
         mend: "raise maxMessageSize to 64k, rcvbufSize to 8m and maxSessions to 500, set net.enableDNS to off where \
                lookups are slow; `cefctl install` sets these where it makes the listener.",
         needs: DAEMON,
-        judge: routing::limits,
+        judge: limits::limits,
     },
 ];

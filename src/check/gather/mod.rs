@@ -28,8 +28,18 @@ const DAEMONS: &[&str] = &["rsyslogd", "syslog-ng", "mdsd"];
 /// Deleted files smaller than this do not matter.
 const MIN_DELETED: u64 = 1 << 20;
 
+/// How closely to look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Depth {
+    /// All that a diagnosis judges.
+    Diagnosis,
+    /// What has to be known before a change: not how logs grow, nor what the daemons say of themselves.
+    Change,
+}
+
 /// Looks at the machine once. Changes nothing on it.
-pub fn gather(host: &Host, options: &TargetOptions) -> Facts {
+pub fn gather(host: &Host, options: &TargetOptions, depth: Depth) -> Facts {
+    let deep = depth == Depth::Diagnosis;
     let receipt = receipt::gather(&host.root);
     let port = options.port.or(receipt.as_ref().ok().and_then(|r| r.as_ref()?.port)).unwrap_or(SYSLOG_PORT);
     let agents = AgentFacts::gather(&host.root);
@@ -39,11 +49,11 @@ pub fn gather(host: &Host, options: &TargetOptions) -> Facts {
     let (rsyslog_unit, syslog_ng_unit) = (unit(rsyslog::NAMES.unit), unit(syslogng::NAMES.unit));
     let mut facts = thread::scope(|scope| {
         let net = scope.spawn(|| sockets(host, port));
-        let logs = scope.spawn(|| disk::logs(host));
-        let lookup = scope.spawn(|| reverse_lookup(host));
-        let machine = scope.spawn(|| machine(host, identity.clone()));
-        let other = scope.spawn(|| syslogng::gather(host, &identity.hostname, syslog_ng_unit));
-        let rsyslog = rsyslog::gather(host, &identity.hostname, rsyslog_unit);
+        let logs = scope.spawn(|| if deep { disk::logs(host) } else { Default::default() });
+        let lookup = scope.spawn(|| if deep { reverse_lookup(host) } else { None });
+        let machine = scope.spawn(|| machine(host, identity.clone(), deep));
+        let other = scope.spawn(|| syslogng::gather(host, &identity.hostname, syslog_ng_unit, depth));
+        let rsyslog = rsyslog::gather(host, &identity.hostname, rsyslog_unit, depth);
         let (syslog_ng, syslog_ng_says) = join(other);
         let mut folders: Vec<String> = ["/var/log", "/etc"].map(str::to_owned).into();
         folders.extend(rsyslog.spools.iter().chain(&syslog_ng.spools).map(|s| s.path.clone()));
@@ -95,9 +105,12 @@ fn identity(host: &Host) -> facts::Identity {
     facts::Identity { hostname: String::from_utf8_lossy(&name).trim().to_owned(), ..facts::identity() }
 }
 
-fn machine(host: &Host, identity: facts::Identity) -> HostFacts {
+fn machine(host: &Host, identity: facts::Identity, deep: bool) -> HostFacts {
     let root = &host.root;
     let line = |argv: &[&str]| {
+        if !deep {
+            return None;
+        }
         let out = host.runner.run(&Cmd::new(argv).limit(Duration::from_secs(1))).ok().filter(Output::ok)?;
         Some(String::from_utf8_lossy(&out.stdout).trim().to_owned()).filter(|l| !l.is_empty())
     };

@@ -6,7 +6,7 @@ use std::thread;
 use std::time::Duration;
 
 use super::daemon::{self, Names};
-use super::{config, join, own_lines};
+use super::{Depth, config, join, own_lines};
 use crate::check::facts::*;
 use crate::host::proc_process::Process;
 use crate::host::{Cmd, Host, RunError, facts};
@@ -22,7 +22,7 @@ pub const NAMES: Names = Names {
 const DROP_INS: &str = "/etc/rsyslog.d";
 
 /// Everything but what hangs on its process, see [`with_processes`].
-pub fn gather(host: &Host, hostname: &str, unit: Option<&UnitFacts>) -> DaemonFacts {
+pub fn gather(host: &Host, hostname: &str, unit: Option<&UnitFacts>, depth: Depth) -> DaemonFacts {
     let program = daemon::find_program(host, NAMES.comm);
     let main_file = main_file(host, unit);
     thread::scope(|scope| {
@@ -30,7 +30,10 @@ pub fn gather(host: &Host, hostname: &str, unit: Option<&UnitFacts>) -> DaemonFa
             let (program, main_file) = (program.clone(), main_file.clone());
             move || validate(host, program.as_deref(), &main_file)
         });
-        let lines = scope.spawn(|| own_lines::rsyslog(host, hostname, unit));
+        let lines = scope.spawn(|| match depth {
+            Depth::Diagnosis => own_lines::rsyslog(host, hostname, unit),
+            Depth::Change => not_looked(),
+        });
         let (effective, files) = config::read(&host.root, |source| Effective::load(Path::new(&main_file), source));
         let validation = join(validation);
         DaemonFacts {

@@ -7,7 +7,7 @@ use std::thread;
 use std::time::Duration;
 
 use super::daemon::{self, Names};
-use super::{config, join, own_lines};
+use super::{Depth, config, join, own_lines};
 use crate::check::case::read_setting;
 use crate::check::facts::*;
 use crate::host::proc_process::Process;
@@ -22,26 +22,27 @@ pub const NAMES: Names = Names {
     file_options: &["--cfgfile", "-f"],
     check_options: &["-s", "--syntax-only", "-V", "--version", "--preprocess-into", "--module-registry"],
 };
-/// Where distributions build it to keep its state: positions in files, and what waits on disk (facts 6.1).
-const STATE: &str = "/var/lib/syslog-ng";
 /// Files from which the unit takes `$SYSLOGNG_OPTS`.
 const ENVIRONMENT: [&str; 2] = ["/etc/default/syslog-ng", "/etc/sysconfig/syslog-ng"];
 const CONTROL: [&str; 3] = ["/var/lib/syslog-ng/syslog-ng.ctl", "/run/syslog-ng/syslog-ng.ctl", "/run/syslog-ng.ctl"];
 const MOST_LINES: usize = 3;
 
 /// Everything but what hangs on its process, see [`with_processes`].
-pub fn gather(host: &Host, hostname: &str, unit: Option<&UnitFacts>) -> (DaemonFacts, SyslogNgSays) {
+pub fn gather(host: &Host, hostname: &str, unit: Option<&UnitFacts>, depth: Depth) -> (DaemonFacts, SyslogNgSays) {
     let Some(program) = daemon::find_program(host, NAMES.comm) else {
         return (DaemonFacts::unknown(NAMES.main_file), SyslogNgSays::default());
     };
     let argv = command_line(host, unit);
     let main_file = daemon::path_option(&argv, NAMES.file_options).unwrap_or_else(|| NAMES.main_file.into());
+    let state = state(&argv);
     let control = Control::of(host, &argv);
+    let deep = depth == Depth::Diagnosis;
+    let ask = |words: &[&str]| if deep { control.ask(host, words) } else { not_looked() };
     let (says, daemon) = thread::scope(|scope| {
-        let check = scope.spawn(|| check(host, &program, &main_file));
-        let loaded = scope.spawn(|| control.ask(host, &["config", "--preprocessed"]));
-        let stats = scope.spawn(|| control.ask(host, &["stats"]));
-        let lines = scope.spawn(|| own_lines::syslog_ng(host, hostname, unit));
+        let check = scope.spawn(|| if deep { check(host, &program, &main_file) } else { not_looked() });
+        let loaded = scope.spawn(|| ask(&["config", "--preprocessed"]));
+        let stats = scope.spawn(|| ask(&["stats"]));
+        let lines = scope.spawn(|| if deep { own_lines::syslog_ng(host, hostname, unit) } else { not_looked() });
         let about = about(host, &program);
         let (effective, files) = config::read(&host.root, |source| {
             Effective::load_with(Path::new(&main_file), source, read_setting(&main_file, &about))
@@ -57,11 +58,14 @@ pub fn gather(host: &Host, hostname: &str, unit: Option<&UnitFacts>) -> (DaemonF
             drop_in_folder: daemon::drop_ins(host, &effective.drop_in_folder()),
             validation,
             own_lines: join(lines),
-            spools: daemon::spools(host, folders(&effective, &argv)),
+            spools: daemon::spools(host, folders(&effective, &state)),
             ..DaemonFacts::unknown(&main_file)
         };
         let loaded = join(loaded).and_then(|in_force| Ok(compare(&in_files?.0, &in_force.0)));
-        (SyslogNgSays { about, control: control.path.clone(), stats: join(stats), loaded }, daemon)
+        (
+            SyslogNgSays { about, state: state.clone(), control: control.path.clone(), stats: join(stats), loaded },
+            daemon,
+        )
     });
     (daemon, says)
 }
@@ -167,13 +171,18 @@ fn compare(files: &[u8], in_force: &[u8]) -> Loaded {
     Loaded { same: false, only_in_files: only(&files, &in_force), only_in_force: only(&in_force, &files) }
 }
 
-/// The folder of the daemon's state, and those of single disk buffers.
-fn folders(effective: &Effective, argv: &[String]) -> Vec<String> {
+/// The folder of the persist file.
+fn state(argv: &[String]) -> String {
     let persist = daemon::path_option(argv, &["--persist-file", "-R"]).map(PathBuf::from);
-    let state = persist.as_deref().and_then(Path::parent).map_or_else(|| STATE.into(), |p| p.to_string_lossy().into());
+    let folder = persist.as_deref().and_then(Path::parent);
+    folder.map_or_else(|| SYSLOG_NG_STATE.into(), |p| p.to_string_lossy().into())
+}
+
+/// The folder of the daemon's state, and those of single disk buffers.
+fn folders(effective: &Effective, state: &str) -> Vec<String> {
     let drivers = effective.destinations.iter().flat_map(|d| &d.drivers);
     let own = drivers.filter_map(|d| Some(d.disk_buffer.as_ref()?.dir.as_ref()?.to_string()));
-    std::iter::once(state).chain(own).collect()
+    std::iter::once(state.to_owned()).chain(own).collect()
 }
 
 #[cfg(test)]

@@ -2,46 +2,65 @@
 
 use std::path::Path;
 
-use super::REPLACED;
+use super::Decided;
+use super::daemon::Daemon;
 use crate::check::facts::Facts;
 use crate::host::Host;
-use crate::host::proc_net::Transport;
 use crate::plan::receipt::Entry;
 use crate::plan::{Change, EditBlock, Place, Receipt, ServiceChange, When, WriteFile};
 use crate::platform::service_act::Action;
-use crate::syslog::rsyslog::collector::{self, Collector};
-use crate::syslog::rsyslog::effective;
+use crate::syslog::collector::{self, Collector};
 
 /// Everything that shall be true afterwards, also what already is.
-pub fn changes(host: &Host, facts: &Facts, collector: &Collector, receipt: Option<&Receipt>) -> Vec<Change> {
+pub fn changes(
+    host: &Host,
+    facts: &Facts,
+    daemon: Daemon,
+    decided: &Decided,
+    receipt: Option<&Receipt>,
+) -> Vec<Change> {
+    let collector = &decided.collector;
     let mut changes = Vec::new();
     if is_there(host, &collector.work_directory).is_none() {
-        let owner = facts.daemon_process().map(|p| (p.uid, p.gid));
+        let process = daemon.facts(facts).pid.and_then(|pid| facts.process(pid));
+        let owner = process.map(|p| (p.uid, p.gid));
         changes.push(Change::CreateDir { path: collector.work_directory.clone(), mode: 0o700, owner });
     }
     changes.extend(receipt.iter().flat_map(|r| &r.entries).filter_map(kept_folder));
-    if is_there(host, Path::new(REPLACED)).is_some() {
-        changes.push(Change::RemoveFile { path: REPLACED.into(), secret: false });
+    if is_there(host, &decided.replaced).is_some() {
+        changes.push(Change::RemoveFile { path: decided.replaced.clone(), secret: false });
     }
-    let (path, content) = &collector.drop_in;
-    if let Some(folder) = path.parent().filter(|f| is_there(host, f).is_none()) {
-        changes.push(Change::CreateDir { path: folder.to_owned(), mode: 0o755, owner: Some((0, 0)) });
+    if let Some(mended) = &decided.mended {
+        let repair = WriteFile::new(&mended.file, mended.damage.text.clone());
+        changes.push(repair.purpose("undo what an older script has done to it").lasting().into());
     }
-    changes.push(
-        WriteFile::new(path, content.clone())
-            .mode(0o644)
-            .owner(0, 0)
-            .purpose("listeners and the forward to the agent")
-            .into(),
-    );
+    if let Some((path, content)) = &collector.drop_in {
+        if let Some(folder) = path.parent().filter(|f| is_there(host, f).is_none()) {
+            changes.push(Change::CreateDir { path: folder.to_owned(), mode: 0o755, owner: Some((0, 0)) });
+        }
+        changes.push(
+            WriteFile::new(path, content.clone())
+                .mode(0o644)
+                .owner(0, 0)
+                .purpose("listeners and the forward to the agent")
+                .into(),
+        );
+    }
     for (n, insertion) in collector.insertions.iter().enumerate() {
         let id = collector::block_id(n);
         let block = EditBlock::new(&insertion.file, id, insertion.text.clone(), Place::At(insertion.at));
         changes.push(block.purpose(&insertion.why).into());
     }
-    let when = if is_live(facts, collector) { When::AnyChange } else { When::Always };
-    changes.push(ServiceChange::new("rsyslog.service", Action::Restart).when(when).into());
+    let live = is_live(facts, daemon, collector);
+    let when = if live { When::AnyChange } else { When::Always };
+    // A daemon that has our file and not our listeners has been told to read it, or never will be by the same means.
+    let again = if live || !is_as_wished(host, collector) { daemon.renewal() } else { Action::Restart };
+    changes.push(ServiceChange::new(daemon.unit(), again).when(when).into());
     changes
+}
+
+fn is_as_wished(host: &Host, collector: &Collector) -> bool {
+    collector.drop_in.as_ref().is_none_or(|(path, content)| host.root.read(path).is_ok_and(|now| now == *content))
 }
 
 /// A folder that an earlier install made is still wished for: it is there now, so the decision no longer asks for it.
@@ -57,13 +76,7 @@ fn is_there(host: &Host, path: &Path) -> Option<()> {
 }
 
 /// Does the running daemon already have every listener? If not it has to be restarted although its files are right.
-fn is_live(facts: &Facts, collector: &Collector) -> bool {
-    let (Ok(net), Some(pid)) = (&facts.net, facts.rsyslog.pid) else { return true };
-    collector.intakes.iter().all(|intake| {
-        let transport = match intake.transport {
-            effective::Transport::Udp => Transport::Udp,
-            _ => Transport::Tcp,
-        };
-        net.open(transport, intake.port).any(|s| s.owners.contains(&pid))
-    })
+fn is_live(facts: &Facts, daemon: Daemon, collector: &Collector) -> bool {
+    let (Ok(net), Some(pid)) = (&facts.net, daemon.facts(facts).pid) else { return true };
+    collector.intakes.iter().all(|intake| net.open(intake.transport, intake.port).any(|s| s.owners.contains(&pid)))
 }

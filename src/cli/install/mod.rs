@@ -2,42 +2,39 @@
 //! everything back.
 
 mod changes;
+mod daemon;
 mod preflight;
 mod proof;
+mod rsyslog;
 mod source;
+mod staging;
+mod syslog_ng;
 mod validate;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::{Context, anyhow};
 
-use super::args::{AgentChoice, DaemonChoice, Format, InstallArgs, LocalCopy, Protocol};
+use super::args::{AgentChoice, Format, InstallArgs, LocalCopy, Protocol};
 use super::exit::{Exit, Failure, fail, hint, usage};
 use super::show;
 use crate::agent::{AgentKind, AgentTarget};
 use crate::check::facts::Facts;
-use crate::check::gather;
+use crate::check::gather::{self, Depth};
 use crate::check::target::TargetOptions;
 use crate::host::proc_net::Transport;
 use crate::host::{Host, Interrupt};
-use crate::plan::{Goal, Plan, Receipt, Session, peek, plan_install};
-use crate::syslog::rsyslog::Effective;
-use crate::syslog::rsyslog::collector::{self, Collector, Found, Wish};
-use crate::syslog::rsyslog::effective;
-use crate::syslog::rsyslog::validate as validator;
+use crate::plan::{Change, Goal, Plan, Receipt, Session, peek, plan_install};
+use crate::syslog::collector::{self, Collector, Refusal, Wish};
+use crate::syslog::syslogng::repair::Damage;
 use crate::ui::{AskError, Ui};
-use source::Without;
+use daemon::Daemon;
 
-/// Written by the scripts this tool replaces; two forwards would double every event.
-const REPLACED: &str = "/etc/rsyslog.d/security-config-omsagent.conf";
-/// Where queues spill if the configuration names no work directory: what the distributions use (facts 5.11).
-const WORK_DIRECTORIES: [&str; 2] = ["/var/spool/rsyslog", "/var/lib/rsyslog"];
+pub use staging::sweep;
+
 const RECEIPT: &str = "/var/lib/cefctl/receipt.json";
 
 pub fn run(host: &Host, ui: &Ui, args: &InstallArgs) -> anyhow::Result<Exit> {
-    if args.target.daemon == DaemonChoice::SyslogNg {
-        return Err(usage("syslog-ng cannot be configured by this version yet", "use rsyslog: --daemon rsyslog"));
-    }
     if args.dry_run {
         return dry_run(host, ui, args);
     }
@@ -56,44 +53,39 @@ pub fn run(host: &Host, ui: &Ui, args: &InstallArgs) -> anyhow::Result<Exit> {
         let mut observer = show::observe(ui, &progress, args.output);
         Session::begin(host, &interrupt, &mut observer).map_err(show::not_begun)?
     };
+    sweep(host);
     let proposal = propose(host, args, session.receipt())?;
     let plan = session.plan_install(proposal.changes.clone())?;
     if plan.is_empty() {
         drop(progress);
         return nothing(ui, args, &plan, &proposal);
     }
-    progress.now("having rsyslog check the new configuration");
+    progress.now(&format!("having {} check the new configuration", proposal.daemon.name()));
     validate::validate(host, &proposal, &plan)?;
     drop(progress);
     if args.output == Format::Text {
-        ui.result(&show::plan_text(ui, &plan, &proposal.collector.notes, !args.yes || ui.verbose()))?;
+        ui.result(&show::plan_text(ui, &plan, &proposal.notes, !args.yes || ui.verbose()))?;
     }
     if !consent(ui, args.yes)? {
         ui.say("nothing was changed");
         return Ok(Exit::Problems);
     }
     let progress = ui.progress("applying");
-    let expected = proof::Expected {
-        unit: "rsyslog.service".to_owned(),
-        port: proposal.port,
-        transports: proposal.transports.clone(),
-        agent_port: proposal.wish.agent.port,
-        ipv6: proposal.facts.host.ipv6,
-    };
+    let mut proof = proof::Proof::prepare(host, &interrupt, proposal.expected());
     let mut proven = None;
     let outcome = session.apply(
         &plan,
         &Goal::Install { options: proposal.options() },
         &mut show::observe(ui, &progress, args.output),
         &mut || {
-            proven = Some(proof::prove(host, &interrupt, &expected)?);
+            proven = Some(proof.prove()?);
             Ok(())
         },
     );
     drop(progress);
     let sentence = proven.as_ref().map(|p| p.sentence.as_str());
     if args.output == Format::Json {
-        ui.result(&show::json(&plan, &proposal.collector.notes, true, Some(&outcome), sentence))?;
+        ui.result(&show::json(&plan, &proposal.notes, true, Some(&outcome), sentence))?;
     } else if let (crate::plan::Outcome::Done { steps, .. }, Some(sentence)) = (&outcome, sentence) {
         ui.result(&format!("done: {steps} steps; {sentence}\n"))?;
         ui.say(&next_steps(&proposal));
@@ -103,77 +95,89 @@ pub fn run(host: &Host, ui: &Ui, args: &InstallArgs) -> anyhow::Result<Exit> {
 
 /// What to do now, in a line or two.
 fn next_steps(proposal: &Proposal) -> String {
-    let words: Vec<&str> = proposal.transports.iter().map(|t| t.word()).collect();
+    let words: Vec<&str> = proposal.wish.transports.iter().map(|t| t.word()).collect();
     format!(
         "Devices may send to port {} ({}). `cefctl troubleshoot` checks the whole way, `cefctl uninstall` takes it back.",
-        proposal.port,
+        proposal.wish.port,
         words.join(", ")
     )
 }
 
+/// What was decided for one daemon.
+pub struct Decided {
+    pub collector: Collector,
+    /// The file of the older scripts that goes, if it is there.
+    pub replaced: PathBuf,
+    /// Damage of the older scripts that is undone.
+    pub mended: Option<Mended>,
+}
+
+pub struct Mended {
+    pub file: PathBuf,
+    pub damage: Damage,
+}
+
 /// Everything an install has decided before it changes anything.
 pub struct Proposal {
+    pub daemon: Daemon,
     pub facts: Facts,
     pub wish: Wish,
-    pub port: u16,
-    pub transports: Vec<Transport>,
     pub collector: Collector,
-    pub changes: Vec<crate::plan::Change>,
-    /// The main configuration file.
-    pub main: PathBuf,
+    pub changes: Vec<Change>,
+    /// What a user may want to know, one sentence each.
+    pub notes: Vec<String>,
 }
 
 impl Proposal {
     /// What the receipt remembers of the command line.
     fn options(&self) -> serde_json::Value {
-        let protocols: Vec<&str> = self.transports.iter().map(|t| t.word()).collect();
+        let protocols: Vec<&str> = self.wish.transports.iter().map(|t| t.word()).collect();
         serde_json::json!({
-            "daemon": "rsyslog",
+            "daemon": self.daemon.name(),
             "agent": self.wish.agent.kind,
             "agent_port": self.wish.agent.port,
-            "port": self.port,
+            "port": self.wish.port,
             "protocols": protocols,
         })
+    }
+
+    fn expected(&self) -> proof::Expected {
+        let ipv6 = self.facts.host.ipv6;
+        let sockets = self.collector.intakes.iter().map(|i| (i.transport, i.v4, i.v6 && ipv6)).collect();
+        proof::Expected { daemon: self.daemon, port: self.wish.port, sockets, agent_port: self.wish.agent.port }
     }
 }
 
 fn propose(host: &Host, args: &InstallArgs, receipt: Option<&Receipt>) -> anyhow::Result<Proposal> {
-    let facts = gather::gather(host, &TargetOptions { port: args.target.port, ..TargetOptions::default() });
+    let options = TargetOptions { port: args.target.port, ..TargetOptions::default() };
+    let facts = gather::gather(host, &options, Depth::Change);
     let wish = wish(args, &facts)?;
-    let port = wish.port;
-    let transports: Vec<Transport> = protocols(args);
+    let daemon = daemon::choose(&facts, args.target.daemon, receipt, wish.port).map_err(refused)?;
+    let mut down = None;
     if host.root.is_live() {
-        refuse(preflight::refusals(&facts, port, &transports))?;
+        preflight::installed(&facts, daemon).map_err(refused)?;
+        down = preflight::running(&facts, daemon).err();
+        // One that damage keeps down is started by the repair.
+        if !args.repair {
+            down.take().map_or(Ok(()), |r| Err(refused(r)))?;
+        }
+        refuse_all(preflight::in_the_way(&facts, daemon, &wish))?;
     }
-    let main = PathBuf::from(&facts.rsyslog.main_file);
-    let replaced = [PathBuf::from(REPLACED)];
-    let source = Without::new(&host.root, receipt, &replaced);
-    let config = Effective::load(&main, &source);
-    validate::refuse_broken(&facts, &config)?;
-    let found = Found {
-        config: &config,
-        source: &source,
-        version: daemon_version(&facts),
-        work_directory: work_directory(host),
-        imptcp: has_module(host, "imptcp.so"),
+    let decided = match daemon {
+        Daemon::Rsyslog => rsyslog::decide(host, &facts, &wish, receipt)?,
+        Daemon::SyslogNg => syslog_ng::decide(host, &facts, &wish, receipt, args.repair)?,
     };
-    let collector = collector::decide(&found, &wish)
-        .map_err(|r| anyhow::Error::msg(hint(&r.hint)).context(Failure { exit: Exit::Problems, message: r.what }))?;
-    let changes = changes::changes(host, &facts, &collector, receipt);
-    Ok(Proposal { facts, wish, port, transports, collector, changes, main })
+    if let Some(refusal) = down.filter(|_| decided.mended.is_none()) {
+        return Err(refused(refusal));
+    }
+    let changes = changes::changes(host, &facts, daemon, &decided, receipt);
+    let notes = decided.collector.notes.clone();
+    Ok(Proposal { daemon, facts, wish, collector: decided.collector, changes, notes })
 }
 
-/// Nothing is taken for granted of a daemon whose version is not known.
-fn daemon_version(facts: &Facts) -> (u32, u32, u32) {
-    let version = facts.rsyslog.version.as_deref().and_then(|v| validator::version(v.as_bytes()));
-    version.map(validator::Version::parts).unwrap_or_default()
-}
-
-/// Is a module of rsyslog installed, in any of the places where distributions keep them?
-fn has_module(host: &Host, file: &str) -> bool {
-    ["/usr/lib/rsyslog", "/usr/lib64/rsyslog", "/usr/lib/*/rsyslog"]
-        .iter()
-        .any(|folder| host.root.glob(&Path::new(folder).join(file)).is_ok_and(|found| !found.is_empty()))
+/// Why the decision on a configuration was refused, with what to do.
+pub fn refused(refusal: Refusal) -> anyhow::Error {
+    fail(Exit::Problems, refusal.what, refusal.hint)
 }
 
 fn protocols(args: &InstallArgs) -> Vec<Transport> {
@@ -210,13 +214,7 @@ fn wish(args: &InstallArgs, facts: &Facts) -> anyhow::Result<Wish> {
     }
     Ok(Wish {
         port: args.target.port.unwrap_or(514),
-        transports: protocols(args)
-            .iter()
-            .map(|t| match t {
-                Transport::Udp => effective::Transport::Udp,
-                Transport::Tcp => effective::Transport::Tcp,
-            })
-            .collect(),
+        transports: protocols(args),
         agent: AgentTarget { kind, port: args.target.agent_port.unwrap_or_else(|| agents.port(kind)) },
         local_copy: match args.local_copy {
             LocalCopy::Auto => collector::LocalCopy::Auto,
@@ -230,15 +228,8 @@ fn wish(args: &InstallArgs, facts: &Facts) -> anyhow::Result<Wish> {
     })
 }
 
-/// The folder a distribution has for rsyslog's queues, or the usual one if there is none yet.
-fn work_directory(host: &Host) -> PathBuf {
-    let there = |p: &str| matches!(host.root.stat(Path::new(p)), Ok(Some(_)));
-    let found = WORK_DIRECTORIES.into_iter().find(|p| there(p));
-    PathBuf::from(found.unwrap_or(WORK_DIRECTORIES[0]))
-}
-
 /// All reasons at once, so that nobody has to run it three times to learn three things.
-fn refuse(refusals: Vec<preflight::Refusal>) -> anyhow::Result<()> {
+fn refuse_all(refusals: Vec<Refusal>) -> anyhow::Result<()> {
     let Some((first, rest)) = refusals.split_first() else { return Ok(()) };
     let mut error = anyhow::Error::msg(hint(&first.hint));
     let mut message = first.what.clone();
@@ -257,7 +248,7 @@ pub fn plan_only(host: &Host, args: &InstallArgs) -> anyhow::Result<(Plan, Vec<S
     let receipt = peek(host)?;
     let proposal = propose(host, args, receipt.as_ref())?;
     let plan = plan_install(host, receipt.as_ref(), proposal.changes.clone())?;
-    Ok((plan, proposal.collector.notes))
+    Ok((plan, proposal.notes))
 }
 
 fn dry_run(host: &Host, ui: &Ui, args: &InstallArgs) -> anyhow::Result<Exit> {
@@ -278,7 +269,7 @@ fn nothing(ui: &Ui, args: &InstallArgs, plan: &Plan, proposal: &Proposal) -> any
     match args.output {
         Format::Json => {
             let outcome = crate::plan::Outcome::NothingToDo;
-            ui.result(&show::json(plan, &proposal.collector.notes, false, Some(&outcome), None))?;
+            ui.result(&show::json(plan, &proposal.notes, false, Some(&outcome), None))?;
         }
         Format::Text => ui.result("nothing to do: this box is set up as asked\n")?,
     }

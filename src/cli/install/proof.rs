@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 
+use super::daemon::Daemon;
 use crate::cli::exit::hint;
 use crate::host::proc_net::{Socket, Transport};
 use crate::host::{Host, Interrupt, facts};
@@ -24,11 +25,11 @@ const PASS: Duration = Duration::from_secs(10);
 
 /// What must be true.
 pub struct Expected {
-    pub unit: String,
+    pub daemon: Daemon,
     pub port: u16,
-    pub transports: Vec<Transport>,
+    /// Transports, and whether senders with IPv4, with IPv6 addresses must be taken.
+    pub sockets: Vec<(Transport, bool, bool)>,
     pub agent_port: u16,
-    pub ipv6: bool,
 }
 
 /// How it was proven, for people.
@@ -36,41 +37,94 @@ pub struct Proven {
     pub sentence: String,
 }
 
-/// Proves it.
-///
-/// # Errors
-/// The first thing that is not as it should be, with what was seen.
-pub fn prove(host: &Host, interrupt: &Interrupt, expected: &Expected) -> anyhow::Result<Proven> {
-    let pid = running(host, expected)?;
-    bound(host, interrupt, expected, pid)?;
-    arrived(host, interrupt, expected)
+/// The proof, with what had to be ready before the change.
+pub struct Proof<'a> {
+    host: &'a Host,
+    interrupt: &'a Interrupt,
+    expected: Expected,
+    /// Stands in for the agent where nobody is there. Open before the daemon takes its configuration: syslog-ng connects
+    /// then, and tries again only after some seconds.
+    stand_in: Option<anyhow::Result<Listener>>,
 }
 
-fn running(host: &Host, expected: &Expected) -> anyhow::Result<u32> {
-    let state = Services::detect(host).state(&expected.unit)?;
-    match state.main_pid {
-        Some(pid) if state.is_active() => Ok(pid),
-        _ => bail!("{} is not running after the change", expected.unit),
+impl<'a> Proof<'a> {
+    pub fn prepare(host: &'a Host, interrupt: &'a Interrupt, expected: Expected) -> Self {
+        let agent = SocketAddr::from((Ipv4Addr::LOCALHOST, expected.agent_port));
+        let there = host.net.connect(agent, Duration::from_secs(1)).is_ok();
+        let stand_in = (!there).then(|| Listener::bind(&*host.net, &[agent]));
+        Proof { host, interrupt, expected, stand_in }
     }
-}
 
-/// Every wanted socket, by the daemon itself, within the limit.
-fn bound(host: &Host, interrupt: &Interrupt, expected: &Expected, pid: u32) -> anyhow::Result<()> {
-    let end = host.clock.monotonic() + BIND;
-    let mut pause = Duration::from_millis(5);
-    loop {
-        let missing = missing(host, expected, pid)?;
-        if missing.is_empty() {
-            return Ok(());
+    /// Proves it.
+    ///
+    /// # Errors
+    /// The first thing that is not as it should be, with what was seen.
+    pub fn prove(&mut self) -> anyhow::Result<Proven> {
+        let pid = self.running()?;
+        self.bound(pid)?;
+        self.arrived()
+    }
+
+    fn running(&self) -> anyhow::Result<u32> {
+        let unit = self.expected.daemon.unit();
+        let state = Services::detect(self.host).state(unit)?;
+        match state.main_pid {
+            Some(pid) if state.is_active() => Ok(pid),
+            _ => bail!("{unit} is not running after the change"),
         }
-        if host.clock.monotonic() >= end || interrupt.is_set() {
-            return Err(anyhow::Error::msg(hint(
-                "the daemon's own lines say why: journalctl -u rsyslog -n 50, or grep rsyslogd /var/log/syslog",
-            ))
-            .context(format!("rsyslog does not listen on {}", missing.join(", "))));
+    }
+
+    /// Every wanted socket, by the daemon itself, within the limit.
+    fn bound(&self, pid: u32) -> anyhow::Result<()> {
+        let (clock, daemon) = (&self.host.clock, self.expected.daemon);
+        let end = clock.monotonic() + BIND;
+        let mut pause = Duration::from_millis(5);
+        loop {
+            let missing = missing(self.host, &self.expected, pid)?;
+            if missing.is_empty() {
+                return Ok(());
+            }
+            if clock.monotonic() >= end || self.interrupt.is_set() {
+                let say = hint(format!("the daemon's own lines say why: {}", daemon.where_it_speaks()));
+                let what = format!("{} does not listen on {}", daemon.name(), missing.join(", "));
+                return Err(anyhow::Error::msg(say).context(what));
+            }
+            clock.sleep(pause);
+            pause = (pause * 2).min(Duration::from_millis(200));
         }
-        host.clock.sleep(pause);
-        pause = (pause * 2).min(Duration::from_millis(200));
+    }
+
+    /// One marked event for each transport, seen at the agent's port: by a listener of our own where nobody is there,
+    /// else in the packets that go to the agent.
+    fn arrived(&mut self) -> anyhow::Result<Proven> {
+        let stand_in = self.stand_in.take();
+        let (host, interrupt, expected) = (self.host, self.interrupt, &self.expected);
+        let transports: Vec<Transport> = expected.sockets.iter().map(|(t, ..)| *t).collect();
+        let marked: Vec<(Transport, String)> = transports.iter().map(|t| (*t, build::marker())).collect();
+        let missed = match stand_in {
+            None => through_agent(host, interrupt, expected, &marked)?,
+            Some(Ok(listener)) => through_listener(host, interrupt, expected, listener, &marked)?,
+            Some(Err(e)) => return Err(e.context("cannot stand in for the agent")),
+        };
+        if !missed.is_empty() {
+            let words: Vec<&str> = missed.iter().map(|t| t.word()).collect();
+            let say = hint(format!("what the daemon says: {}", expected.daemon.where_it_speaks()));
+            return Err(anyhow::Error::msg(say).context(format!(
+                "a marked event sent to port {} over {} did not come out at 127.0.0.1:{} within {} s",
+                expected.port,
+                words.join(" and "),
+                expected.agent_port,
+                PASS.as_secs()
+            )));
+        }
+        let words: Vec<&str> = transports.iter().map(|t| t.word()).collect();
+        Ok(Proven {
+            sentence: format!(
+                "a marked event over {} came out at 127.0.0.1:{}",
+                words.join(" and over "),
+                expected.agent_port
+            ),
+        })
     }
 }
 
@@ -78,14 +132,12 @@ fn missing(host: &Host, expected: &Expected, pid: u32) -> anyhow::Result<Vec<Str
     let keep = |s: &Socket| s.is_open() && s.local.port() == expected.port;
     let found = facts::sockets(&host.root, &*host.clock, &keep, &[], u64::MAX, Duration::from_secs(2))
         .context("cannot read the sockets of this machine")?;
-    let mut families: Vec<(IpAddr, &str)> = vec![(Ipv4Addr::UNSPECIFIED.into(), "IPv4")];
-    if expected.ipv6 {
-        families.push((Ipv6Addr::UNSPECIFIED.into(), "IPv6"));
-    }
     let mut missing = Vec::new();
-    for transport in &expected.transports {
-        for (any, family) in &families {
-            let ours = |s: &&Socket| s.transport == *transport && s.takes(*any) && s.owners.contains(&pid);
+    for (transport, v4, v6) in &expected.sockets {
+        let families: [(bool, IpAddr, &str); 2] =
+            [(*v4, Ipv4Addr::UNSPECIFIED.into(), "IPv4"), (*v6, Ipv6Addr::UNSPECIFIED.into(), "IPv6")];
+        for (_, any, family) in families.into_iter().filter(|(wanted, ..)| *wanted) {
+            let ours = |s: &&Socket| s.transport == *transport && s.takes(any) && s.owners.contains(&pid);
             if !found.sockets.iter().any(|s| ours(&s)) {
                 missing.push(format!("{} port {} ({family})", transport.word().to_uppercase(), expected.port));
             }
@@ -94,45 +146,13 @@ fn missing(host: &Host, expected: &Expected, pid: u32) -> anyhow::Result<Vec<Str
     Ok(missing)
 }
 
-/// One marked event for each transport, seen at the agent's port: by a listener of our own where nobody is there, else
-/// in the packets that go to the agent.
-fn arrived(host: &Host, interrupt: &Interrupt, expected: &Expected) -> anyhow::Result<Proven> {
-    let agent = SocketAddr::from((Ipv4Addr::LOCALHOST, expected.agent_port));
-    let marked: Vec<(Transport, String)> = expected.transports.iter().map(|t| (*t, build::marker())).collect();
-    let missed = match host.net.connect(agent, Duration::from_secs(1)) {
-        Ok(_) => through_agent(host, interrupt, expected, &marked)?,
-        Err(_) => through_listener(host, interrupt, expected, agent, &marked)?,
-    };
-    if !missed.is_empty() {
-        let words: Vec<&str> = missed.iter().map(|t| t.word()).collect();
-        return Err(anyhow::Error::msg(hint("journalctl -u rsyslog -n 50 shows what the daemon says")).context(
-            format!(
-                "a marked event sent to port {} over {} did not come out at 127.0.0.1:{} within {} s",
-                expected.port,
-                words.join(" and "),
-                expected.agent_port,
-                PASS.as_secs()
-            ),
-        ));
-    }
-    let words: Vec<&str> = expected.transports.iter().map(|t| t.word()).collect();
-    Ok(Proven {
-        sentence: format!(
-            "a marked event over {} came out at 127.0.0.1:{}",
-            words.join(" and over "),
-            expected.agent_port
-        ),
-    })
-}
-
 fn through_listener(
     host: &Host,
     interrupt: &Interrupt,
     expected: &Expected,
-    agent: SocketAddr,
+    listener: Listener,
     marked: &[(Transport, String)],
 ) -> anyhow::Result<Vec<Transport>> {
-    let listener = Listener::bind(&*host.net, &[agent]).context("cannot stand in for the agent")?;
     send_all(host, interrupt, expected, marked)?;
     let mut seen = BTreeSet::new();
     let limits = Limits { time: Some(PASS), ..Limits::default() };

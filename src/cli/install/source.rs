@@ -8,7 +8,7 @@ use crate::host::Root;
 use crate::plan::receipt::Entry;
 use crate::plan::state::FileState;
 use crate::plan::{Receipt, block};
-use crate::syslog::rsyslog::collector::block_id;
+use crate::syslog::collector::block_id;
 use crate::syslog::{ConfigSource, PathKind, SourceError};
 
 /// The first words of every file of ours.

@@ -38,6 +38,7 @@ impl Lab {
                 .unit("agent.service", false, false)
                 .unit("other.service", true, true)
                 .unit("broken.service", false, true)
+                .unit("syslog-ng.service", true, true)
         });
         Lab { _keep: Some(keep), ..lab }
     }
@@ -191,6 +192,7 @@ pub fn wishes(version: u32) -> Vec<Change> {
         ("agent", Action::Enable),
         ("agent", Action::Start),
         ("rsyslog", Action::Restart),
+        ("syslog-ng", Action::Reload),
     ] {
         wishes.push(ServiceChange::new(unit, action).into());
     }

@@ -29,6 +29,41 @@ fn an_install_does_what_it_says_and_the_second_one_nothing() {
     assert_eq!(lab.systemd.units()["rsyslog.service"].pid, pid);
 }
 
+/// A daemon that says how a reload ended keeps its process, and with it the connections of senders.
+#[test]
+fn a_daemon_that_answers_is_never_restarted() {
+    let lab = Lab::new();
+    let state = |lab: &Lab| lab.systemd.units()["syslog-ng.service"].clone();
+    let before = state(&lab);
+    done(lab.run(Job::Install(1)).unwrap());
+    assert_ne!(state(&lab).loaded, before.loaded);
+    done(lab.run(Job::Uninstall).unwrap());
+    let failed = lab.run_with(Job::Install(1), &mut || Err(anyhow::anyhow!("no proof"))).unwrap();
+    assert!(
+        matches!(&failed, Outcome::RolledBack(m) if m.undone.iter().any(|u| u.starts_with("given its"))),
+        "{failed:?}"
+    );
+    assert_eq!(state(&lab), before);
+}
+
+#[test]
+fn a_daemon_that_does_not_take_its_configuration_runs_on_with_the_one_of_before() {
+    let lab = Lab::new();
+    let before = lab.systemd.units()["syslog-ng.service"].clone();
+    let mut session = lab.session().unwrap();
+    let wishes: [Change; 2] = [
+        WriteFile::new("/etc/other.d/new.conf", "broken").into(),
+        ServiceChange::new("syslog-ng", Action::Reload).into(),
+    ];
+    let plan = session.plan_install(wishes).unwrap();
+    match session.apply(&plan, &Goal::Fix, &mut (), &mut || Ok(())) {
+        Outcome::RolledBack(miss) => assert!(miss.cause.contains("runs on with the one it had: broken"), "{miss:?}"),
+        other => panic!("{other:?}"),
+    }
+    assert!(!lab.exists("/etc/other.d/new.conf"));
+    assert_eq!(lab.systemd.units()["syslog-ng.service"], before);
+}
+
 #[test]
 fn a_plan_touches_nothing() {
     let lab = Lab::new();

@@ -5,7 +5,6 @@
 //! our own inputs, from the default ruleset for listeners that were there before, and by rulesets of others. It never
 //! stops an event: that is up to the caller. Every figure that a setting here rests on is in docs/rsyslog.md.
 
-mod pattern;
 mod rule;
 mod script;
 #[cfg(test)]

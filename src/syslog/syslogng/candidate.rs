@@ -26,7 +26,8 @@ pub struct Candidate {
 
 /// Lays out a candidate in `folder`. It must be a folder that the daemon may read under its confinement (AppArmor): one
 /// below the folder of the main file, whose name begins with a dot so that no include takes it in. `changes` are files
-/// with new content, or without any (`None`) where they go away; new files must match an include of the configuration.
+/// with new content, or without any (`None`) where they go away; `config` is the configuration with these changes, and
+/// `source` has its files. New files must match an include.
 pub fn candidate(
     config: &Effective,
     source: &dyn ConfigSource,
@@ -57,13 +58,8 @@ pub fn candidate(
     let copy = |path: &Path| folder.join(copy_name(path));
     let mut files = BTreeMap::new();
     for (path, content) in &made {
-        let content = if changes.get(path).is_some_and(Option::is_some) {
-            content.clone()
-        } else {
-            let includes = config.includes.iter().filter(|i| *i.at.file == **path && touched(&made, i));
-            redirect(content, includes, changes, &made, &copy)
-        };
-        files.insert(copy(path), content);
+        let includes = config.includes.iter().filter(|i| *i.at.file == **path && touched(&made, i));
+        files.insert(copy(path), redirect(content, includes, changes, &made, &copy));
     }
     Ok(Candidate { main: copy(&config.main), files })
 }
@@ -116,6 +112,7 @@ fn takes(include: &Include, path: &Path) -> bool {
 mod tests {
     use super::*;
     use crate::syslog::MapSource;
+    use crate::syslog::source::Overlay;
     use crate::syslog::syslogng::effective::ReadSetting;
 
     const MAIN: &str = "/etc/syslog-ng/syslog-ng.conf";
@@ -133,11 +130,13 @@ mod tests {
 
     /// The candidate, and what the daemon would read.
     fn made(changes: &[(&str, Option<&str>)]) -> (Candidate, Vec<String>) {
-        let tree = tree();
-        let config = Effective::load(Path::new(MAIN), &tree);
-        let changes = changes.iter().map(|(p, c)| (PathBuf::from(p), c.map(|c| c.as_bytes().to_vec()))).collect();
-        let candidate = candidate(&config, &tree, &changes, Path::new(FOLDER)).unwrap();
-        let mut all = tree;
+        let changes: BTreeMap<PathBuf, Option<Vec<u8>>> =
+            changes.iter().map(|(p, c)| (PathBuf::from(p), c.map(|c| c.as_bytes().to_vec()))).collect();
+        let (base, changed) = (tree(), changes.clone());
+        let then = Overlay { base: &base, changes: changed };
+        let config = Effective::load(Path::new(MAIN), &then);
+        let candidate = candidate(&config, &then, &changes, Path::new(FOLDER)).unwrap();
+        let mut all = tree();
         candidate.files.iter().for_each(|(p, c)| all.insert(p, c.clone()));
         let mut setting = ReadSetting::usual(Path::new(MAIN));
         setting.include_path[0] = "/etc/syslog-ng".into();
@@ -172,5 +171,8 @@ mod tests {
     fn the_main_file_itself() {
         let text = "@version: 3.38\ndestination only { };\n";
         assert_eq!(made(&[(MAIN, Some(text))]).1, ["only"]);
+        // With a drop-in that is as new as the include of it.
+        let text = "@version: 3.38\n@include \"/etc/new/*.conf\"\n";
+        assert_eq!(made(&[(MAIN, Some(text)), ("/etc/new/x.conf", Some("destination new { };\n"))]).1, ["new"]);
     }
 }

@@ -115,6 +115,8 @@ impl SampleEvent {
             (None, b"LEVEL" | b"PRIORITY" | b"SEVERITY") => self.of_pri(|pri| severity_name(pri).to_owned()),
             (None, b"FACILITY") => self.of_pri(facility_name),
             (None, b"MSGHDR") => self.header(),
+            (None, b"R_YEAR") => self.of_reception(0..4),
+            (None, b"R_MONTH") => self.of_reception(5..7),
             (None, _) if self.opaque || is_macro(&name) => None,
             (None, _) => Some(Text::default()),
         }
@@ -122,6 +124,12 @@ impl SampleEvent {
 
     fn of_pri(&self, value: impl Fn(u16) -> String) -> Option<Text> {
         (!self.opaque).then(|| Text::from(value(self.pri).as_str()))
+    }
+
+    /// A piece of the time of reception.
+    fn of_reception(&self, place: std::ops::Range<usize>) -> Option<Text> {
+        let time = self.values.get(&"R_ISODATE".into())?.as_ref()?;
+        time.as_bytes().get(place).map(Text::from)
     }
 
     fn known(&self, name: &str) -> Option<Text> {

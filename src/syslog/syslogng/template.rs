@@ -56,12 +56,27 @@ fn reference(name: &[u8], event: &SampleEvent) -> Option<Vec<u8>> {
     }
 }
 
-/// `or` takes the first argument that is not empty; other functions are not followed.
+/// `or` takes the first argument that is not empty, `+` and `-` reckon in whole numbers; other functions are not followed.
 fn function(call: &[u8], event: &SampleEvent) -> Option<Vec<u8>> {
     let mut args = arguments(call).into_iter();
-    if args.next()? != b"or" {
-        return None;
+    match args.next()?.as_slice() {
+        b"or" => first_filled(args, event),
+        sign @ (b"+" | b"-") => {
+            let numbers: Option<Vec<i64>> = args.map(|arg| whole_number(&expand(&Text(arg), event)?)).collect();
+            let sum = |a: i64, b: i64| if sign == b"+" { a.checked_add(b) } else { a.checked_sub(b) };
+            let (first, others) = numbers.as_deref()?.split_first().map(|(f, o)| (*f, o.to_vec()))?;
+            let result = others.into_iter().try_fold(first, sum)?;
+            Some(result.to_string().into_bytes())
+        }
+        _ => None,
     }
+}
+
+fn whole_number(text: &[u8]) -> Option<i64> {
+    std::str::from_utf8(text).ok()?.parse().ok()
+}
+
+fn first_filled(args: impl Iterator<Item = Vec<u8>>, event: &SampleEvent) -> Option<Vec<u8>> {
     for arg in args {
         let value = expand(&Text(arg), event)?;
         if !value.is_empty() {
@@ -138,6 +153,8 @@ mod tests {
             made("${x.y:-none} $$ $1 ${1}2 $(or ${x.y} '' $HOST) $-").as_deref(),
             Some("none $ one one2 fw1 $-")
         );
+        assert_eq!(made("$R_YEAR-$R_MONTH $(- $R_YEAR 1) $(+ $R_YEAR 1)").as_deref(), Some("2026-01 2025 2027"));
+        assert_eq!(made("$(+ $HOST 1)"), None);
         assert_eq!(made("$(format-json --scope all)"), None);
         assert_eq!(made("$FULLDATE"), None);
         assert_eq!(made("${unclosed"), None);

@@ -84,6 +84,11 @@ impl Effective {
         self.run(event, source, false)
     }
 
+    /// As [`Effective::trace`], as if no path had `flags(final)`.
+    pub fn trace_without_final(&self, event: &SampleEvent, source: &Ref) -> Trace {
+        self.run(event, source, true)
+    }
+
     /// How `raw` looks to the daemon when it comes in by this listener.
     pub fn event_at(&self, listener: &Listener, raw: &[u8]) -> SampleEvent {
         let origin = Origin { program: self.program, ..Origin::default() };
@@ -98,12 +103,7 @@ impl Effective {
             None => return Reach::Maybe,
             Some(false) => {}
         }
-        let leads = |path: &LogPath| {
-            let mut steps = Vec::new();
-            path.collect(&mut steps);
-            path_takes(path, source)
-                && steps.iter().any(|s| matches!(&s.kind, StepKind::Destination(d) if d == destination))
-        };
+        let leads = |path: &LogPath| path_takes(path, source) && path.leads_to(destination);
         if !self.logs.iter().any(leads) {
             return Reach::NoPath;
         }

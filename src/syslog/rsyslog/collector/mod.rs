@@ -11,42 +11,13 @@ mod reach;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
-
-/// The name of our `n`th block in files of others, counted from 0.
-pub fn block_id(n: usize) -> String {
-    if n == 0 { "collector".to_owned() } else { format!("collector-{}", n + 1) }
-}
+use std::path::PathBuf;
 
 use super::effective::{Effective, Listener, Transport};
 use super::render::{self, Block, DropIn, OwnInput, TcpModule};
-use crate::agent::{AgentKind, AgentTarget};
-use crate::syslog::{ConfigSource, Location, Text};
-
-/// What the user wants of the collector.
-#[derive(Debug, Clone)]
-pub struct Wish {
-    /// Port that devices send to.
-    pub port: u16,
-    pub transports: Vec<Transport>,
-    pub agent: AgentTarget,
-    pub local_copy: LocalCopy,
-    pub rewrite_ids: bool,
-    pub octet_counting: bool,
-    /// Disk space of the queue, MB.
-    pub queue_disk: u32,
-    /// Named in the drop-in's header.
-    pub receipt: PathBuf,
-}
-
-/// Whether security events also go through the daemon's other rules.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum LocalCopy {
-    Auto,
-    Keep,
-    Drop,
-}
+use crate::agent::AgentKind;
+use crate::syslog::collector::{Collector, Insertion, Intake, LocalCopy, Refusal, Wish, in_order, overlay, show};
+use crate::syslog::{ConfigSource, Text};
 
 /// The daemon as found.
 pub struct Found<'a> {
@@ -62,54 +33,6 @@ pub struct Found<'a> {
     pub imptcp: bool,
 }
 
-/// How the events of one transport come in.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Intake {
-    pub transport: Transport,
-    pub port: u16,
-    /// The listener that was there before; none: ours.
-    pub reused: Option<Location>,
-}
-
-/// What to add, and why.
-#[derive(Debug, Clone)]
-pub struct Collector {
-    /// Path and content of our drop-in.
-    pub drop_in: (PathBuf, Vec<u8>),
-    /// Lines to insert into files that are not ours.
-    pub insertions: Vec<Insertion>,
-    pub intakes: Vec<Intake>,
-    /// Decisions a user may want to know, one sentence each.
-    pub notes: Vec<String>,
-    /// The folder our queue spills into.
-    pub work_directory: PathBuf,
-}
-
-/// A marked block for a file that is not ours.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Insertion {
-    pub file: PathBuf,
-    /// Byte offset, at the beginning of a line.
-    pub at: usize,
-    pub text: String,
-    pub why: String,
-}
-
-/// Why this configuration cannot be made a collector without somebody's decision.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{what}")]
-pub struct Refusal {
-    pub what: String,
-    /// What to do.
-    pub hint: String,
-}
-
-impl Refusal {
-    fn new(what: impl Into<String>, hint: impl Into<String>) -> Self {
-        Refusal { what: what.into(), hint: hint.into() }
-    }
-}
-
 /// Decides what to add.
 ///
 /// # Errors
@@ -121,12 +44,19 @@ pub fn decide(found: &Found<'_>, wish: &Wish) -> Result<Collector, Refusal> {
     let mut intakes = Vec::new();
     let mut reused = Vec::new();
     for &transport in &wish.transports {
-        let listener = existing(config, transport, wish.port)?;
-        intakes.push(Intake { transport, port: wish.port, reused: listener.map(|l| l.at.clone()) });
+        let listener = existing(config, of_rsyslog(transport), wish.port)?;
+        let only = |any: &str| listener.and_then(|l| l.address.as_ref()).is_some_and(|a| a.is(any));
+        intakes.push(Intake {
+            transport,
+            port: wish.port,
+            reused: listener.map(|l| l.at.clone()),
+            v4: !only("::") && !only("[::]"),
+            v6: !only("0.0.0.0"),
+        });
         if let Some(listener) = listener {
             notes.push(format!(
                 "{} port {} is already open by {}: that listener is used as it is",
-                word(transport),
+                word(of_rsyslog(transport)),
                 wish.port,
                 listener.at
             ));
@@ -158,7 +88,7 @@ pub fn decide(found: &Found<'_>, wish: &Wish) -> Result<Collector, Refusal> {
     };
     let calls = place::calls(found, &rulesets)?;
     let (path, bytes, insertions) = placed(found, wish, drop_in, calls)?;
-    Ok(Collector { drop_in: (path, bytes), insertions, intakes, notes, work_directory: work_directory(found) })
+    Ok(Collector { drop_in: Some((path, bytes)), insertions, intakes, notes, work_directory: work_directory(found) })
 }
 
 /// The folder queues spill into: as configured, else the one we set.
@@ -195,12 +125,6 @@ fn placed(
     let bytes = render::render(&drop_in);
     let path = place::drop_in(found, wish, &bytes, &mut insertions).map_err(|_| refusal)?;
     Ok((path, bytes, in_order(insertions)))
-}
-
-/// From the end of each file on, so that one insertion does not move the place of the next.
-fn in_order(mut insertions: Vec<Insertion>) -> Vec<Insertion> {
-    insertions.sort_by(|a, b| a.file.cmp(&b.file).then(b.at.cmp(&a.at)));
-    insertions
 }
 
 /// The plain listener of a transport and port that takes events from the network.
@@ -256,9 +180,10 @@ fn own_inputs(config: &Effective, wish: &Wish, intakes: &[Intake], tcp: TcpModul
         .iter()
         .filter(|i| i.reused.is_none())
         .map(|i| {
-            let module = if i.transport == Transport::Udp { "imudp" } else { tcp.name() };
+            let transport = of_rsyslog(i.transport);
+            let module = if transport == Transport::Udp { "imudp" } else { tcp.name() };
             OwnInput {
-                transport: i.transport,
+                transport,
                 port: wish.port,
                 load_module: config.module(module).is_none(),
                 octet_counting: wish.octet_counting,
@@ -288,6 +213,13 @@ fn refuse_second_forward(config: &Effective, wish: &Wish) -> Result<(), Refusal>
     }
 }
 
+fn of_rsyslog(transport: crate::host::proc_net::Transport) -> Transport {
+    match transport {
+        crate::host::proc_net::Transport::Udp => Transport::Udp,
+        crate::host::proc_net::Transport::Tcp => Transport::Tcp,
+    }
+}
+
 /// UDP, TCP.
 pub fn word(transport: Transport) -> &'static str {
     match transport {
@@ -296,36 +228,4 @@ pub fn word(transport: Transport) -> &'static str {
         Transport::Relp => "RELP",
         Transport::Other => "another transport's",
     }
-}
-
-/// The candidate: present files with what would change. The real blocks have comment lines around them, which mean
-/// nothing to the daemon.
-fn overlay(
-    drop_in: &Path,
-    bytes: &[u8],
-    insertions: &[Insertion],
-    source: &dyn ConfigSource,
-) -> BTreeMap<PathBuf, Option<Vec<u8>>> {
-    let mut files: BTreeMap<PathBuf, Option<Vec<u8>>> = BTreeMap::new();
-    for insertion in in_order(insertions.to_vec()) {
-        let before = files.remove(&insertion.file).flatten();
-        let mut text = before.unwrap_or_else(|| source.read(&insertion.file).unwrap_or_default());
-        if insertion.at >= text.len() && !text.ends_with(b"\n") && !text.is_empty() {
-            text.push(b'\n');
-            let end = text.len();
-            text.splice(end..end, insertion.text.bytes());
-            files.insert(insertion.file.clone(), Some(text));
-            continue;
-        }
-        let at = insertion.at.min(text.len());
-        text.splice(at..at, insertion.text.bytes());
-        files.insert(insertion.file.clone(), Some(text));
-    }
-    files.insert(drop_in.to_owned(), Some(bytes.to_vec()));
-    files
-}
-
-/// The path of a file as text for messages.
-fn show(path: &Path) -> String {
-    crate::ui::text::visible(&path.to_string_lossy())
 }

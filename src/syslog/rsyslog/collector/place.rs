@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use super::{Found, Insertion, Refusal, Wish, reach, show, word};
+use crate::syslog::collector::line_start;
 use crate::syslog::rsyslog::effective::{DEFAULT_RULESET, Effective, Listener, Ruleset, Transport};
 use crate::syslog::rsyslog::problem::Severity;
 use crate::syslog::rsyslog::render::{self, DropIn, OwnInput};
@@ -82,10 +83,6 @@ pub fn behind_module(found: &Found<'_>, drop_in: &DropIn, input: &OwnInput) -> O
         text: render::input(drop_in, input),
         why: format!("module {name} is loaded here, behind the drop-ins"),
     })
-}
-
-fn line_start(text: &[u8], at: usize) -> usize {
-    text.get(..at).and_then(|t| t.iter().rposition(|b| *b == b'\n')).map_or(0, |n| n + 1)
 }
 
 /// Finds a path for the drop-in at which it works: read by the daemon, nothing new wrong with the configuration, and

@@ -1,17 +1,9 @@
 //! Sample events followed through a configuration, to see what becomes of real ones.
 
 use super::Wish;
+use crate::syslog::collector::EVENTS;
 use crate::syslog::rsyslog::effective::{Action, Effective, Listener};
 use crate::syslog::rsyslog::query::Reach;
-
-/// One line of each kind that must get through, as devices send them (local4.warning).
-const EVENTS: [&[u8]; 5] = [
-    b"<164>Aug  1 10:00:00 fw1 CEF:0|Vendor|Product|1.0|100|Name|5|src=192.0.2.1",
-    b"<164>1 2026-08-01T10:00:00.123Z fw1 app 1 - - CEF:0|Vendor|Product|1.0|100|Name|5|src=192.0.2.1",
-    b"<164>CEF:0|Vendor|Product|1.0|100|Name|5|src=192.0.2.1",
-    b"<164>Aug  1 10:00:00 fw1 %ASA-6-302013: Built outbound TCP connection 1",
-    b"<164>Aug  1 10:00:00 fw1 : %FTD-6-302013: Built outbound TCP connection 1",
-];
 
 /// Do security events of this listener reach a forward to the agent's port?
 ///

@@ -3,6 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use super::*;
+use crate::agent::AgentTarget;
+use crate::syslog::collector;
 use crate::syslog::source::{MapSource, Overlay};
 
 const STOCK: &str = "module(load=\"imuxsock\")\n#module(load=\"imudp\")\n#input(type=\"imudp\" port=\"514\")\n\
@@ -12,7 +14,7 @@ const STOCK: &str = "module(load=\"imuxsock\")\n#module(load=\"imudp\")\n#input(
 fn wish() -> Wish {
     Wish {
         port: 514,
-        transports: vec![Transport::Udp, Transport::Tcp],
+        transports: vec![collector::Transport::Udp, collector::Transport::Tcp],
         agent: AgentTarget { kind: AgentKind::None, port: 25226 },
         local_copy: LocalCopy::Auto,
         rewrite_ids: false,
@@ -38,9 +40,13 @@ fn decided(source: &MapSource, wish: &Wish) -> Result<Collector, Refusal> {
     decide(&found, wish)
 }
 
+fn path(collector: &Collector) -> &Path {
+    &collector.drop_in.as_ref().unwrap().0
+}
+
 /// The whole configuration with what was decided.
 fn candidate(source: &MapSource, collector: &Collector) -> Effective {
-    let changes = overlay(&collector.drop_in.0, &collector.drop_in.1, &collector.insertions, source);
+    let changes = overlay(path(collector), &collector.drop_in.as_ref().unwrap().1, &collector.insertions, source);
     Effective::load(Path::new("/etc/rsyslog.conf"), &Overlay { base: source, changes })
 }
 
@@ -71,7 +77,7 @@ fn errors(config: &Effective) -> Vec<String> {
 fn a_stock_box_gets_its_own_listeners_and_no_local_copies() {
     let source = main_with("");
     let collector = decided(&source, &wish()).unwrap();
-    assert_eq!(collector.drop_in.0, Path::new("/etc/rsyslog.d/10-cefctl.conf"));
+    assert_eq!(path(&collector), Path::new("/etc/rsyslog.d/10-cefctl.conf"));
     assert!(collector.insertions.is_empty());
     let config = candidate(&source, &collector);
     assert_eq!(errors(&config), Vec::<String>::new());
@@ -130,7 +136,7 @@ fn an_earlier_stop_is_overtaken_by_the_name_or_named() {
     let listeners = "module(load=\"imudp\")\ninput(type=\"imudp\" port=\"514\")\n";
     let source = main_with(listeners).with("/etc/rsyslog.d/05-drop.conf", "if $rawmsg contains \"CEF:\" then stop\n");
     let collector = decided(&source, &wish()).unwrap();
-    assert_eq!(collector.drop_in.0, Path::new("/etc/rsyslog.d/00-cefctl.conf"));
+    assert_eq!(path(&collector), Path::new("/etc/rsyslog.d/00-cefctl.conf"));
     assert_eq!(ends(&candidate(&source, &collector), Transport::Udp), ["127.0.0.1:25226"]);
 
     let early = ["module(load=\"imudp\")\ninput(type=\"imudp\" port=\"514\")\nlocal4.* stop\n", STOCK].concat();
@@ -177,7 +183,7 @@ fn what_is_set_elsewhere_is_not_set_again() {
 fn name_lookups_go_only_where_nobody_misses_them() {
     let off = |rest: &str| {
         let collector = decided(&main_with(rest), &wish()).unwrap();
-        String::from_utf8_lossy(&collector.drop_in.1).contains("net.enableDNS")
+        String::from_utf8_lossy(&collector.drop_in.unwrap().1).contains("net.enableDNS")
     };
     assert!(off(""));
     assert!(!off("module(load=\"imudp\")\ninput(type=\"imudp\" port=\"1514\")\n"));

@@ -5,8 +5,8 @@
 //! with an ordinary header, and the long way only for the rest.
 
 use super::DropIn;
-use super::pattern as p;
 use super::script::{matches, part, whole};
+use crate::syslog::shapes as p;
 
 const RAW: &str = "$rawmsg";
 const HEAD: &str = "$.cefctl_head";

@@ -215,6 +215,13 @@ impl LogPath {
         }
     }
 
+    /// Is the destination named anywhere in this path?
+    pub fn leads_to(&self, destination: &Ref) -> bool {
+        let mut steps = Vec::new();
+        self.collect(&mut steps);
+        steps.iter().any(|s| matches!(&s.kind, StepKind::Destination(d) if d == destination))
+    }
+
     /// Sources named anywhere in this path.
     pub fn sources(&self) -> Vec<&Ref> {
         let mut steps = Vec::new();

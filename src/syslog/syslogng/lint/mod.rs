@@ -7,6 +7,8 @@ mod names;
 mod ports;
 mod state;
 
+pub use ports::{Clash, clashes};
+
 use super::effective::{Effective, Flags, LogPath, Ref, SourceKind, StepKind};
 use super::problem::{Problem, Topic};
 use super::version::Version;
@@ -113,13 +115,16 @@ fn takes_all(path: &LogPath) -> bool {
     is_final && !fallback && path.steps.iter().all(|s| passes(&s.kind))
 }
 
+/// Connections per listener where nothing is set: too few for a collector.
+pub const FEW_CONNECTIONS: i64 = 10;
+
 /// Settings of the collector's listeners that cost events under load.
 pub fn limits(config: &Effective, port: u16) -> Vec<Problem> {
     let mut found = Vec::new();
     for l in config.listeners().into_iter().filter(|l| l.used && l.listener.port_number() == Some(port)) {
         let (at, listener) = (&l.driver.at, l.listener);
         let mut say = |text: String| found.push(Problem::warning(Topic::Limits, at, text));
-        if listener.transport.is_stream() && listener.max_connections <= 10 {
+        if listener.transport.is_stream() && listener.max_connections <= FEW_CONNECTIONS {
             let n = listener.max_connections;
             say(format!("no more than {n} connections at a time; the next one is closed without a word"));
         }

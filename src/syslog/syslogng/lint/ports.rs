@@ -1,22 +1,50 @@
 //! Two listeners of the daemon itself on one port.
 
+use crate::syslog::Location;
 use crate::syslog::syslogng::effective::{Effective, Family, ListenerAt};
 use crate::syslog::syslogng::problem::{Problem, Topic};
 
+/// Two drivers that want the same port.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Clash {
+    /// Places in the list of [`Effective::listeners`].
+    pub first: usize,
+    pub second: usize,
+    /// Of the second.
+    pub at: Location,
+    pub text: String,
+    /// The daemon does not start like this.
+    pub refused: bool,
+    /// Each has an address of its own, so both get events.
+    apart: bool,
+}
+
 /// Streams exclude each other as soon as their addresses overlap, IPv6 wildcards cover IPv4; the daemon does not start.
 /// Datagram sockets may share a port: the more special address gets its datagrams, and of two equal ones the last.
+pub fn clashes(config: &Effective) -> Vec<Clash> {
+    let mut found = all(config);
+    found.retain(|c| !c.apart);
+    found
+}
+
 pub(super) fn conflicts(config: &Effective, found: &mut Vec<Problem>) {
-    let open: Vec<ListenerAt<'_>> = config.listeners().into_iter().filter(|l| l.used).collect();
-    for (i, one) in open.iter().enumerate() {
-        for two in &open[i + 1..] {
-            if let Some(problem) = conflict(one, two) {
-                found.push(problem);
-            }
-        }
+    for clash in all(config) {
+        found.push(match clash.apart {
+            true => Problem::note(Topic::ListenerTwice, &clash.at, clash.text),
+            false => Problem::error(Topic::ListenerTwice, &clash.at, clash.text),
+        });
     }
 }
 
-fn conflict(one: &ListenerAt<'_>, two: &ListenerAt<'_>) -> Option<Problem> {
+fn all(config: &Effective) -> Vec<Clash> {
+    let open: Vec<Numbered<'_>> = config.listeners().into_iter().enumerate().filter(|(_, l)| l.used).collect();
+    let pairs = open.iter().enumerate().flat_map(|(i, one)| open.iter().skip(i + 1).map(move |two| (one, two)));
+    pairs.filter_map(|(one, two)| clash(one, two)).collect()
+}
+
+type Numbered<'a> = (usize, ListenerAt<'a>);
+
+fn clash((number, one): &Numbered<'_>, (next, two): &Numbered<'_>) -> Option<Clash> {
     let (a, b) = (one.listener, two.listener);
     let same_port = match (a.port_number(), b.port_number()) {
         (Some(x), Some(y)) => x == y,
@@ -26,28 +54,29 @@ fn conflict(one: &ListenerAt<'_>, two: &ListenerAt<'_>) -> Option<Problem> {
         return None;
     }
     let equal = a.address == b.address && a.family == b.family;
-    let (proto, port, first) = (if a.transport.is_stream() { "TCP" } else { "UDP" }, &b.port, &one.driver.at);
+    let (port, first) = (&b.port, &one.driver.at);
+    let clash = |text: String, refused: bool, apart: bool| {
+        Some(Clash { first: *number, second: *next, at: two.driver.at.clone(), text, refused, apart })
+    };
     if a.transport.is_stream() {
         let overlap = equal
             || a.address.is_none() && covers(a.family, b.family, b.address.is_none())
             || b.address.is_none() && covers(b.family, a.family, a.address.is_none());
-        let text =
-            format!("{proto} port {port} is taken already by the listener at {first}; the daemon does not start");
-        return overlap.then(|| Problem::error(Topic::ListenerTwice, &two.driver.at, text));
+        if !overlap {
+            return None;
+        }
+        let text = format!("TCP port {port} is taken already by the listener at {first}; the daemon does not start");
+        return clash(text, true, false);
     }
     let named = |l: &ListenerAt<'_>| l.driver.persist_name.clone();
+    let text = |rest: &str| format!("UDP port {port} has a listener {rest}");
     match equal {
         true if named(one) == named(two) => {
-            let text = format!("UDP port {port} has a listener already at {first}; the daemon does not start");
-            Some(Problem::error(Topic::ListenerTwice, &two.driver.at, text))
+            clash(text(&format!("already at {first}; the daemon does not start")), true, false)
         }
-        true => {
-            let text = format!("UDP port {port} has a listener already at {first}; only one of the two gets datagrams");
-            Some(Problem::error(Topic::ListenerTwice, &two.driver.at, text))
-        }
+        true => clash(text(&format!("already at {first}; only one of the two gets datagrams")), false, false),
         false if a.family == b.family => {
-            let text = format!("UDP port {port} has a listener also at {first}; each address belongs to one of them");
-            Some(Problem::note(Topic::ListenerTwice, &two.driver.at, text))
+            clash(text(&format!("also at {first}; each address belongs to one of them")), false, true)
         }
         false => None,
     }

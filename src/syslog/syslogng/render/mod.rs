@@ -5,6 +5,7 @@
 //! new header from what the old one said. One arrangement serves all versions from 3.5 on; docs/syslog-ng.md has the
 //! reasons and the figures.
 
+mod header;
 mod patterns;
 mod text;
 
@@ -29,7 +30,8 @@ pub struct Wanted {
     /// Take in TCP senders that count octets (RFC 6587) too: on the same port from 4.9 on, where a line that starts with a
     /// digit is then read as a count; on `counted_port` before.
     pub octet_counting: bool,
-    /// Port for such senders with versions that cannot tell the framings apart on one port.
+    /// Port for such senders with versions that cannot tell the framings apart on one port. The same as `port`: all TCP
+    /// senders there count octets.
     pub counted_port: Option<u16>,
     pub stack: Stack,
     /// Destinations (by name) that get the security events too, in readable form.
@@ -176,9 +178,10 @@ pub fn render(config: &Effective, program: &Program, wanted: &Wanted) -> Result<
         plan.listen(Transport::Udp, wanted.port, false)?;
     }
     if wanted.tcp {
-        plan.listen(Transport::Tcp, wanted.port, false)?;
-        let second = wanted.octet_counting && plan.owns_tcp() && !version.has_auto_framing();
-        if let Some(port) = wanted.counted_port.filter(|_| second) {
+        let two_ports = wanted.octet_counting && !version.has_auto_framing();
+        let counted = wanted.counted_port.filter(|_| two_ports);
+        plan.listen(Transport::Tcp, wanted.port, counted == Some(wanted.port))?;
+        if let Some(port) = counted.filter(|port| *port != wanted.port && plan.owns_tcp()) {
             plan.listen(Transport::Tcp, port, true)?;
         }
     }
@@ -226,7 +229,7 @@ impl<'a> Plan<'a> {
             self.own.push(OwnListener { transport, port, counted });
             return Ok(());
         }
-        if counted && transport == Transport::Tcp {
+        if counted && transport == Transport::Tcp && port != self.wanted.port {
             // Somebody else's listener on the second port: leave both alone.
             self.notes.push(format!(
                 "TCP port {port} is in use at {}; senders that count octets have no port",

@@ -1,111 +1,103 @@
-//! The patterns of our drop-in (PCRE): which lines are security events, which of them the agent takes as they are, and
-//! where time and host of the others stand. Starting point is the agent's own pattern (facts 1.11).
+//! The patterns of our drop-in (PCRE), made of the shapes that both daemons share: what a line holds is found by the same
+//! expressions, whoever reads it. What is added here is which pieces of them are kept as `$1`, `$2` …
 //!
-//! Possessive quantifiers (`*+`) keep the cost of long lines linear. None holds a single quote (they stand in such) or a
-//! backtick (the daemon would look for a definition).
+//! None holds a single quote (they stand in such) or a backtick (the daemon would look for a definition).
 
-/// Words behind the time that are no host.
-const ZONE: &str = "(?:UTC|GMT|W?ES?T|CES?T|[ECMP][SD]T|IST|MSK)";
-const MONTH: &str = "(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)";
-const WEEKDAY: &str = "(?:(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun) )?";
-const DAY: &str = "(?:0?[1-9]|[12][0-9]|3[01])";
-const CLOCK: &str = "(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]";
-const DATE: &str = "[0-9]{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12][0-9]|3[01])";
-/// `Mmm dd [yyyy] hh:mm:ss` or `dd Mmm [yyyy] hh:mm:ss`: the agent reads both.
-fn wall_time() -> String {
-    format!("(?:{MONTH} +{DAY}|{DAY} +{MONTH}) +(?:[0-9]{{4}} +)?{CLOCK}")
+use crate::syslog::shapes as p;
+
+/// A pattern of the shapes whose groups do not count. Brackets that stand for themselves are escaped: our own evaluator
+/// does not read them in brackets.
+fn uncounted(pattern: &str) -> String {
+    pattern.replace("[[]", r"\[").replace("[]]", r"\]").replace('(', "(?:")
 }
-/// The header in front of the time: PRI, a colon or blanks (EMBLEM), the version of RFC 5424.
-const FRONT: &str = "^(?:<[0-9]{1,4}>)?[ :]*(?:1 )?";
-/// Six more bars, escaped ones not counted: what follows the version of a CEF header.
-const BARS: &str = r"(?:[^|\\\n]++|\\.)*+(?:\|(?:[^|\\\n]++|\\.)*+){5}\|";
 
-/// A security event, to the end of the line, as group 1.
+/// A security event, wherever it stands.
 pub(super) fn event() -> String {
-    format!(r"(CEF: ?[0-9]+\|{BARS}.*|%(?:ASA|FTD)-(?:[A-Za-z_]+-)?[0-7]-[0-9]{{6}}.*)")
+    uncounted(p::EVENT)
 }
 
-/// A CEF event of another version than 0, its text behind the version as group 1.
-pub(super) fn other_version() -> String {
-    format!(r"CEF: ?(?:[1-9][0-9]*|0[0-9]+)\|({BARS}.*)")
+/// What stands in front of the event, as group 1. The event itself is never a group: the daemon damages groups of more
+/// than 64 kB.
+pub(super) fn front() -> String {
+    format!("^(.*?)(?={})", event())
 }
 
-/// A Cisco event as the agent does not know it (FTD, class names), its number and text as group 1.
-pub(super) fn other_cisco() -> &'static str {
-    "%(?:FTD-(?:[A-Za-z_]+-)?|ASA-[A-Za-z_]+-)([0-7]-[0-9]{6}.*)"
+/// One line without anything at its end that is not part of it.
+pub(super) fn one_line() -> &'static str {
+    r"^[^\n\x00]*+(?<!\r)\z"
 }
 
-/// Lines that the agent takes as they are: one line, a PRI, a time it reads in full, and either the event right behind it
-/// or a word that it takes for the host (a zone or a year too: such lines are sent on unchanged all the same).
-pub(super) fn accepted() -> String {
-    let iso =
-        format!(r"{DATE}T{CLOCK}(?:(?:\.[0-9]{{1,6}})?[+-][0-9]{{2}}:?[0-9]{{2}}|\.[0-9]{{2,9}}Z|\.[0-9]{{3,9}})");
-    let wall = wall_time();
-    // Behind `1 ` a day and a month would be read as something else.
-    let time = format!("(?:{WEEKDAY}{wall}|(?:1 )?{iso})");
-    let no_host = r"[ :]*(?=CEF: ?0\|)";
-    let host = ":? +[^: ]++(?=:? ).*";
-    let cef = format!(r"[ :]*{time}(?:{no_host}|{host})CEF: ?0\|{BARS}");
-    // Of two headers the agent takes the second one for ASA: the event must follow the host at once. In front of a time
-    // without a year it would take a number for part of the date.
-    let year = format!("{MONTH} +{DAY} +[0-9]{{4}} +{CLOCK}");
-    let second = format!("[^%]{{0,80}}?(?:(?<=[ :])(?:{year}|{iso})|(?<=:) *{wall})");
-    let asa = format!("(?:[ :]*{time}|{second})(?::? *|:? +[^: ]+ ?:? *)%ASA-[0-7]-[0-9]{{6}}(?![0-9-]|[ :]*%ASA)");
-    format!(r"^<[0-9]{{1,3}}>(?:{cef}|{asa})[^\n]*+\z")
+/// The three expressions by which the agent reads the header rightly: `plain`, or `readable` and not `misread`.
+pub(super) fn plain(rewrite_ids: bool) -> String {
+    uncounted(&p::plain(rewrite_ids))
 }
 
-pub(super) fn pri() -> &'static str {
-    "^<([0-9]{1,3})>"
+pub(super) fn readable(rewrite_ids: bool) -> String {
+    uncounted(&p::readable(rewrite_ids))
 }
 
-/// ISO time with zone: date and time, up to three digits of the fraction, zone.
-pub(super) fn iso() -> String {
-    format!(r"{FRONT}({DATE}T{CLOCK})(?:[.,]([0-9]{{1,3}})[0-9]*)?(Z|[+-][0-9]{{2}}:?[0-9]{{2}})[: ]")
+pub(super) fn misread() -> String {
+    uncounted(&p::misread())
 }
 
-/// Date and time without a zone, a `T` or a blank between: date, time, fraction.
-pub(super) fn no_zone() -> String {
-    format!(r"{FRONT}({DATE})[T ]({CLOCK})(?:[.,]([0-9]{{1,3}})[0-9]*)?[: ]")
+/// Up to the end of its version, a CEF event of another one than 0.
+pub(super) fn other_version() -> &'static str {
+    r"^CEF: ?(?:[1-9][0-9]*|0[0-9]+)(?=\|)"
 }
 
-/// A time as the agent reads it, fraction and zone left out.
-pub(super) fn wall() -> String {
-    format!(r"{FRONT}({})(?![0-9]| [0-9]{{4}} )", wall_time())
+/// Up to its severity, a Cisco event as the agent does not know it (FTD, class names).
+pub(super) fn other_cisco() -> String {
+    format!("^(?!%ASA-[0-7]-){}(?=[0-7]-[0-9]{{6}})", uncounted(p::CISCO))
 }
 
-/// `Fri Aug 14 09:21:07 2026`: day, time, year.
-pub(super) fn ctime() -> String {
-    format!("{FRONT}{WEEKDAY}({MONTH} +{DAY}) ({CLOCK}) ([0-9]{{4}}) ")
+// ---- of the text in front of the event ----
+
+pub(super) fn pri() -> String {
+    format!("<({})>", uncounted(p::PRI))
 }
 
-/// Any time at the front of a line.
-fn any_time() -> String {
-    let loose = "[0-9]{2}:[0-9]{2}:[0-9]{2}";
-    let forms = [
-        format!("{MONTH} +[0-9]{{1,2}} (?:[0-9]{{4}} )?{loose}(?: [0-9]{{4}})?"),
-        format!("[0-9]{{1,2}} {MONTH} (?:[0-9]{{4}} )?{loose}"),
-        format!("[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}[T ]{loose}"),
-        "[0-9]{10}".to_owned(),
-    ];
-    format!(r"{FRONT}{WEEKDAY}(?:{})(?:[.,][0-9]+)?(?:Z|[+-][0-9]{{2}}:?[0-9]{{2}})?:?", forms.join("|"))
+/// An offset that means the same everywhere: its name or hours, its minutes.
+fn offset() -> String {
+    format!("(?: ?(UTC|GMT|[Zz]|[+-][0-9]{{2}})(?::?([0-9]{{2}}))?(?={}))?", uncounted(p::AFTER_OFFSET))
 }
 
-/// The host behind any time, a zone word between them passed over.
+/// Date and time of day in digits: date, time of day, thousandths where there are three digits of them, offset.
+pub(super) fn digits() -> String {
+    let (date, clock) = (uncounted(&p::digits_date()), uncounted(p::ISO_CLOCK));
+    format!("({date})[Tt ]({clock})(?:[.,](?:([0-9]{{3}})[0-9]*|[0-9]+))?{}", offset())
+}
+
+/// Date with the name of the month: month, day, or day, month; year; time of day; year behind it; offset.
+pub(super) fn named() -> String {
+    let [month, day, year, clock] = [p::MONTH, p::DAY, p::YEAR, p::CLOCK].map(uncounted);
+    let late = format!("(?:(?: +[A-Z]{{3,5}})? +({year})(?={}))?", uncounted(p::AFTER_LATE_YEAR));
+    let date = format!("(?:({month})[a-z]* +({day})|({day})[ -]({month}))(?:[ -]+({year}))?");
+    format!("{date} +({clock})(?:[.,][0-9]+)?(?={late}){}", offset())
+}
+
+/// A host behind the time.
 pub(super) fn host() -> String {
-    let name = "([A-Za-z0-9_][A-Za-z0-9._-]*)";
-    let not = format!("(?!CEF:|%|{ZONE}[: ])");
-    format!(r"{} +(?:{ZONE} +)?{not}{name}(?=:? +:? *%(?:ASA|FTD)|:? +\S|: )", any_time())
+    format!("{}({}){}", uncounted(&p::before_host()), uncounted(&p::host()), uncounted(p::AFTER_HOST))
 }
 
-/// An IPv6 address in the place of the host.
-pub(super) fn host6() -> String {
-    format!("{} +([0-9A-Fa-f]{{0,4}}:[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*)(?= )", any_time())
+/// A host before the time, or without one.
+pub(super) fn first_host() -> String {
+    let [before, host, after] = [p::BEFORE_FIRST_HOST, p::FIRST_HOST, &p::after_first_host()].map(uncounted);
+    format!("{before}({host}){after}")
 }
+
+/// Of what was found as host: none at all, a number, a part of a date.
+pub(super) fn no_host() -> String {
+    uncounted(&p::no_host())
+}
+
+/// Months by name, in order.
+pub(super) const MONTHS: [&str; 12] =
+    ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::agent::accept::{Damage, Verdict, judge};
     use crate::message::base64;
     use crate::syslog::syslogng::filter::{Pattern, PatternKind};
     use crate::syslog::syslogng::pattern::Matcher;
@@ -115,64 +107,46 @@ mod tests {
         Matcher::new(&Pattern { text: pattern.into(), kind, flags: Vec::new() }).unwrap()
     }
 
-    fn lines(text: &str) -> Vec<(serde_json::Value, Vec<u8>)> {
-        let line = |l: &str| {
-            let v: serde_json::Value = serde_json::from_str(l).unwrap();
-            let raw = base64::decode(v["raw_b64"].as_str().unwrap()).unwrap();
-            (v, raw)
-        };
-        text.lines().map(line).collect()
-    }
-
     #[test]
     fn events_of_the_corpus_are_found_and_nothing_else() {
         let event = matcher(&event());
-        for (v, raw) in lines(include_str!("../../../../fixtures/corpus/messages.jsonl")) {
+        for line in include_str!("../../../../fixtures/corpus/messages.jsonl").lines() {
+            let v: serde_json::Value = serde_json::from_str(line).unwrap();
+            let raw = base64::decode(v["raw_b64"].as_str().unwrap()).unwrap();
             let found = event.find(&raw, 0).unwrap().is_some();
             assert_eq!(found, v["forward"] == true, "{}", v["id"]);
         }
     }
 
     #[test]
-    fn lines_sent_on_unchanged_are_the_ones_the_agent_takes() {
-        let (accepted, event) = (matcher(&accepted()), matcher(&event()));
-        let mut wrong = Vec::new();
-        for (v, raw) in lines(include_str!("../../../../fixtures/corpus/messages.jsonl")) {
-            let is_event = event.find(&raw, 0).unwrap().is_some();
-            let taken = is_event && matches!(judge(&raw), Verdict::Accepted(_));
-            if accepted.find(&raw, 0).unwrap().is_some() != taken {
-                wrong.push(v["id"].as_str().unwrap_or_default().to_owned());
-            }
-        }
-        // An event with `CEF` and a later `0|` in it: no header helps, so it goes as it is.
-        assert_eq!(wrong, ["v243"]);
-    }
-
-    #[test]
-    fn odd_lines_sent_on_unchanged_are_taken_too() {
-        let accepted = matcher(&accepted());
-        let (mut all, mut unchanged) = (0, 0);
-        for (_, raw) in lines(include_str!("../../../../fixtures/corpus/agent-verdicts.jsonl")) {
-            all += 1;
-            if accepted.find(&raw, 0).unwrap().is_some() {
-                unchanged += 1;
-                // `CEF` and a later `0|` inside the event: no header helps.
-                let hopeless = |d: &[Damage]| d == [Damage::CefInEvent];
-                let fine = match judge(&raw) {
-                    Verdict::Accepted(_) => true,
-                    Verdict::Damaged(_, damage) => hopeless(&damage),
-                    Verdict::Dropped(_) => false,
-                };
-                assert!(fine, "{}", String::from_utf8_lossy(&raw));
-            }
-        }
-        assert!(all > 400 && unchanged > 30, "{unchanged} of {all}");
+    fn pieces() {
+        let groups = |pattern: &str, text: &str| -> Vec<String> {
+            let found = matcher(pattern).find(text.as_bytes(), 0).unwrap();
+            let groups = found.map(|f| f.groups).unwrap_or_default();
+            groups.iter().skip(1).map(|g| String::from_utf8_lossy(g).into_owned()).collect()
+        };
+        assert_eq!(
+            groups(&digits(), "<1>2026/08/01 10:00:00,1234 +0530 h"),
+            ["2026/08/01", "10:00:00", "123", "+05", "30"]
+        );
+        assert_eq!(groups(&digits(), "<1>2026-08-01T10:00:00.5Z h"), ["2026-08-01", "10:00:00", "", "Z", ""]);
+        assert_eq!(
+            groups(&named(), "Fri Aug 14 09:21:07 UTC 2026 h"),
+            ["Aug", "14", "", "", "", "09:21:07", "2026", "UTC", ""]
+        );
+        assert_eq!(groups(&named(), "14-Aug-2026 9:21:07 h"), ["", "", "14", "Aug", "2026", "9:21:07", "", "", ""]);
+        assert_eq!(groups(&named(), "Aug  8 09:41:13.303 UTC: ")[7..], ["UTC", ""]);
+        assert_eq!(groups(&named(), "Aug  8 09:41:13 UTCX h")[7..], ["", ""]);
+        assert_eq!(groups(&host(), "<1>Aug  1 10:00:00 UTC: h1: "), ["h1"]);
+        assert_eq!(groups(&host(), "<1>Aug  1 10:00:00 2001:db8::1 x"), ["2001:db8::1"]);
+        assert_eq!(groups(&first_host(), "<1>77: h1: *Aug  1 10:00:00 "), ["h1"]);
     }
 
     #[test]
     fn fit_into_the_configuration() {
-        let all = [event(), other_version(), accepted(), iso(), no_zone(), wall(), ctime(), host(), host6()];
-        for pattern in all {
+        let all = [event(), front(), plain(true), plain(false), readable(true), readable(false), misread()];
+        let more = [other_cisco(), pri(), digits(), named(), host(), first_host()];
+        for pattern in all.into_iter().chain(more).chain([no_host(), one_line().into(), other_version().into()]) {
             assert!(!pattern.contains(['\'', '`']) && pattern.len() < 2000, "{pattern}");
             fancy_regex::Regex::new(&pattern).unwrap();
         }

@@ -115,6 +115,20 @@ fn without_octet_counting() {
 }
 
 #[test]
+fn all_tcp_senders_count() {
+    let (made, _) = rendered("3.38.1", BASE, &Wanted { counted_port: Some(514), ..Wanted::default() });
+    let tcp: Vec<_> = made.listeners.iter().filter(|l| l.transport == Transport::Tcp).collect();
+    assert_eq!(tcp, [&OwnListener { transport: Transport::Tcp, port: 514, counted: true }]);
+    // A listener that is there stays what it is.
+    let base = format!("{BASE}source s_net {{ tcp(port(514)); }};\nlog {{ source(s_net); destination(d_syslog); }};\n");
+    let (made, _) = rendered("3.38.1", &base, &Wanted { counted_port: Some(514), ..Wanted::default() });
+    assert_eq!((made.listeners.len(), made.reused.len()), (1, 1));
+    // Later versions tell the framings apart themselves.
+    let (made, _) = rendered("4.9.0", BASE, &Wanted { counted_port: Some(514), ..Wanted::default() });
+    assert!(made.listeners.iter().all(|l| !l.counted) && made.text.contains("\"auto\""));
+}
+
+#[test]
 fn what_the_user_set_is_left_alone() {
     let base = format!("options {{ time_reopen(30); }};\n{BASE}");
     let (made, _) = rendered("3.28.1", &base, &Wanted::default());
@@ -180,7 +194,7 @@ fn lines_of_a_source_that_parses() {
     );
     // RFC 5424 behind a driver for RFC 3164: the header is in the text, and is found there.
     let modern = format!("<134>1 2026-08-01T10:00:00Z fw1 app 1 - - {cef}");
-    assert_eq!(text(&parsed, &modern), format!("<134>2026-08-01T10:00:00.00Z fw1 {cef}"));
+    assert_eq!(text(&parsed, &modern), format!("<134>2026-08-01T10:00:00.000Z fw1 {cef}"));
     assert_eq!(
         text(&with(""), &format!("<134>Aug  1 10:00:00 fw1 {cef}")),
         format!("<134>2026-01-01T00:00:00+00:00 127.0.0.1 {cef}")
@@ -244,7 +258,7 @@ fn tls() {
 fn the_corpus() {
     let (_, config) = rendered("3.38.1", BASE, &Wanted::default());
     let (_, rewriting) = rendered("3.38.1", BASE, &Wanted { rewrite_ids: true, ..Wanted::default() });
-    let (mut events, mut accepted, mut unchanged, mut with_ids) = (0, 0, 0, 0);
+    let (mut events, mut accepted, mut unchanged, mut host_right, mut with_ids) = (0, 0, 0, 0, 0);
     for line in include_str!("../../../../fixtures/corpus/messages.jsonl").lines() {
         let v: serde_json::Value = serde_json::from_str(line).unwrap();
         let raw = base64::decode(v["raw_b64"].as_str().unwrap()).unwrap();
@@ -252,15 +266,26 @@ fn the_corpus() {
         assert_eq!(got.is_some(), v["forward"] == true, "{}", v["id"]);
         let Some(got) = got else { continue };
         events += 1;
-        accepted += usize::from(matches!(judge(&got), Verdict::Accepted(_)));
-        if v["oms_raw"] == "accept" {
-            assert_eq!(String::from_utf8_lossy(&got), String::from_utf8_lossy(&raw), "{}", v["id"]);
+        let host = |line: &[u8]| match judge(line) {
+            Verdict::Accepted(record) => Some(record.host.map(|h| String::from_utf8_lossy(h).into_owned())),
+            _ => None,
+        };
+        let label = v["host"].as_str().map(str::to_owned);
+        if let Some(host) = host(&got) {
+            accepted += 1;
+            host_right += usize::from(label.is_none() || host == label);
+        }
+        // Rightly read as it was sent: nothing to mend.
+        if label.is_some() && host(&raw) == Some(label) {
+            let end = if raw.ends_with(b"\r") { raw.len() - 1 } else { raw.len() };
+            assert_eq!(String::from_utf8_lossy(&got), String::from_utf8_lossy(&raw[..end]), "{}", v["id"]);
             unchanged += 1;
         }
         let got = sent(&rewriting, "s_cefctl", &raw).unwrap();
         with_ids += usize::from(matches!(judge(&got), Verdict::Accepted(_)));
     }
-    assert_eq!((events, accepted, unchanged, with_ids), (212, 184, 122, 211));
+    // The hosts that are wrong are IPv6 addresses, which no header can carry.
+    assert_eq!((events, accepted, unchanged, host_right, with_ids), (212, 184, 106, 179, 211));
 }
 
 #[test]
@@ -275,6 +300,39 @@ fn framing_and_line_ends() {
     assert_eq!(odd, b"<134>2026-01-01T00:00:00+00:00 127.0.0.1 CEF:0|V|P|1|2|n|5|msg=a b");
 }
 
+/// Dates whose zone is known but whose form the agent takes for local time are written in digits.
+#[test]
+fn times() {
+    let (_, config) = rendered("3.38.1", BASE, &Wanted::default());
+    let head = |header: &str| {
+        let line = sent(&config, "s_cefctl", format!("<134>{header} CEF:0|V|P|1|2|n|5|x=1").as_bytes()).unwrap();
+        String::from_utf8(line).unwrap().replace("<134>", "").replace(" CEF:0|V|P|1|2|n|5|x=1", "")
+    };
+    for (header, wanted) in [
+        ("Aug 17 12:24:12 UTC fw1", "2026-08-17T12:24:12.000Z fw1"),
+        ("Aug  7 2:24:12 +02:00 fw1", "2026-08-07T02:24:12.000+02:00 fw1"),
+        ("Aug  7 2019 12:24:12.5 -03 fw1", "2019-08-07T12:24:12.000-03:00 fw1"),
+        // Received on the first of January.
+        ("Dec 31 23:59:59 UTC fw1", "2025-12-31T23:59:59.000Z fw1"),
+        // What the name of a zone means is not known everywhere.
+        ("Aug 17 12:24:12 CEST fw1", "Aug 17 12:24:12 fw1"),
+        ("Fri Aug 14 09:21:07 2026 ns-7", "Aug 14 2026 09:21:07 ns-7"),
+        ("Fri Aug 14 09:21:07 UTC 2026 ns-7", "2026-08-14T09:21:07.000Z ns-7"),
+        ("14-Aug-2026 09:21:07 fw1", "Aug 14 2026 09:21:07 fw1"),
+        ("2026-08-14 09:21:07 fw1", "2026-08-14T09:21:07.000 fw1"),
+        ("2026/08/14 09:21:07,1234+0530 fw1", "2026-08-14T09:21:07.123+05:30 fw1"),
+        ("2026-08-14T09:21:07Z fw1", "2026-08-14T09:21:07.000Z fw1"),
+        ("1 2026-08-14T09:21:07.123456789+02:00 fw1 app - - -", "2026-08-14T09:21:07.123+02:00 fw1"),
+        ("1786699267 fw1", "2026-01-01T00:00:00+00:00 fw1"),
+        ("Aug 17 12:24:12", "Aug 17 12:24:12 127.0.0.1"),
+        ("Aug 17 12:24:12 cef[7]:", "Aug 17 12:24:12 127.0.0.1"),
+        ("77: fw1: *Aug 17 12:24:12.303 UTC:", "2026-08-17T12:24:12.000Z fw1"),
+        ("", "2026-01-01T00:00:00+00:00 127.0.0.1"),
+    ] {
+        assert_eq!(head(header), wanted, "{header}");
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 300, ..ProptestConfig::default() })]
 
@@ -283,6 +341,28 @@ proptest! {
     fn any_header(header in "(<[0-9]{1,3}>)?(1 |: ?| )?(Aug  ?[1-9] |Dec 31 |31 Jan |2026-0[1-9]-1[0-9][T ]|Fri Aug 14 )?(2026 )?([0-2][0-9]:[0-5][0-9]:[0-5][0-9])?([.,][0-9]{1,9})?(Z|[+-]0[0-9]:?00)?(:| |  )?(UTC |CET )?(fw-1|10\\.1\\.2\\.3|2001:db8::1|-|x y|[a-z]{1,6})?( :|:| |  |\\[7\\]: ){1,2}(app 1 - - )?", cef in any::<bool>()) {
         let event: &[u8] = if cef { b"CEF:0|V|P|1|2|n|5|src=192.0.2.1" } else { b"%ASA-6-302013: Built outbound" };
         check(&[header.as_bytes(), event].concat(), event);
+    }
+
+    /// A header in order, in any of the forms that devices use: the record has its host.
+    #[test]
+    fn host_of_any_proper_header(
+        pri in prop_oneof!["<[1-9]>", "<1[0-8][0-9]>", Just(String::new())],
+        time in prop_oneof![
+            "(Jan|Aug|December) ( [1-9]|1[0-9]) (2026 )?1[0-9]:[0-5][0-9]:[0-5][0-9](\\.[0-9]{3,6})?( (UTC|CEST|EST|AEDT))?:?",
+            "(1 )?2026-0[1-9]-1[0-9][T ]1[0-9]:[0-5][0-9]:[0-5][0-9]([.,][0-9]{1,9})?(Z|[+-]0[0-9]:?[03]0)?",
+            "(Fri|Mon) Aug 14 09:21:07 (UTC )?2026", "14 Aug (2026 )?09:21:07",
+        ],
+        host in "[a-z][a-z0-9]{0,9}(-[0-9]{1,2})?(\\.example\\.(com|net))?|10\\.[1-9]\\.2\\.3|FW-[A-Z]{1,3}[0-9]",
+        behind in prop_oneof![" ", ": ", " : "],
+        cef in any::<bool>(),
+    ) {
+        let event = if cef { "CEF:0|V|P|1|2|n|5|src=192.0.2.1" } else { "%ASA-6-302013: Built outbound" };
+        let line = format!("{pri}{time} {host}{behind}{event}");
+        thread_local!(static CONFIG: Effective = rendered("3.38.1", BASE, &Wanted::default()).1);
+        let got = CONFIG.with(|config| sent(config, "s_cefctl", line.as_bytes())).unwrap();
+        let shown = format!("{line} -> {}", String::from_utf8_lossy(&got));
+        let Verdict::Accepted(record) = judge(&got) else { panic!("{shown}") };
+        prop_assert_eq!(record.host, Some(host.as_bytes()), "{}", shown);
     }
 
     #[test]

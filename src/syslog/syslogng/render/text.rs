@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::{Access, OwnListener, Plan, Stack, patterns};
+use super::{Access, OwnListener, Plan, Stack, header};
 use crate::syslog::Text;
 use crate::syslog::syslogng::effective::Transport;
 
@@ -10,6 +10,9 @@ use crate::syslog::syslogng::effective::Transport;
 const CONNECTIONS: u32 = 500;
 /// Events under way per connection.
 const WINDOW: u32 = 100;
+/// Bytes of the longest event. Over UDP no datagram is longer; over TCP every connection takes a buffer of this size.
+const LONGEST_DATAGRAM: u32 = 65_536;
+const LONGEST_LINE: u32 = 262_144;
 /// Seconds between attempts to connect to the agent.
 const REOPEN: u32 = 5;
 /// Events kept in memory for the agent, where no disk buffer is had or before it is used.
@@ -22,15 +25,14 @@ pub(super) fn write(plan: &Plan<'_>) -> String {
     }
     options(plan, &mut out);
     source(plan, &mut out);
-    filters(plan, &mut out);
-    parser(plan, &mut out);
+    header::write(plan, &mut out);
     rewrites(plan, &mut out);
     destination(plan, &mut out);
     paths(plan, &mut out);
     out
 }
 
-fn push(out: &mut String, line: &str) {
+pub(super) fn push(out: &mut String, line: &str) {
     out.push_str(line);
     out.push('\n');
 }
@@ -94,116 +96,13 @@ fn driver(plan: &Plan<'_>, listener: &OwnListener, family: &str) -> String {
         _ => String::new(),
     };
     let port = listener.port;
-    let usual = "log-msg-size(65536) use-dns(no) keep-hostname(yes) flags(no-parse)";
+    let longest = if listener.transport == Transport::Udp { LONGEST_DATAGRAM } else { LONGEST_LINE };
+    let usual = format!("log-msg-size({longest}) use-dns(no) keep-hostname(yes) flags(no-parse)");
     format!("{name}(transport(\"{transport}\"){family} port({port}){more}{tls} {usual})")
 }
 
 fn streams() -> String {
     format!(" max-connections({CONNECTIONS}) log-iw-size({})", CONNECTIONS * WINDOW)
-}
-
-fn filters(plan: &Plan<'_>, out: &mut String) {
-    let stem = &plan.stem;
-    push(out, "# Security events; lines the agent takes as they are; what the header of the others says.");
-    let mut filter = |name: &str, pattern: &str, groups: bool| {
-        let flags = if groups { " flags(store-matches)" } else { "" };
-        let test = format!("match('{pattern}' value(\"MESSAGE\") type(pcre){flags})");
-        push(out, &format!("filter f_{stem}_{name} {{ {test}; }};"));
-    };
-    filter("event", &patterns::event(), true);
-    filter("accepted", &patterns::accepted(), false);
-    filter("pri", patterns::pri(), true);
-    filter("iso", &patterns::iso(), true);
-    filter("ctime", &patterns::ctime(), true);
-    filter("wall", &patterns::wall(), true);
-    filter("nozone", &patterns::no_zone(), true);
-    filter("host", &patterns::host(), true);
-    filter("host6", &patterns::host6(), true);
-    if plan.wanted.rewrite_ids {
-        filter("version", &patterns::other_version(), true);
-        filter("cisco", patterns::other_cisco(), true);
-    }
-}
-
-/// One step of the parser: the first of the cases whose filter matches is carried out.
-fn choose(out: &mut String, indent: &str, stem: &str, cases: &[(&str, &str)], last: Option<&str>) {
-    push(out, &format!("{indent}junction {{"));
-    for (filter, set) in cases {
-        push(out, &format!("{indent}  channel {{ filter(f_{stem}_{filter}); rewrite {{ {set} }}; flags(final); }};"));
-    }
-    match last {
-        Some(set) => push(out, &format!("{indent}  channel {{ rewrite {{ {set} }}; flags(final); }};")),
-        None => push(out, &format!("{indent}  channel {{ flags(final); }};")),
-    }
-    push(out, &format!("{indent}}};"));
-}
-
-/// Takes `$MESSAGE` as received, drops what is no security event, and leaves the line for the agent in `$MESSAGE`.
-fn parser(plan: &Plan<'_>, out: &mut String) {
-    let stem = &plan.stem;
-    push(out, "# The line as received goes in as $MESSAGE and comes out as the agent wants it.");
-    let text = format!(
-        r#"parser p_{stem} {{
-  channel {{
-    junction {{
-      channel {{ filter(f_{stem}_accepted); flags(final); }};
-      channel {{
-        rewrite {{
-          # a length in front (octet counting), line ends inside
-          subst('^[0-9]{{1,6}} (?=<)' '' value("MESSAGE") type(pcre));
-          subst('[\r\n\x00]+\z' '' value("MESSAGE") type(pcre));
-          subst('[\r\x00]*\n' ' ' value("MESSAGE") type(pcre) flags(global));
-        }};
-        junction {{
-          channel {{ filter(f_{stem}_accepted); flags(final); }};
-          channel {{ filter(f_{stem}_event); parser(p_{stem}_header); flags(final); }};
-        }};
-        flags(final);
-      }};
-    }};
-  }};
-}};
-"#
-    );
-    out.push_str(&text);
-    header(plan, out);
-}
-
-/// Gives the event a header the agent reads, from what the old one says.
-fn header(plan: &Plan<'_>, out: &mut String) {
-    let stem = &plan.stem;
-    let set = |value: &str, template: &str| format!("set(\"{template}\" value(\"{stem}.{value}\"));");
-    push(out, &format!("parser p_{stem}_header {{\n  channel {{"));
-    let defaults = [set("event", "$1"), set("pri", "13"), set("time", "$S_ISODATE"), set("host", "$SOURCEIP")];
-    push(out, &format!("    rewrite {{ {} }};", defaults.join(" ")));
-    if plan.wanted.rewrite_ids {
-        let cases = [("version", set("event", "CEF:0|$1")), ("cisco", set("event", "%ASA-$1"))];
-        let cases: Vec<(&str, &str)> = cases.iter().map(|(f, s)| (*f, s.as_str())).collect();
-        choose(out, "    ", stem, &cases, None);
-    }
-    choose(out, "    ", stem, &[("pri", &set("pri", "$1"))], None);
-    let times = [
-        ("iso", set("time", "${1}.${2}00${3}")),
-        ("ctime", set("time", "${1} ${3} ${2}")),
-        ("wall", set("time", "${1}")),
-        ("nozone", set("time", "${1}T${2}.${3}000")),
-    ];
-    let times: Vec<(&str, &str)> = times.iter().map(|(f, s)| (*f, s.as_str())).collect();
-    choose(out, "    ", stem, &times, None);
-    let host = set("host", "$1");
-    choose(out, "    ", stem, &[("host", &host), ("host6", &host)], None);
-    let text = format!(
-        r#"    rewrite {{
-      # neither the agent nor a header can carry the colons of IPv6
-      subst('^::ffff:' '' value("{stem}.host") type(pcre));
-      subst(':' '-' value("{stem}.host") type(pcre) flags(global));
-      set("<${{{stem}.pri}}>${{{stem}.time}} ${{{stem}.host}} ${{{stem}.event}}" value("MESSAGE"));
-    }};
-  }};
-}};
-"#
-    );
-    out.push_str(&text);
 }
 
 /// Rules that put the line together where a source of somebody else has parsed it.

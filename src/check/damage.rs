@@ -1,0 +1,126 @@
+//! What Microsoft's installer did to syslog-ng's main file (facts 2.4): it made comments of sources line by line and added
+//! a source `s_src` for the network alone, once more with every run. The daemon's own check is content with that.
+
+use super::case::Case;
+use super::facts::encode_path;
+use super::outcome::Outcome;
+use crate::syslog::syslogng::Effective;
+use crate::syslog::syslogng::effective::{SourceKind, StepKind};
+
+/// A source that is a comment now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Commented {
+    name: String,
+    /// Counted from 1.
+    line: usize,
+    /// Is it one that the installer itself had added?
+    own: bool,
+}
+
+/// `#source NAME {` at the start of a line, as the installer leaves it; distributions write their examples so too, so
+/// this alone means nothing.
+fn commented(text: &[u8]) -> Vec<Commented> {
+    let text = String::from_utf8_lossy(text);
+    let of = |(n, line): (usize, &str)| {
+        let rest = line.strip_prefix('#')?.strip_prefix("source ")?;
+        let (name, content) = rest.split_once('{')?;
+        let name = name.trim();
+        let plain = !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || "_-.".contains(c));
+        plain.then(|| Commented {
+            name: name.to_owned(),
+            line: n + 1,
+            own: is_added(&format!("source s_src {{{content}")),
+        })
+    };
+    text.lines().enumerate().filter_map(of).collect()
+}
+
+/// `source s_src { udp( port(514)); tcp( port(514));};`
+fn is_added(line: &str) -> bool {
+    let squeezed: String = line.chars().filter(|c| !c.is_whitespace()).collect();
+    squeezed.starts_with("sources_src{udp(port(514));tcp(port(514));}")
+}
+
+struct Damage {
+    path: String,
+    commented: Vec<Commented>,
+    /// Line of the source that was added.
+    added: Option<usize>,
+}
+
+fn look(case: &Case<'_>) -> Option<Damage> {
+    let path = case.daemon().main_file.clone();
+    let file = case.daemon().config.files.get(&encode_path(std::path::Path::new(&path)))?;
+    let text = &file.content.as_ref().ok()?.0;
+    let added = String::from_utf8_lossy(text).lines().position(is_added).map(|n| n + 1);
+    Some(Damage { path, commented: commented(text), added })
+}
+
+impl Damage {
+    fn seen(&self) -> Vec<(String, String)> {
+        let comments = self.commented.iter().map(|c| {
+            let text = match c.own {
+                true => "a source that cef_installer.py added and made a comment again".to_owned(),
+                false => format!("source {} is a comment: cef_installer.py does that", c.name),
+            };
+            (format!("{}:{}", self.path, c.line), text)
+        });
+        let added = self.added.map(|n| (format!("{}:{n}", self.path), "added by cef_installer.py".to_owned()));
+        comments.chain(added).collect()
+    }
+}
+
+/// The installer's source stands where the system's own was: local messages of this box are read by nobody.
+pub fn local_logs_lost(case: &Case<'_>, config: &Effective) -> Option<Outcome> {
+    let damage = look(case)?;
+    let line = damage.added?;
+    let original = damage.commented.iter().find(|c| !c.own)?;
+    let local = |kind: &SourceKind| !matches!(kind, SourceKind::Listener(_));
+    let used = config.used_sources();
+    let sources = config.sources.iter().zip(used).filter(|(_, used)| *used).map(|(s, _)| s);
+    if sources.flat_map(|s| &s.drivers).any(|d| local(&d.kind)) {
+        return None;
+    }
+    let back = format!(
+        "remove the line that was added, take the comment marks from source {}, and let `cefctl install` open the port",
+        original.name
+    );
+    Some(
+        Outcome::warn(format!(
+            "local messages of this box are logged nowhere: {}:{} is a comment, and the source at line {line} takes the network only",
+            damage.path, original.line
+        ))
+        .seen_all(damage.seen())
+        .advise(back)
+        .command(format!("sudo editor {}", damage.path))
+        .command(case.install_command()),
+    )
+}
+
+/// Sources that log paths name and that stand in the main file as comments.
+pub fn missing_source(case: &Case<'_>, config: &Effective) -> Vec<(String, String)> {
+    let Some(damage) = look(case) else { return Vec::new() };
+    let named = |name: &str| {
+        config.steps().iter().any(|s| matches!(&s.kind, StepKind::Source(r) if *r == crate::syslog::syslogng::effective::Ref::Named(name.into())))
+    };
+    let gone = damage.commented.iter().any(|c| {
+        !c.own
+            && named(&c.name)
+            && config.source(&crate::syslog::syslogng::effective::Ref::Named(c.name.as_str().into())).is_none()
+    });
+    if gone { damage.seen() } else { Vec::new() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn comments_of_the_installer_are_told_from_other_ones() {
+        let text = b"#source s_src {\n##source s_net { tcp(); };\n# source s_old { };\n#source s_src { udp( port(514)); tcp( port(514));};\n\xff#source x\n";
+        let found: Vec<_> = commented(text).into_iter().map(|c| (c.name, c.line, c.own)).collect();
+        assert_eq!(found, [("s_src".to_owned(), 1, false), ("s_src".to_owned(), 4, true)]);
+        assert!(is_added("source s_src { udp( port(514)); tcp( port(514));};"));
+        assert!(!is_added("source s_src { udp( port(5140)); };"));
+    }
+}

@@ -1,0 +1,149 @@
+//! Judgement on the limits of the listeners: what is too narrow cuts events or loses them in bursts. The limits are each
+//! daemon's own, what the kernel counts is the same for both.
+
+use super::case::Case;
+use super::outcome::{Judged, NotJudged, Outcome};
+use super::pipeline::Config;
+use super::ports::{self, Family};
+use super::target::Daemon;
+use super::words;
+use crate::host::proc_net::{Socket, SocketState, Transport};
+use crate::syslog::{rsyslog as rs, syslogng as ng};
+
+/// Bytes that a long security event has; what is longer is rare.
+const MESSAGE: i64 = 32 << 10;
+/// Half of what the kernel counts is what the program asked for: below 1 MiB bursts are lost (baseline: 8 MiB lost none).
+const RECEIVE: u64 = 2 << 20;
+/// Milliseconds that looking up a sender's name may take: nothing is taken from the socket meanwhile.
+const SLOW_LOOKUP: u64 = 500;
+
+/// Place, and what is wrong there.
+type Finding = (String, String);
+
+pub fn limits(case: &Case<'_>) -> Judged {
+    let all = case.listeners()?;
+    let net = ports::net(case)?;
+    let port = case.target.port;
+    if [Transport::Tcp, Transport::Udp].iter().all(|t| ports::listeners(all, *t, port).is_empty()) {
+        return Err(NotJudged::Skip(format!("nothing is configured to listen on port {port}")));
+    }
+    let sessions = net.sockets.iter().filter(|s| s.state == SocketState::Established && s.local.port() == port).count();
+    let (size, mut findings) = match case.config()? {
+        Config::Rsyslog(config) => rsyslog(config, port, sessions),
+        Config::SyslogNg(config) => syslog_ng(config, port, sessions),
+    };
+    let (own, _) = ports::split(case, net, Transport::Udp, port)?;
+    findings.extend(own.iter().flat_map(|socket| narrow_socket(socket)));
+    findings.extend(slow_names(case)?);
+    let Some((_, first)) = findings.first() else {
+        return Ok(Outcome::pass(format!(
+            "messages up to {}, {sessions} TCP sessions",
+            words::bytes(size.unsigned_abs())
+        )));
+    };
+    let advice = match case.target.daemon {
+        Daemon::SyslogNg => {
+            "log-msg-size(65536), so-rcvbuf(8388608) for UDP, max-connections(500) with log-iw-size(50000) for TCP, use-dns(no) where lookups are slow; then let the daemon read its configuration again"
+        }
+        Daemon::Rsyslog | Daemon::None => {
+            "maxMessageSize 64k, rcvbufSize 8m for imudp, maxSessions 500 for imtcp, net.enableDNS off where lookups are slow; then restart the daemon"
+        }
+    };
+    Ok(Outcome::warn(first.clone()).seen_all(findings).advise(advice).command(case.load_command()))
+}
+
+/// What a datagram socket for senders from outside has too little of.
+fn narrow_socket(socket: &Socket) -> Vec<Finding> {
+    if !ports::outside(socket, Family::V4) && !ports::outside(socket, Family::V6) {
+        return Vec::new();
+    }
+    let small = socket.recv_buffer.filter(|b| *b < RECEIVE);
+    let small = small.map(|buffer| format!("receive buffer of {}", words::bytes(buffer / 2)));
+    let dropped = socket.drops.filter(|d| *d > 0);
+    let dropped = dropped.map(|drops| format!("{drops} datagrams dropped since the daemon was started"));
+    small.into_iter().chain(dropped).map(|text| (socket.display(), text)).collect()
+}
+
+/// A listener that will soon turn senders away.
+fn full(sessions: usize, most: i64) -> Option<String> {
+    let most = usize::try_from(most).unwrap_or_default();
+    (sessions * 10 >= most * 8).then(|| format!("{sessions} of {most} TCP sessions are in use"))
+}
+
+/// The daemon looks up the name of each new sender, unless told not to.
+fn slow_names(case: &Case<'_>) -> Result<Option<Finding>, NotJudged> {
+    let port = case.target.port;
+    let looks_up = match case.config()? {
+        Config::Rsyslog(config) => {
+            let off = config.setting("net.enabledns").and_then(|s| s.value.switch()) == Some(false);
+            !off && !case.process().is_some_and(|p| p.cmdline.iter().any(|a| a == "-x"))
+        }
+        Config::SyslogNg(config) => {
+            config.listeners().iter().any(|l| l.used && l.listener.port_number() == Some(port) && l.listener.use_dns)
+        }
+    };
+    let took = case.facts.host.reverse_lookup_ms.filter(|ms| *ms >= SLOW_LOOKUP && looks_up);
+    Ok(took.map(|took| {
+        ("reverse lookup of a sender".into(), format!("looking up a new sender's name takes {took} ms or more"))
+    }))
+}
+
+// ---- rsyslog ----
+
+/// Sessions of imtcp unless told otherwise.
+const SESSIONS: i64 = 200;
+
+fn rsyslog(config: &rs::Effective, port: u16, sessions: usize) -> (i64, Vec<Finding>) {
+    let mut findings = Vec::new();
+    let size = config.max_message_size();
+    if size < MESSAGE {
+        let set = config.setting("maxmessagesize");
+        let at = set.map_or_else(|| "default".to_owned(), |s| s.at.to_string());
+        findings.push((at, format!("messages are cut at {size} bytes")));
+    }
+    let on_port = || config.listeners.iter().filter(move |l| l.port_number() == Some(port));
+    for listener in on_port().filter(|l| l.transport == rs::effective::Transport::Tcp) {
+        let unlimited = listener.module == "imptcp" && listener.max_sessions.is_none_or(|n| n == 0);
+        let most = listener.max_sessions.unwrap_or(SESSIONS);
+        let full = full(sessions, most).filter(|_| !unlimited);
+        findings.extend(full.map(|text| (listener.at.to_string(), text)));
+    }
+    // What comes faster than a listener's rate limit is thrown away.
+    findings.extend(on_port().filter_map(|l| Some((l, l.rate_limit?))).map(|(l, limit)| {
+        let text = format!("more than {} messages in {} s are thrown away (ratelimit)", limit.burst, limit.interval);
+        (l.at.to_string(), text)
+    }));
+    (size, findings)
+}
+
+// ---- syslog-ng ----
+
+fn syslog_ng(config: &ng::Effective, port: u16, sessions: usize) -> (i64, Vec<Finding>) {
+    let mut findings = Vec::new();
+    let mut least = i64::MAX;
+    for l in config.listeners().into_iter().filter(|l| l.used && l.listener.port_number() == Some(port)) {
+        let (at, listener) = (l.driver.at.to_string(), l.listener);
+        let mut say = |text: String| findings.push((at.clone(), text));
+        least = least.min(listener.message_size);
+        if listener.message_size < MESSAGE {
+            say(format!("messages are cut at {} bytes", listener.message_size));
+        }
+        if !listener.transport.is_stream() {
+            continue;
+        }
+        // The daemon's own limit is so low that one more device may reach it: the next connection is closed at once.
+        if listener.max_connections <= ng::lint::FEW_CONNECTIONS {
+            say(format!("no more than {} TCP senders at a time (max-connections)", listener.max_connections));
+        } else if let Some(text) = full(sessions, listener.max_connections) {
+            say(text);
+        }
+        if listener.framing == ng::effective::Framing::OctetCounted {
+            say("senders that end each event with a line end are refused: the driver wants a length before it".into());
+        }
+    }
+    (if least == i64::MAX { 0 } else { least }, findings)
+}
+
+#[cfg(test)]
+#[path = "limits_tests.rs"]
+mod tests;

@@ -1,0 +1,36 @@
+//! Counters of syslog-ng as `syslog-ng-ctl stats` prints them: `SourceName;SourceId;SourceInstance;State;Type;Number`
+//! (facts 6.5). Up to 3.x the instance is `tcp,127.0.0.1:25226`, with 4.x more may stand around it.
+
+/// Events that wait for a network destination, all its queues together.
+pub fn queued(stats: &[u8], target: &str, port: Option<u16>) -> u64 {
+    let Some(port) = port else { return 0 };
+    let address = format!("{target}:{port}");
+    let text = String::from_utf8_lossy(stats);
+    text.lines().filter_map(|l| queued_line(l, &address)).sum()
+}
+
+fn queued_line(line: &str, address: &str) -> Option<u64> {
+    let fields: Vec<&str> = line.split(';').collect();
+    let [name, _, instance, state, kind, number] = fields.as_slice() else { return None };
+    // Orphaned counters are of destinations that are gone.
+    let here = name.starts_with("dst.") && instance.split(',').any(|part| part == address);
+    (here && *kind == "queued" && *state != "o").then(|| number.trim().parse().ok())?
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_forwards_own_queue_counts() {
+        let stats = b"SourceName;SourceId;SourceInstance;State;Type;Number\n\
+dst.network;d_cefctl#0;tcp,127.0.0.1:25226;a;queued;17\n\
+dst.network;d_cefctl#0;tcp,127.0.0.1:25226;a;processed;99\n\
+dst.network;d_old#0;tcp,127.0.0.1:25226;o;queued;5\n\
+dst.network;d_siem#0;tcp,127.0.0.1:252267;a;queued;4\n\
+global;internal_source;;a;queued;3\nnonsense\n\xff\n.\n";
+        assert_eq!(queued(stats, "127.0.0.1", Some(25226)), 17);
+        assert_eq!(queued(stats, "127.0.0.1", None), 0);
+        assert_eq!(queued(b"", "127.0.0.1", Some(25226)), 0);
+    }
+}

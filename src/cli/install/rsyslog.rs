@@ -1,0 +1,106 @@
+//! rsyslog's part of an install: what the pure decision must know of the box, and the check of a candidate by
+//! `rsyslogd -N1` on a staged copy, its messages compared with those of the configuration as it is (facts 5.4).
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail};
+
+use super::daemon::Daemon;
+use super::source::Without;
+use super::staging::Staging;
+use super::{Decided, refused, validate as said};
+use crate::check::facts::Facts;
+use crate::host::Host;
+use crate::plan::Receipt;
+use crate::report::clean;
+use crate::syslog::collector::Wish;
+use crate::syslog::rsyslog::collector::{Found, decide as decide_on};
+use crate::syslog::rsyslog::validate::{self, Harm};
+use crate::syslog::rsyslog::{Effective, Problem, Severity, Topic, stage};
+use crate::syslog::source::Overlay;
+
+/// Written by the scripts this tool replaces; two forwards would double every event.
+const REPLACED: &str = "/etc/rsyslog.d/security-config-omsagent.conf";
+/// Where queues spill if the configuration names no work directory: what the distributions use (facts 5.11).
+const WORK_DIRECTORIES: [&str; 2] = ["/var/spool/rsyslog", "/var/lib/rsyslog"];
+
+/// Decides what to add to this rsyslog.
+pub fn decide(host: &Host, facts: &Facts, wish: &Wish, receipt: Option<&Receipt>) -> anyhow::Result<Decided> {
+    let main = PathBuf::from(&facts.rsyslog.main_file);
+    let replaced = PathBuf::from(REPLACED);
+    let source = Without::new(&host.root, receipt, std::slice::from_ref(&replaced));
+    let config = Effective::load(&main, &source);
+    refuse_broken(facts, &config)?;
+    let found = Found {
+        config: &config,
+        source: &source,
+        version: version(facts),
+        work_directory: work_directory(host),
+        imptcp: has_module(host, "imptcp.so"),
+    };
+    let collector = decide_on(&found, wish).map_err(refused)?;
+    Ok(Decided { collector, replaced, mended: None })
+}
+
+/// Nothing is taken for granted of a daemon whose version is not known.
+fn version(facts: &Facts) -> (u32, u32, u32) {
+    let version = facts.rsyslog.version.as_deref().and_then(|v| validate::version(v.as_bytes()));
+    version.map(validate::Version::parts).unwrap_or_default()
+}
+
+/// Is a module of rsyslog installed, in any of the places where distributions keep them?
+fn has_module(host: &Host, file: &str) -> bool {
+    ["/usr/lib/rsyslog", "/usr/lib64/rsyslog", "/usr/lib/*/rsyslog"]
+        .iter()
+        .any(|folder| host.root.glob(&Path::new(folder).join(file)).is_ok_and(|found| !found.is_empty()))
+}
+
+/// The folder a distribution has for rsyslog's queues, or the usual one if there is none yet.
+fn work_directory(host: &Host) -> PathBuf {
+    let there = |p: &str| matches!(host.root.stat(Path::new(p)), Ok(Some(_)));
+    let found = WORK_DIRECTORIES.into_iter().find(|p| there(p));
+    PathBuf::from(found.unwrap_or(WORK_DIRECTORIES[0]))
+}
+
+/// The daemon's own word on the configuration as it is counts; ours where it could not be asked.
+fn refuse_broken(facts: &Facts, config: &Effective) -> anyhow::Result<()> {
+    let broken = match &facts.rsyslog.validation {
+        Ok(said) => {
+            let messages = validate::parse(&said.stderr.0).messages;
+            let fatal = |m: &&validate::Message| matches!(m.harm, Harm::ConfigCutOff | Harm::NoStart);
+            messages.iter().find(fatal).map(|m| clean(&m.text))
+        }
+        Err(_) => {
+            let fatal = |p: &&Problem| p.severity == Severity::Error && p.topic == Topic::Syntax;
+            config.problems.iter().find(fatal).map(|p| clean(&p.to_string()))
+        }
+    };
+    let Some(what) = broken else { return Ok(()) };
+    let hint = "mend that line (`rsyslogd -N1` names it as well), see that rsyslog works, and run the command again";
+    Err(said::broken(Daemon::Rsyslog, &what, hint))
+}
+
+/// Has rsyslogd check the whole candidate.
+pub fn validate(host: &Host, facts: &Facts, changes: BTreeMap<PathBuf, Option<Vec<u8>>>) -> anyhow::Result<()> {
+    if changes.is_empty() {
+        return Ok(());
+    }
+    let program = facts.rsyslog.program.as_deref().context("rsyslog is not installed")?;
+    let before = match &facts.rsyslog.validation {
+        Ok(said) => validate::parse(&said.stderr.0),
+        Err(why) => bail!("rsyslogd could not check its present configuration: {why}"),
+    };
+    let changed: BTreeSet<PathBuf> = changes.keys().cloned().collect();
+    let source = Overlay { base: &host.root, changes };
+    let config = Effective::load(Path::new(&facts.rsyslog.main_file), &source);
+    let staging = Staging::new(host, Daemon::Rsyslog);
+    let staged = stage::stage(&config, &changed, &source, &staging.folder);
+    let argv = [OsStr::new(program), OsStr::new("-N1"), OsStr::new("-f"), staged.main.as_os_str()];
+    let output = staging.check(staged.files.iter().map(|(path, text)| (path, text)), &argv);
+    let output = output.context("rsyslogd could not check the new configuration")?;
+    let after = validate::parse(&staged.real_names(&output.stderr));
+    let new: Vec<String> = validate::new_messages(&before, &after).iter().map(|m| clean(&m.text)).collect();
+    if new.is_empty() { Ok(()) } else { Err(said::not_accepted(Daemon::Rsyslog, &new)) }
+}

@@ -1,0 +1,141 @@
+//! What is wanted of a collector and what a decision for one comes to, whatever the daemon. The decisions themselves
+//! are pure and lie with the languages: [`super::rsyslog::collector`], [`super::syslogng::collector`].
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use super::{ConfigSource, Location};
+use crate::agent::AgentTarget;
+pub use crate::host::proc_net::Transport;
+
+/// What the user wants of the collector.
+#[derive(Debug, Clone)]
+pub struct Wish {
+    /// Port that devices send to.
+    pub port: u16,
+    pub transports: Vec<Transport>,
+    pub agent: AgentTarget,
+    pub local_copy: LocalCopy,
+    pub rewrite_ids: bool,
+    pub octet_counting: bool,
+    /// Disk space of the queue, MB.
+    pub queue_disk: u32,
+    /// Named in the drop-in's header.
+    pub receipt: PathBuf,
+}
+
+/// Whether security events also go through the daemon's other rules.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LocalCopy {
+    Auto,
+    Keep,
+    Drop,
+}
+
+/// How the events of one transport come in.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Intake {
+    pub transport: Transport,
+    pub port: u16,
+    /// The listener that was there before; none: ours.
+    pub reused: Option<Location>,
+    /// Senders with IPv4, with IPv6 addresses come in by it.
+    pub v4: bool,
+    pub v6: bool,
+}
+
+/// What to add, and why.
+#[derive(Debug, Clone)]
+pub struct Collector {
+    /// Path and content of our drop-in; none where the box does already what is wanted.
+    pub drop_in: Option<(PathBuf, Vec<u8>)>,
+    /// Lines to insert into files that are not ours.
+    pub insertions: Vec<Insertion>,
+    pub intakes: Vec<Intake>,
+    /// Decisions a user may want to know, one sentence each.
+    pub notes: Vec<String>,
+    /// The folder our queue spills into.
+    pub work_directory: PathBuf,
+}
+
+/// A marked block for a file that is not ours.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Insertion {
+    pub file: PathBuf,
+    /// Byte offset, at the beginning of a line.
+    pub at: usize,
+    pub text: String,
+    pub why: String,
+}
+
+/// One line of each kind that must get through, as devices send them (local4.warning).
+pub const EVENTS: [&[u8]; 5] = [
+    b"<164>Aug  1 10:00:00 fw1 CEF:0|Vendor|Product|1.0|100|Name|5|src=192.0.2.1",
+    b"<164>1 2026-08-01T10:00:00.123Z fw1 app 1 - - CEF:0|Vendor|Product|1.0|100|Name|5|src=192.0.2.1",
+    b"<164>CEF:0|Vendor|Product|1.0|100|Name|5|src=192.0.2.1",
+    b"<164>Aug  1 10:00:00 fw1 %ASA-6-302013: Built outbound TCP connection 1",
+    b"<164>Aug  1 10:00:00 fw1 : %FTD-6-302013: Built outbound TCP connection 1",
+];
+
+/// The name of our `n`th block in files of others, counted from 0.
+pub fn block_id(n: usize) -> String {
+    if n == 0 { "collector".to_owned() } else { format!("collector-{}", n + 1) }
+}
+
+/// Why this configuration cannot be made a collector without somebody's decision.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{what}")]
+pub struct Refusal {
+    pub what: String,
+    /// What to do.
+    pub hint: String,
+}
+
+impl Refusal {
+    pub fn new(what: impl Into<String>, hint: impl Into<String>) -> Self {
+        Refusal { what: what.into(), hint: hint.into() }
+    }
+}
+
+/// From the end of each file on, so that one insertion does not move the place of the next.
+pub fn in_order(mut insertions: Vec<Insertion>) -> Vec<Insertion> {
+    insertions.sort_by(|a, b| a.file.cmp(&b.file).then(b.at.cmp(&a.at)));
+    insertions
+}
+
+/// The candidate: present files with what would change. The real blocks have comment lines around them, which mean
+/// nothing to the daemon.
+pub fn overlay(
+    drop_in: &Path,
+    bytes: &[u8],
+    insertions: &[Insertion],
+    source: &dyn ConfigSource,
+) -> BTreeMap<PathBuf, Option<Vec<u8>>> {
+    let mut files: BTreeMap<PathBuf, Option<Vec<u8>>> = BTreeMap::new();
+    for insertion in in_order(insertions.to_vec()) {
+        let before = files.remove(&insertion.file).flatten();
+        let mut text = before.unwrap_or_else(|| source.read(&insertion.file).unwrap_or_default());
+        if insertion.at >= text.len() && !text.ends_with(b"\n") && !text.is_empty() {
+            text.push(b'\n');
+            let end = text.len();
+            text.splice(end..end, insertion.text.bytes());
+            files.insert(insertion.file.clone(), Some(text));
+            continue;
+        }
+        let at = insertion.at.min(text.len());
+        text.splice(at..at, insertion.text.bytes());
+        files.insert(insertion.file.clone(), Some(text));
+    }
+    files.insert(drop_in.to_owned(), Some(bytes.to_vec()));
+    files
+}
+
+/// The beginning of the line that byte `at` is in.
+pub fn line_start(text: &[u8], at: usize) -> usize {
+    text.get(..at).unwrap_or_default().iter().rposition(|b| *b == b'\n').map_or(0, |n| n + 1)
+}
+
+/// The path of a file as text for messages.
+pub fn show(path: &Path) -> String {
+    crate::ui::text::visible(&path.to_string_lossy())
+}

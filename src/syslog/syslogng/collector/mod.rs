@@ -1,0 +1,202 @@
+//! What a careful administrator would add to this syslog-ng to make it a collector: which listeners are re-used and
+//! which are new, where the drop-in goes, who else forwards to the agent already, what becomes of local copies. Pure: an
+//! effective configuration and a wish go in, files and reasons come out.
+//!
+//! The decision is always made on the configuration *without* our own files, so that a second run comes to the same
+//! result as the first.
+
+mod place;
+mod reach;
+#[cfg(test)]
+mod tests;
+
+use std::path::{Path, PathBuf};
+
+use super::effective::{DestKind, Effective, Family, ListenerAt, ReadSetting, Ref, Transport};
+use super::render::{self, RenderError, Stack, Wanted};
+use super::version::Program;
+use crate::agent::AgentKind;
+use crate::syslog::collector::{self, Collector, Intake, LocalCopy, Refusal, Wish, in_order};
+use crate::syslog::{ConfigSource, Text};
+
+/// IANA's port of syslog over TCP, for senders that count octets where one port cannot take both framings.
+pub const COUNTED_PORT: u16 = 601;
+
+/// The daemon as found.
+pub struct Found<'a> {
+    /// The whole configuration, our own files left out.
+    pub config: &'a Effective,
+    /// The same files.
+    pub source: &'a dyn ConfigSource,
+    /// How the program reads them.
+    pub setting: &'a ReadSetting,
+    pub program: &'a Program,
+    pub stack: Stack,
+    /// No other program has [`COUNTED_PORT`]: the daemon does not start when it cannot have a port.
+    pub counted_port_free: bool,
+    /// Where the daemon keeps its disk queues.
+    pub work_directory: PathBuf,
+}
+
+/// Decides what to add.
+///
+/// # Errors
+/// Where going on would double events, take traffic away from somebody, or have no effect.
+pub fn decide(found: &Found<'_>, wish: &Wish) -> Result<Collector, Refusal> {
+    let config = found.config;
+    let mut notes = Vec::new();
+    let mut intakes = Vec::new();
+    let mut render_for = Vec::new();
+    for &transport in &wish.transports {
+        let there = existing(config, transport, wish.port)?;
+        intakes.push(intake(transport, wish.port, &there, found.stack));
+        let done = !there.is_empty() && there.iter().all(|l| reach::is_done(config, l, wish));
+        if !done {
+            render_for.push(transport);
+        }
+        for listener in &there {
+            notes.push(note_of(config, listener, wish, done, found.stack));
+        }
+    }
+    let work_directory = found.work_directory.clone();
+    if render_for.is_empty() {
+        return Ok(Collector { drop_in: None, insertions: Vec::new(), intakes, notes, work_directory });
+    }
+    let wanted = wanted(found, wish, &render_for, &mut notes);
+    let drop_in = render::render(config, found.program, &wanted).map_err(|e| refusal(&e))?;
+    notes.extend(drop_in.notes.iter().cloned());
+    let placed = place::place(found, wish, &drop_in)?;
+    Ok(Collector {
+        drop_in: Some((placed.path, drop_in.text.into_bytes())),
+        insertions: in_order(placed.insertions),
+        intakes,
+        notes,
+        work_directory,
+    })
+}
+
+fn refusal(error: &RenderError) -> Refusal {
+    Refusal::new(error.to_string(), error.hint())
+}
+
+/// The plain listeners of a transport and port that take events from the network.
+fn existing(config: &Effective, transport: collector::Transport, port: u16) -> Result<Vec<ListenerAt<'_>>, Refusal> {
+    let kind = match transport {
+        collector::Transport::Udp => Transport::Udp,
+        collector::Transport::Tcp => Transport::Tcp,
+    };
+    let word = transport.word().to_uppercase();
+    let there = config.listeners_on(port, kind);
+    if let Some(l) = there.iter().find(|l| l.listener.transport != kind) {
+        return Err(Refusal::new(
+            format!("{word} port {port} is a listener of another kind ({}: {})", l.driver.at, in_words(l)),
+            format!("choose another port with --port, or leave {} out of --protocol", transport.word()),
+        ));
+    }
+    match there.first() {
+        Some(l) if there.iter().all(|l| l.listener.address.is_some()) => Err(Refusal::new(
+            format!(
+                "{word} port {port} is open on {} only ({}), and a second listener would compete with it",
+                l.listener.address.as_ref().map(ToString::to_string).unwrap_or_default(),
+                l.driver.at
+            ),
+            "remove the address from that listener, or choose another port with --port",
+        )),
+        _ => Ok(there),
+    }
+}
+
+fn in_words(l: &ListenerAt<'_>) -> &'static str {
+    match l.listener.transport {
+        Transport::Tls => "TLS",
+        _ => "a transport this tool does not know",
+    }
+}
+
+fn intake(transport: collector::Transport, port: u16, there: &[ListenerAt<'_>], stack: Stack) -> Intake {
+    let is = |family| there.iter().any(|l| l.listener.family == family && l.listener.address.is_none());
+    let (v4, v6) = match there.is_empty() {
+        true => (true, true),
+        // One IPv6 socket takes both families, unless the kernel is told otherwise.
+        false => (is(Family::V4) || (is(Family::V6) && stack != Stack::Split), is(Family::V6)),
+    };
+    Intake { transport, port, reused: there.first().map(|l| l.driver.at.clone()), v4, v6 }
+}
+
+fn note_of(config: &Effective, l: &ListenerAt<'_>, wish: &Wish, done: bool, stack: Stack) -> String {
+    let word = match l.listener.transport {
+        Transport::Udp => "UDP",
+        _ => "TCP",
+    };
+    let mut note =
+        format!("{word} port {} is already open by {}: that listener is used as it is", wish.port, l.driver.at);
+    if done {
+        note = format!("{note}; its events go to the agent already, so nothing is added to it");
+    }
+    if l.listener.family == Family::V4 && stack != Stack::V4 {
+        note = format!("{note}; it takes IPv4 senders only");
+    }
+    let files = reach::local_files(config, l);
+    if wish.local_copy != LocalCopy::Keep && !files.is_empty() {
+        let files: Vec<String> = files.iter().map(ToString::to_string).collect();
+        note = format!("{note}; its security events go on being written to {}", files.join(", "));
+    }
+    note
+}
+
+/// What the drop-in is to do.
+fn wanted(found: &Found<'_>, wish: &Wish, transports: &[collector::Transport], notes: &mut Vec<String>) -> Wanted {
+    let config = found.config;
+    let has = |t| transports.contains(&t);
+    let local: Vec<Text> = config.local_log().cloned().into_iter().collect();
+    let tcp = has(collector::Transport::Tcp);
+    let second_port = wish.octet_counting && wish.port != COUNTED_PORT;
+    if tcp && second_port && !found.counted_port_free && !found.program.version.has_auto_framing() {
+        notes.push(format!(
+            "TCP port {COUNTED_PORT} belongs to another program: devices that count octets have no port here"
+        ));
+    }
+    Wanted {
+        agent_port: wish.agent.port,
+        port: wish.port,
+        udp: has(collector::Transport::Udp),
+        tcp,
+        octet_counting: wish.octet_counting,
+        counted_port: (second_port && found.counted_port_free).then_some(COUNTED_PORT),
+        stack: found.stack,
+        copies: if wish.local_copy == LocalCopy::Keep { local.clone() } else { Vec::new() },
+        others: local,
+        rewrite_ids: wish.rewrite_ids,
+        spool: u64::from(wish.queue_disk) << 20,
+        hand_to: (wish.agent.kind == AgentKind::Ama).then(|| agents_own(config, wish)).flatten(),
+        banner: vec![
+            format!("Written by cefctl {}, receipt {}.", env!("CARGO_PKG_VERSION"), wish.receipt.display()),
+            "cefctl install with other options changes this file, cefctl uninstall removes it; your edits are kept \
+             as a copy beside it."
+                .to_owned(),
+        ],
+        ..Wanted::default()
+    }
+}
+
+/// The destination that the Azure Monitor Agent's own file defines: to its port, or to its socket (facts 3.3).
+fn agents_own(config: &Effective, wish: &Wish) -> Option<Text> {
+    let names = config.destinations.iter().filter_map(|d| d.name.as_ref());
+    names.into_iter().find(|n| reach::is_agents(config, &Ref::Named((*n).clone()), wish)).cloned()
+}
+
+/// Does a driver lead to the agent?
+fn leads_to_agent(kind: &DestKind, wish: &Wish) -> bool {
+    match kind {
+        DestKind::Forward(f) => f.is_loopback() && f.port_number() == Some(wish.agent.port),
+        DestKind::Unix { path, .. } => {
+            wish.agent.kind == AgentKind::Ama && path.to_str_lossy().starts_with("/run/azuremonitoragent/")
+        }
+        _ => false,
+    }
+}
+
+/// The main file's folder: what is beside it is ours to name.
+fn folder(config: &Effective) -> &Path {
+    config.main.parent().unwrap_or(Path::new("/"))
+}

@@ -1,0 +1,248 @@
+//! Decisions on small configurations and on the trees of fixtures/syslog-ng, each judged by what the candidate
+//! configuration then does with sample events.
+
+use std::path::{Path, PathBuf};
+
+use super::*;
+use crate::agent::AgentTarget;
+use crate::host::Root;
+use crate::syslog::collector::overlay;
+use crate::syslog::source::{MapSource, Overlay};
+use crate::syslog::syslogng::lint;
+use crate::syslog::syslogng::version::Version;
+
+const MAIN: &str = "/etc/syslog-ng/syslog-ng.conf";
+const REPLACED: &str = "/etc/syslog-ng/conf.d/security-config-omsagent.conf";
+const EVENT: &[u8] = b"<164>Aug  1 10:00:00 fw1 CEF:0|Vendor|Product|1.0|100|Name|5|src=192.0.2.1";
+const PLAIN: &[u8] = b"<13>Aug  1 10:00:00 box app: plain";
+
+fn wish() -> Wish {
+    Wish {
+        port: 514,
+        transports: vec![collector::Transport::Udp, collector::Transport::Tcp],
+        agent: AgentTarget { kind: AgentKind::None, port: 25226 },
+        local_copy: LocalCopy::Auto,
+        rewrite_ids: false,
+        octet_counting: true,
+        queue_disk: 2048,
+        receipt: PathBuf::from("/var/lib/cefctl/receipt.json"),
+    }
+}
+
+fn ama() -> Wish {
+    Wish { agent: AgentTarget { kind: AgentKind::Ama, port: 28330 }, ..wish() }
+}
+
+fn stock() -> String {
+    "@version: 3.38\nsource s_src {\n  system();\n  internal();\n};\ndestination d_syslog { file(\"/var/log/syslog\"); };\n\
+     log { source(s_src); destination(d_syslog); };\n@include \"/etc/syslog-ng/conf.d/*.conf\"\n"
+        .to_owned()
+}
+
+/// The stock box with a drop-in of somebody's.
+fn with(drop_in: &str) -> MapSource {
+    MapSource::new().with(MAIN, stock()).with("/etc/syslog-ng/conf.d/site.conf", drop_in)
+}
+
+fn setting() -> ReadSetting {
+    ReadSetting { program: Some(Version::new(3, 38, 1)), ..ReadSetting::usual(Path::new(MAIN)) }
+}
+
+fn decided_as(source: &dyn ConfigSource, wish: &Wish, free: bool) -> Result<Collector, Refusal> {
+    let setting = setting();
+    let config = Effective::load_with(Path::new(MAIN), source, setting.clone());
+    let text = b"syslog-ng 3 (3.38.1)\nAvailable-Modules: afsocket,disk-buffer\n";
+    let program = Program::parse(text).unwrap();
+    let found = Found {
+        config: &config,
+        source,
+        setting: &setting,
+        program: &program,
+        stack: Stack::Dual,
+        counted_port_free: free,
+        work_directory: "/var/lib/syslog-ng".into(),
+    };
+    decide(&found, wish)
+}
+
+fn decided(source: &dyn ConfigSource, wish: &Wish) -> Result<Collector, Refusal> {
+    decided_as(source, wish, true)
+}
+
+/// The whole configuration with what was decided.
+fn candidate(source: &dyn ConfigSource, made: &Collector) -> Effective {
+    let changes = match &made.drop_in {
+        Some((path, bytes)) => overlay(path, bytes, &made.insertions, source),
+        None => Default::default(),
+    };
+    let config = Effective::load_with(Path::new(MAIN), &Overlay { base: source, changes }, setting());
+    assert_eq!(lint::fatal(&config), []);
+    config
+}
+
+/// Where one line that comes in on 514 ends up.
+fn ends(config: &Effective, transport: Transport, raw: &[u8]) -> Vec<String> {
+    let listener = config.listeners_on(514, transport)[0];
+    let source = Ref::Named(listener.source.name.clone().unwrap());
+    let trace = config.trace(&config.event_at(listener.listener, raw), &source);
+    let drivers = trace.visits.iter().flat_map(|v| &config.destination(&v.destination).unwrap().drivers);
+    drivers
+        .map(|d| match &d.kind {
+            DestKind::Forward(f) => format!("{}:{}", f.target, f.port),
+            DestKind::File(path) => path.to_string(),
+            other => format!("{other:?}"),
+        })
+        .collect()
+}
+
+fn path(made: &Collector) -> &Path {
+    &made.drop_in.as_ref().unwrap().0
+}
+
+#[test]
+fn stock_boxes_get_their_own_listeners_and_no_local_copies() {
+    for (tree, log) in [("debian", "/var/log/syslog"), ("rhel", "/var/log/messages"), ("suse", "/var/log/messages")] {
+        let root = Root::at(format!("{}/fixtures/syslog-ng/trees/{tree}", env!("CARGO_MANIFEST_DIR")));
+        let made = decided(&root, &wish()).unwrap();
+        assert_eq!(path(&made), Path::new("/etc/syslog-ng/conf.d/cefctl.conf"), "{tree}");
+        assert_eq!((made.insertions.len(), made.notes.len()), (0, 0), "{tree}: {:?}", made.notes);
+        let config = candidate(&root, &made);
+        for transport in [Transport::Udp, Transport::Tcp] {
+            assert_eq!(ends(&config, transport, EVENT), ["127.0.0.1:25226"], "{tree}");
+            assert_eq!(ends(&config, transport, PLAIN), [log], "{tree}");
+        }
+        assert_eq!(config.listeners_on(601, Transport::Tcp).len(), 1, "{tree}");
+    }
+}
+
+#[test]
+fn local_copies_can_be_kept_and_a_taken_second_port_is_left_alone() {
+    let source = with("");
+    let made = decided_as(&source, &Wish { local_copy: LocalCopy::Keep, ..wish() }, false).unwrap();
+    let config = candidate(&source, &made);
+    assert_eq!(ends(&config, Transport::Udp, EVENT), ["127.0.0.1:25226", "/var/log/syslog"]);
+    assert_eq!(config.listeners_on(601, Transport::Tcp).len(), 0);
+    assert!(made.notes[0].contains("601 belongs to another program"), "{:?}", made.notes);
+}
+
+#[test]
+fn a_listener_that_is_there_is_used_and_works_as_before() {
+    let source = with(
+        "source s_net { network(transport(\"udp\") port(514)); };\ndestination d_net { file(\"/var/log/net.log\"); };\n\
+         log { source(s_net); destination(d_net); };\n",
+    );
+    let made = decided(&source, &wish()).unwrap();
+    let config = candidate(&source, &made);
+    assert_eq!(config.listeners_on(514, Transport::Udp).len(), 1);
+    assert!(made.intakes[0].reused.is_some() && made.intakes[1].reused.is_none());
+    assert_eq!((made.intakes[0].v4, made.intakes[0].v6, made.intakes[1].v6), (true, false, true));
+    assert_eq!(ends(&config, Transport::Udp, EVENT), ["127.0.0.1:25226", "/var/log/net.log"]);
+    assert_eq!(ends(&config, Transport::Tcp, EVENT), ["127.0.0.1:25226"]);
+    assert_eq!(ends(&config, Transport::Udp, PLAIN), ["/var/log/net.log"]);
+    let note = &made.notes[0];
+    assert!(note.contains("site.conf:1") && note.contains("IPv4 senders only") && note.contains("net.log"), "{note}");
+}
+
+#[test]
+fn a_path_that_takes_events_for_good_is_overtaken() {
+    let drop_in = "source s_net { udp(port(514)); };\nlog { source(s_net); destination(d_syslog); flags(final); };\n";
+    let source = with("").with("/etc/syslog-ng/conf.d/05-site.conf", drop_in);
+    let made = decided(&source, &wish()).unwrap();
+    assert_eq!(path(&made), Path::new("/etc/syslog-ng/conf.d/00-cefctl.conf"));
+    assert_eq!(ends(&candidate(&source, &made), Transport::Udp, EVENT), ["127.0.0.1:25226", "/var/log/syslog"]);
+
+    let main = stock().replace("@include", &format!("{drop_in}@include"));
+    let source = MapSource::new().with(MAIN, main.clone());
+    let made = decided(&source, &wish()).unwrap();
+    assert_eq!(path(&made), Path::new("/etc/syslog-ng/cefctl.conf"));
+    assert_eq!(made.insertions.len(), 1);
+    assert!(main[made.insertions[0].at..].starts_with("log { source(s_net)"));
+    assert_eq!(ends(&candidate(&source, &made), Transport::Udp, EVENT), ["127.0.0.1:25226", "/var/log/syslog"]);
+
+    let one_line = main.replace("};\nlog { source(s_net)", "}; log { source(s_net)");
+    let refusal = decided(&MapSource::new().with(MAIN, one_line), &wish()).unwrap_err();
+    assert!(refusal.what.contains(&format!("{MAIN}:8 takes them for good")), "{refusal}");
+}
+
+#[test]
+fn without_an_include_the_main_file_gets_one_at_its_end() {
+    let source = MapSource::new().with(MAIN, stock().replace("@include \"/etc/syslog-ng/conf.d/*.conf\"\n", "# end"));
+    let made = decided(&source, &wish()).unwrap();
+    assert_eq!(made.insertions[0].text, "@include \"/etc/syslog-ng/conf.d/cefctl.conf\"\n");
+    assert_eq!(ends(&candidate(&source, &made), Transport::Udp, EVENT), ["127.0.0.1:25226"]);
+}
+
+#[test]
+fn what_cannot_be_done_safely_is_refused_with_the_place() {
+    let what = |drop_in: &str| decided(&with(drop_in), &wish()).unwrap_err().what;
+    let forward = "destination d_a { tcp(\"127.0.0.1\" port(25226)); };\n";
+    let net = "source s_net { udp(port(514)); };\n";
+    let twice = what(&format!("{forward}{net}log {{ source(s_net); destination(d_a); }};\n"));
+    assert!(twice.contains("site.conf:3 already forwards"), "{twice}");
+    let all = format!("{forward}log {{ source(s_src); destination(d_a); flags(catchall); }};\n");
+    let all = MapSource::new().with(MAIN, stock().replace("@include", &format!("{all}@include")));
+    let all = decided(&all, &wish()).unwrap_err().what;
+    assert!(all.contains(&format!("{MAIN}:9 already forwards")), "{all}");
+    let tls = what("source s_t { network(transport(tls) port(514)); };\nlog { source(s_t); };\n");
+    assert!(tls.contains("TLS"), "{tls}");
+    let local = what("source s_l { udp(ip(127.0.0.1) port(514)); };\nlog { source(s_l); };\n");
+    assert!(local.contains("127.0.0.1 only (/etc/syslog-ng/conf.d/site.conf:1)"), "{local}");
+    let nameless = what("log { source { udp(port(514)); }; destination(d_syslog); };\n");
+    assert!(nameless.contains("no source name"), "{nameless}");
+    let theirs =
+        with("").with("/etc/syslog-ng/conf.d/cefctl.conf", "").with("/etc/syslog-ng/conf.d/00-cefctl.conf", "");
+    assert!(decided(&theirs, &wish()).unwrap_err().what.contains("not ours"));
+}
+
+/// A forward to the agent of other events, from another port, is nobody's business.
+#[test]
+fn a_forward_of_other_events_is_left_alone() {
+    let source = with(
+        "destination d_a { tcp(\"127.0.0.1\" port(25226)); };\nsource s_x { udp(port(5140)); };\n\
+         log { source(s_x); destination(d_a); };\n",
+    );
+    let made = decided(&source, &wish()).unwrap();
+    assert_eq!(ends(&candidate(&source, &made), Transport::Udp, EVENT), ["127.0.0.1:25226"]);
+}
+
+#[test]
+fn the_azure_agents_forward_is_used_and_never_doubled() {
+    let root = Root::at(concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/syslog-ng/trees/ama-debian"));
+    let made = decided(&root, &ama()).unwrap();
+    let config = candidate(&root, &made);
+    assert_eq!(config.forwards_to(28330).len(), 1);
+    assert_eq!(ends(&config, Transport::Udp, EVENT), ["127.0.0.1:28330"]);
+    // Devices already send to the source that the agent's file names: there is nothing left to do.
+    let source = MapSource::new()
+        .with(MAIN, stock().replace("internal();", "internal(); udp(port(514)); tcp(port(514));"))
+        .with(
+            "/etc/syslog-ng/conf.d/azuremonitoragent-tcp.conf",
+            "destination d_azure_mdsd { network(\"127.0.0.1\" port(28330) log-fifo-size(25000)); };\n\
+             log { source(s_src); destination(d_azure_mdsd); flags(flow-control); };\n",
+        );
+    let made = decided(&source, &ama()).unwrap();
+    assert!(made.drop_in.is_none() && made.insertions.is_empty());
+    assert!(made.notes.iter().all(|n| n.contains("go to the agent already")), "{:?}", made.notes);
+    // The agent's file is not there yet.
+    let source = with("");
+    let made = decided(&source, &ama()).unwrap();
+    assert_eq!(ends(&candidate(&source, &made), Transport::Udp, EVENT), ["127.0.0.1:28330"]);
+}
+
+/// Without the file of the older tool, which install replaces.
+#[test]
+fn the_older_tools_rule_is_replaced() {
+    let text = "filter f_oms_filter {match(\"CEF\\|ASA\" ) ;};\ndestination oms_destination {tcp(\"127.0.0.1\" \
+                port(25226));};\n\nlog {source(s_src);filter(f_oms_filter);destination(oms_destination);};\n";
+    let main = format!(
+        "{}source s_src {{ udp( port(514)); tcp( port(514));}};\n",
+        stock().replace("source s_src {\n  system();\n  internal();\n};\n", "")
+    );
+    let source = MapSource::new().with(MAIN, main).with(REPLACED, text);
+    let refusal = decided(&source, &wish()).unwrap_err();
+    assert!(refusal.what.contains("security-config-omsagent.conf:4 already forwards"), "{refusal}");
+    let mut source = source;
+    source.remove(Path::new(REPLACED));
+    let made = decided(&source, &wish()).unwrap();
+    assert_eq!(ends(&candidate(&source, &made), Transport::Udp, EVENT), ["/var/log/syslog", "127.0.0.1:25226"]);
+}

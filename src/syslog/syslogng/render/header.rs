@@ -1,0 +1,186 @@
+//! The part of the drop-in that finds security events and gives those a new header whose old one the agent would drop or
+//! misread. The line goes in as `$MESSAGE` and comes out of it.
+//!
+//! Order of cost: one expression for what is no security event, two more for events with an ordinary header, and the long
+//! way only for the rest.
+
+use super::text::push;
+use super::{Plan, patterns as p};
+
+pub(super) fn write(plan: &Plan<'_>, out: &mut String) {
+    filters(plan, out);
+    zoned(plan, out);
+    parser(plan, out);
+    header(plan, out);
+}
+
+fn filters(plan: &Plan<'_>, out: &mut String) {
+    let (stem, ids) = (&plan.stem, plan.wanted.rewrite_ids);
+    let of = |value: &str, pattern: &str| format!("match('{pattern}' value(\"{value}\") type(pcre))");
+    let line = |pattern: &str| of("MESSAGE", pattern);
+    let head = format!("{stem}.head");
+    let kept =
+        |value: &str, pattern: &str| format!("match('{pattern}' value(\"{value}\") type(pcre) flags(store-matches))");
+    let mut filter = |name: &str, test: &str| push(out, &format!("filter f_{stem}_{name} {{ {test}; }};"));
+    filter("event", &line(&p::event()));
+    let (plain, readable, misread) = (line(&p::plain(ids)), line(&p::readable(ids)), line(&p::misread()));
+    filter("right", &format!("{} and ({plain} or ({readable} and not {misread}))", line(p::one_line())));
+    filter("front", &kept("MESSAGE", &p::front()));
+    filter("pri", &kept(&head, &p::pri()));
+    filter("digits", &kept(&head, &p::digits()));
+    filter("named", &kept(&head, &p::named()));
+    filter("zoned", &of(&format!("{stem}.offset"), "."));
+    filter("host", &kept(&head, &p::host()));
+    filter("nohost", &of(&format!("{stem}.host"), &p::no_host()));
+    filter("first", &format!("filter(f_{stem}_nohost) and {}", kept(&head, &p::first_host())));
+}
+
+/// Dates with the name of a month and an offset: only in digits can the agent read both.
+fn zoned(plan: &Plan<'_>, out: &mut String) {
+    let stem = &plan.stem;
+    let months: Vec<String> = p::MONTHS
+        .iter()
+        .zip(1..)
+        .map(|(name, number)| format!("subst('^{name}\\z' '{number:02}' value(\"{stem}.month\") type(pcre));"))
+        .collect();
+    let months: Vec<String> = months.chunks(3).map(|c| format!("  {}\n", c.join(" "))).collect();
+    let months = months.concat();
+    let is = |value: &str, pattern: &str| format!("match('^{pattern}\\z' value(\"{value}\") type(pcre))");
+    let no_year = is(&format!("{stem}.year"), "");
+    let around = |month: &str, now: &str| {
+        format!("{no_year} and {} and {}", is(&format!("{stem}.month"), month), is("R_MONTH", now))
+    };
+    let (before, behind) = (around("12", "01"), around("01", "12"));
+    let text = format!(
+        r#"# Aug  1 10:00:00 UTC: a date with an offset, which the agent reads in digits only
+rewrite r_{stem}_zoned {{
+{months}  set("0${{{stem}.day}}" value("{stem}.day")); subst('^0(?=[0-9]{{2}})' '' value("{stem}.day") type(pcre));
+  set("0${{{stem}.clock}}" value("{stem}.clock")); subst('^0(?=[0-9]{{2}}:)' '' value("{stem}.clock") type(pcre));
+  # no year: this one, or where December meets January its neighbour
+  set("$(- $R_YEAR 1)" value("{stem}.year") condition({before}));
+  set("$(+ $R_YEAR 1)" value("{stem}.year") condition({behind}));
+  set("$R_YEAR" value("{stem}.year") condition({no_year}));
+  set("${{{stem}.year}}-${{{stem}.month}}-${{{stem}.day}}T${{{stem}.clock}}.000${{{stem}.offset}}" value("{stem}.time"));
+}};
+"#
+    );
+    out.push_str(&text);
+}
+
+/// Takes `$MESSAGE` as received, drops what is no security event, and leaves the line for the agent in `$MESSAGE`.
+fn parser(plan: &Plan<'_>, out: &mut String) {
+    let stem = &plan.stem;
+    let text = format!(
+        r#"# The line as received goes in as $MESSAGE and comes out as the agent reads it rightly.
+parser p_{stem} {{
+  channel {{
+    filter(f_{stem}_event);
+    junction {{
+      channel {{ filter(f_{stem}_right); flags(final); }};
+      channel {{
+        rewrite {{
+          # a length in front (octet counting), line ends inside
+          subst('^[0-9]{{1,6}} (?=<)' '' value("MESSAGE") type(pcre));
+          subst('[\r\n\x00]+\z' '' value("MESSAGE") type(pcre));
+          subst('[\r\x00]*\n' ' ' value("MESSAGE") type(pcre) flags(global));
+        }};
+        junction {{
+          channel {{ filter(f_{stem}_right); flags(final); }};
+          channel {{ filter(f_{stem}_front); parser(p_{stem}_header); flags(final); }};
+        }};
+        flags(final);
+      }};
+    }};
+  }};
+}};
+"#
+    );
+    out.push_str(&text);
+}
+
+/// Gives the event a header the agent reads, from what the old one says.
+fn header(plan: &Plan<'_>, out: &mut String) {
+    let stem = &plan.stem;
+    let front = p::front();
+    let ids = if plan.wanted.rewrite_ids { rewritten_ids(stem) } else { String::new() };
+    // Substitutions make `$1` theirs: all pieces are taken first.
+    let offset = format!(
+        r#"subst('^[A-Za-z].*' 'Z' value("{stem}.offset") type(pcre)); subst('^:.*' '' value("{stem}.offset") type(pcre));"#
+    );
+    let text = format!(
+        r#"parser p_{stem}_header {{
+  channel {{
+    rewrite {{
+      set("$1" value("{stem}.head")); set("$MESSAGE" value("{stem}.event"));
+      subst('{front}' '' value("{stem}.event") type(pcre));
+      subst('\t' ' ' value("{stem}.head") type(pcre) flags(global));
+      set("13" value("{stem}.pri")); set("" value("{stem}.host"));
+      # without a time of its own that of reception
+      set("$S_ISODATE" value("{stem}.time"));
+{ids}    }};
+    junction {{
+      channel {{ filter(f_{stem}_pri); rewrite {{ set("$1" value("{stem}.pri")); }}; flags(final); }};
+      channel {{ flags(final); }};
+    }};
+    junction {{
+      channel {{
+        filter(f_{stem}_digits);
+        rewrite {{
+          set("${{4}}:${{5:-00}}" value("{stem}.offset")); set("${{1}}T${{2}}.${{3:-000}}" value("{stem}.time"));
+          {offset}
+          set("${{{stem}.time}}${{{stem}.offset}}" value("{stem}.time"));
+          subst('/' '-' value("{stem}.time") type(pcre) flags(global));
+        }};
+        flags(final);
+      }};
+      channel {{
+        filter(f_{stem}_named);
+        rewrite {{
+          set("${{1}}${{4}}" value("{stem}.month")); set("${{2}}${{3}}" value("{stem}.day"));
+          set("${{5}}${{7}}" value("{stem}.year")); set("${{6}}" value("{stem}.clock"));
+          set("${{8}}:${{9:-00}}" value("{stem}.offset"));
+          {offset}
+          set("${{{stem}.month}} ${{{stem}.day}} ${{{stem}.year}} ${{{stem}.clock}}" value("{stem}.time"));
+          subst('  +' ' ' value("{stem}.time") type(pcre) flags(global));
+        }};
+        junction {{
+          channel {{ filter(f_{stem}_zoned); rewrite(r_{stem}_zoned); flags(final); }};
+          channel {{ flags(final); }};
+        }};
+        flags(final);
+      }};
+      channel {{ flags(final); }};
+    }};
+    # host: behind the time, before it, else the sender
+    junction {{
+      channel {{ filter(f_{stem}_host); rewrite {{ set("$1" value("{stem}.host")); }}; flags(final); }};
+      channel {{ flags(final); }};
+    }};
+    junction {{
+      channel {{ filter(f_{stem}_first); rewrite {{ set("$1" value("{stem}.host")); }}; flags(final); }};
+      channel {{ flags(final); }};
+    }};
+    rewrite {{
+      set("$SOURCEIP" value("{stem}.host") condition(filter(f_{stem}_nohost)));
+      # neither the agent nor a header can carry the colons of IPv6
+      subst('^::ffff:' '' value("{stem}.host") type(pcre));
+      subst(':' '-' value("{stem}.host") type(pcre) flags(global));
+      set("<${{{stem}.pri}}>${{{stem}.time}} ${{{stem}.host}} ${{{stem}.event}}" value("MESSAGE"));
+    }};
+  }};
+}};
+"#
+    );
+    out.push_str(&text);
+}
+
+/// `%FTD-6-430003`, `%ASA-session-6-302013`, `CEF:1|` become what the agent knows.
+fn rewritten_ids(stem: &str) -> String {
+    let (version, cisco) = (p::other_version(), p::other_cisco());
+    format!(
+        r#"      # asked for: ids and versions that the agent does not know
+      subst('{version}' 'CEF:0' value("{stem}.event") type(pcre));
+      subst('{cisco}' '%ASA-' value("{stem}.event") type(pcre));
+"#
+    )
+}
