@@ -6,6 +6,7 @@
 //! functions.
 
 pub mod agent;
+pub mod bundle;
 pub mod check;
 pub mod cli;
 pub mod host;

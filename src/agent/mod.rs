@@ -1,6 +1,7 @@
 //! The agents: where they live, what state they are in, what they accept. Never touches the syslog daemon.
 
 pub mod accept;
+pub mod ama;
 pub mod cloud;
 pub mod detect;
 pub mod download;

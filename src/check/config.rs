@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use super::case::Case;
-use super::facts::{DropIn, UnitFacts, encode_path};
+use super::facts::{DropIn, UnitFacts, decode_path, encode_path};
 use super::outcome::{Judged, NotJudged, Outcome};
 use super::pipeline::Config;
 use super::target::Daemon;
@@ -13,7 +13,7 @@ use super::words;
 use super::{config_ng, config_rsyslog};
 use crate::host::FileKind;
 use crate::platform::access::{self, Who};
-use crate::report::shell_quote;
+use crate::report::{Fix, shell_quote};
 use crate::syslog::Location;
 
 pub fn config(case: &Case<'_>) -> Judged {
@@ -157,12 +157,16 @@ pub fn files(case: &Case<'_>) -> Judged {
     if let Some((path, at)) = denied.first() {
         let folder = at.path != *path;
         let mode = if folder { "0755" } else { "0644" };
-        return Ok(Outcome::fail(format!("the daemon may not read {path}: {} has {}", at.path, at.why))
+        let out = Outcome::fail(format!("the daemon may not read {path}: {} has {}", at.path, at.why))
             .seen("the daemon starts as", format!("user {}, group {}, groups {:?}", who.uid, who.gid, who.groups))
             .seen_all(denied.iter().map(|(path, at)| (path.clone(), format!("{}: {}", at.path, at.why))))
             .advise("let the daemon read it, then restart it")
             .command(format!("sudo chmod {mode} {}", shell_quote(&at.path)))
-            .command(case.load_command()));
+            .command(case.load_command());
+        return Ok(match folder {
+            true => out,
+            false => out.fix(Fix::FileMode { path: decode_path(&at.path), mode: 0o644 }),
+        });
     }
     if let Some((_, first)) = broken.first() {
         // A file that one include leaves out and another one reads is there.

@@ -10,6 +10,7 @@ use super::words;
 use crate::host::proc_net::Socket;
 use crate::host::proc_process::Process;
 use crate::platform::service::Active;
+use crate::report::Fix;
 
 pub fn present(case: &Case<'_>) -> Judged {
     let wanted = case.target.daemon;
@@ -180,17 +181,21 @@ fn not_active(case: &Case<'_>, unit: &UnitFacts, state: &str) -> Judged {
         .seen(format!("{name}.service"), format!("{state}{how}"))
         .seen_all(case.last_lines(5));
     let start = format!("sudo systemctl start {name}");
+    let unit_name = format!("{name}.service");
     Ok(match () {
         _ if s.is_masked() => out
             .advise("the unit is masked: somebody forbade it to start")
             .command(format!("sudo systemctl unmask {name}"))
-            .command(start),
+            .command(start)
+            .fix(Fix::Unmask(unit_name.clone()))
+            .fix(Fix::Start(unit_name)),
         // Until the counter is reset systemd refuses every start.
         _ if s.result == "start-limit-hit" => out
             .advise("it was started too often in a short time; mend what the lines name, reset the counter, start it")
             .command(format!("sudo systemctl reset-failed {name}"))
-            .command(start),
-        _ => out.advise("start it").command(start),
+            .command(start)
+            .fix(Fix::Start(unit_name)),
+        _ => out.advise("start it").command(start).fix(Fix::Start(unit_name)),
     })
 }
 
@@ -259,6 +264,7 @@ pub fn enabled(case: &Case<'_>) -> Judged {
             .seen(format!("{name}.service"), format!("unit file state: {}", state.unit_file))
             .advise("let it start at boot")
             .command(format!("sudo systemctl enable {name}"))
+            .fix(Fix::Enable(format!("{name}.service")))
     };
     Ok(match state.unit_file.as_str() {
         "disabled" => bad(format!("{name} does not start at boot")),

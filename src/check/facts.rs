@@ -9,11 +9,14 @@ use serde::{Deserialize, Serialize};
 
 pub use super::bytes::{Bytes, decode_path, encode_path};
 use crate::agent::AgentFacts;
+use crate::host::interfaces::Interface;
 use crate::host::proc_mount::Mount;
 use crate::host::proc_net::{Socket, SocketState, Transport};
 use crate::host::proc_process::{DeletedFile, Process};
 use crate::host::{Exit, FileKind, FsSpace};
+use crate::message::lint::live::Traffic;
 use crate::platform::access::Step;
+use crate::platform::firewall::listing::Listings;
 use crate::platform::os_release::OsRelease;
 use crate::platform::service::{UnitState, parse_show};
 use crate::syslog::syslogng::version::Program;
@@ -43,12 +46,25 @@ pub struct Facts {
     pub syslog_ng: DaemonFacts,
     pub syslog_ng_says: SyslogNgSays,
     pub agents: AgentFacts,
+    #[serde(default = "not_looked")]
+    pub firewall: Fact<FirewallFacts>,
     /// What `install` wrote down; `None` where it never ran.
     pub receipt: Fact<Option<ReceiptFacts>>,
     /// Left by the probe, where it ran.
     pub probe: BTreeMap<Transport, ProbeFacts>,
     /// Somebody asked for no test event.
     pub no_probe: bool,
+    /// What arrived while somebody watched; `None` where nobody did.
+    #[serde(default)]
+    pub traffic: Option<TrafficFacts>,
+}
+
+/// What arrived on the port devices send to.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TrafficFacts {
+    pub seen: Traffic,
+    /// Datagrams that the kernel threw away on the port's sockets meanwhile; `None` where it does not say.
+    pub dropped: Option<u64>,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -266,6 +282,13 @@ pub enum FileState {
     Missing,
 }
 
+/// What the firewall verdicts rest on.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FirewallFacts {
+    pub listings: Listings,
+    pub interfaces: Vec<Interface>,
+}
+
 /// What became of one marked event.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProbeFacts {
@@ -365,9 +388,11 @@ impl Default for Facts {
             syslog_ng: DaemonFacts::unknown(SYSLOG_NG_CONF),
             syslog_ng_says: SyslogNgSays::default(),
             agents: AgentFacts::default(),
+            firewall: not_looked(),
             receipt: not_looked(),
             probe: BTreeMap::new(),
             no_probe: false,
+            traffic: None,
         }
     }
 }

@@ -10,7 +10,7 @@ use super::outcome::{Judged, NotJudged, Outcome};
 use super::pipeline::{Forward, Way};
 use super::samples::{Fate, Sample};
 use super::words;
-use crate::report::shell_quote;
+use crate::report::{Fix, shell_quote};
 
 pub fn rule(case: &Case<'_>) -> Judged {
     let flow = case.flow()?;
@@ -210,7 +210,7 @@ pub fn local_copy(case: &Case<'_>) -> Judged {
     Ok(out
         .advise("let the rule stop after forwarding")
         .command(format!("{} --local-copy drop", case.install_command()))
-        .fixable())
+        .fix(Fix::DropLocalCopy))
 }
 
 #[cfg(test)]

@@ -13,6 +13,7 @@ mod config_rsyslog;
 mod daemon;
 mod damage;
 pub mod facts;
+mod firewall;
 #[cfg(test)]
 pub(crate) mod fixture;
 #[cfg(test)]
@@ -38,18 +39,20 @@ pub mod select;
 mod spool;
 mod stats;
 pub mod target;
+mod traffic;
 mod words;
 
 use std::time::Duration;
 
 use case::{Case, read_config};
-use facts::Facts;
+use facts::{Facts, TrafficFacts};
 use select::Selection;
 use target::{Target, TargetOptions, agent_word};
 
 use crate::host::proc_net::Transport;
 use crate::host::{Clock, Host, Interrupt};
-use crate::report::{CheckResult, HostInfo, Report, Status, TargetInfo, clean};
+use crate::message::lint::live::{self, Traffic};
+use crate::report::{CheckResult, Evidence, HostInfo, Report, Status, TargetInfo, clean};
 
 /// What a run was asked to do.
 #[derive(Debug, Clone, Default)]
@@ -58,21 +61,65 @@ pub struct Options {
     pub selection: Selection,
     /// Send no test event.
     pub no_probe: bool,
+    /// How long to watch what devices send.
+    pub watch: Option<Duration>,
 }
 
 /// Looks at the machine, sends a test event where the way is free, judges. Changes nothing on the machine.
-pub fn troubleshoot(host: &Host, stop: &Interrupt, options: &Options) -> Report {
+/// `watching` hears of the traffic while it is watched.
+pub fn troubleshoot(
+    host: &Host,
+    stop: &Interrupt,
+    options: &Options,
+    watching: &mut dyn FnMut(&Traffic),
+) -> (Facts, Report) {
     let start = host.clock.monotonic();
     let started = host.clock.now().to_string();
     let mut facts = gather::gather(host, &options.target, gather::Depth::Diagnosis);
     let target = Target::resolve(&options.target, &facts);
     facts.no_probe = options.no_probe;
-    if !options.no_probe && facts.host.live {
+    if let Some(limit) = options.watch.filter(|_| facts.host.live) {
+        watch(host, stop, &mut facts, target.port, limit, watching);
+    }
+    if !options.no_probe && facts.host.live && !stop.is_set() {
         probe(host, stop, &mut facts, &target, &options.selection);
     }
     let checks = diagnose(&facts, &target, &options.selection, &*host.clock);
     let time = host.clock.monotonic().saturating_sub(start);
-    report(&facts, &target, started, time, checks)
+    let report = report(&facts, &target, started, time, checks);
+    (facts, report)
+}
+
+/// Watches what arrives, and what the kernel throws away meanwhile.
+fn watch(
+    host: &Host,
+    stop: &Interrupt,
+    facts: &mut Facts,
+    port: u16,
+    limit: Duration,
+    watching: &mut dyn FnMut(&Traffic),
+) {
+    let before = traffic::drops(facts, port);
+    let seen = live::watch(host, stop, port, limit, watching);
+    gather::sockets_again(host, facts, port);
+    let dropped = before.zip(traffic::drops(facts, port)).map(|(before, after)| after.saturating_sub(before));
+    facts.traffic = Some(TrafficFacts { seen, dropped });
+}
+
+/// The report where looking at the machine did not end in time: nothing is judged, and what was waited for is said.
+pub fn not_in_time(clock: &dyn Clock, selection: &Selection, limit: Duration, waiting: &[String]) -> Report {
+    let facts = Facts::default();
+    let target = Target::default();
+    let config = read_config(&facts);
+    let mut checks = run::run(&Case::new(&facts, &target, &config), selection, clock);
+    for check in &mut checks {
+        check.status = Status::Unknown;
+        check.summary = format!("looking at this machine did not end within {} s", limit.as_secs());
+        check.evidence = waiting.iter().map(|w| Evidence { source: "still running".into(), text: clean(w) }).collect();
+        check.remedy = None;
+        check.blocked_by = None;
+    }
+    report(&facts, &target, clock.now().to_string(), limit, checks)
 }
 
 /// Judges facts. Pure but for the clock that says how long each check took.
@@ -95,7 +142,9 @@ pub fn report(facts: &Facts, target: &Target, started: String, time: Duration, c
         daemon: target.daemon.word().into(),
         port: target.port,
     };
-    Report::new(host, target, started, time.as_millis().try_into().unwrap_or(u64::MAX), checks)
+    let mut report = Report::new(host, target, started, time.as_millis().try_into().unwrap_or(u64::MAX), checks);
+    report.traffic = facts.traffic.as_ref().map(|t| t.seen.clone());
+    report
 }
 
 /// Sends the test events that are wanted and that no fault found so far holds up, and looks at the sockets again
@@ -153,7 +202,10 @@ mod tests {
         facts.no_probe = true;
         let target = Target::resolve(&TargetOptions::default(), &facts);
         let checks = diagnose(&facts, &target, &Selection::default(), &SystemClock::default());
-        let odd: Vec<_> = checks.iter().filter(|c| !matches!(c.status, Status::Pass) && c.group != "probe").collect();
+        let odd: Vec<_> = checks
+            .iter()
+            .filter(|c| !matches!(c.status, Status::Pass) && !["probe", "traffic"].contains(&c.group.as_str()))
+            .collect();
         assert!(odd.is_empty(), "{odd:?}");
         let report = report(&facts, &target, String::new(), Duration::ZERO, checks);
         assert_eq!((report.verdict, report.root_cause), (crate::report::Verdict::Healthy, None));

@@ -1,6 +1,6 @@
 //! What a judgement says, before the catalogue's words and the runner's bookkeeping are added.
 
-use crate::report::{Evidence, Status, clean, clean_bytes};
+use crate::report::{Evidence, Fix, Status, clean, clean_bytes};
 
 /// The result of one judgement.
 pub type Judged = Result<Outcome, NotJudged>;
@@ -54,6 +54,8 @@ pub struct Advice {
     pub summary: String,
     pub commands: Vec<String>,
     pub fixable: bool,
+    /// What `--fix` does about it.
+    pub fixes: Vec<Fix>,
 }
 
 impl Outcome {
@@ -91,7 +93,7 @@ impl Outcome {
 
     /// What to do, in words; commands follow with [`Outcome::command`].
     pub fn advise(mut self, summary: impl Into<String>) -> Self {
-        self.advice = Some(Advice { summary: summary.into(), commands: Vec::new(), fixable: false });
+        self.advice = Some(Advice { summary: summary.into(), commands: Vec::new(), fixable: false, fixes: Vec::new() });
         self
     }
     pub fn command(mut self, command: impl Into<String>) -> Self {
@@ -100,10 +102,15 @@ impl Outcome {
         }
         self
     }
-    /// `cefctl install` mends it.
-    pub fn fixable(mut self) -> Self {
+    /// `install` mends it.
+    pub fn fixable(self) -> Self {
+        self.fix(Fix::Install)
+    }
+    /// `--fix` mends it this way; said more than once: all of them, in this order.
+    pub fn fix(mut self, fix: Fix) -> Self {
         if let Some(advice) = &mut self.advice {
             advice.fixable = true;
+            advice.fixes.push(fix);
         }
         self
     }

@@ -90,6 +90,7 @@ fn result(check: &Check, outcome: &Outcome, time: Duration) -> CheckResult {
         remedy,
         blocked_by: outcome.blocked_by.map(str::to_owned),
         duration_ms: time.as_millis().try_into().unwrap_or(u64::MAX),
+        fixes: outcome.advice.as_ref().map(|a| a.fixes.clone()).unwrap_or_default(),
     }
 }
 

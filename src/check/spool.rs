@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use super::case::Case;
-use super::facts::{OwnLine, Spool};
+use super::facts::{OwnLine, Spool, decode_path};
 use super::flow::Flow;
 use super::forward::needs_a_rule;
 use super::outcome::{Judged, NotJudged, Outcome};
@@ -17,7 +17,7 @@ use crate::host::proc_mount;
 use crate::host::proc_net::Socket;
 use crate::host::{FileKind, proc_process::Process};
 use crate::platform::access::{self, Who};
-use crate::report::shell_quote;
+use crate::report::{Fix, shell_quote};
 
 const MIB: u64 = 1 << 20;
 
@@ -104,13 +104,14 @@ fn unwritable(case: &Case<'_>, dir: &Spool) -> Result<Option<Outcome>, NotJudged
     let quoted = shell_quote(&dir.path);
     let there = dir.walk.last().filter(|s| s.path == dir.real);
     let Some(last) = there else {
-        let who = writer(case).map(|w| w.uid).unwrap_or_default();
+        let (who, group) = writer(case).map(|w| (w.uid, w.gid)).unwrap_or_default();
         return Ok(Some(
             lost("it does not exist".into())
                 .seen(&dir.path, "no such folder")
                 .advise("make the folder for the daemon's user and restart the daemon")
                 .command(format!("sudo install -d -m 0700 -o {who} {quoted}"))
-                .command(restart),
+                .command(restart)
+                .fix(Fix::Folder { path: decode_path(&dir.path), mode: 0o700, owner: (who, group) }),
         ));
     };
     if last.kind != FileKind::Dir {

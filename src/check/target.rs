@@ -3,6 +3,9 @@
 
 use std::collections::BTreeSet;
 
+use serde::{Deserialize, Serialize};
+use std::net::IpAddr;
+
 use super::case::read_config;
 use super::facts::{DaemonFacts, Facts, ReceiptFacts};
 use super::flow::is_plain_syslog;
@@ -25,7 +28,8 @@ fn agent_of(word: &str) -> Option<AgentKind> {
     [AgentKind::Oms, AgentKind::Ama, AgentKind::None].into_iter().find(|a| agent_word(*a) == word)
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Daemon {
     Rsyslog,
     SyslogNg,
@@ -46,7 +50,7 @@ impl Daemon {
 }
 
 /// What the command line says; `None` means `auto`.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TargetOptions {
     pub workspace: Option<String>,
     pub cloud: Option<String>,
@@ -55,6 +59,24 @@ pub struct TargetOptions {
     pub daemon: Option<Daemon>,
     pub port: Option<u16>,
     pub protocols: Option<Vec<Transport>>,
+    /// The device that is asked about; else any.
+    pub source: Option<IpAddr>,
+}
+
+impl TargetOptions {
+    /// What is said here, and for the rest what `other` says.
+    pub fn or(self, other: TargetOptions) -> TargetOptions {
+        TargetOptions {
+            workspace: self.workspace.or(other.workspace),
+            cloud: self.cloud.or(other.cloud),
+            agent: self.agent.or(other.agent),
+            agent_port: self.agent_port.or(other.agent_port),
+            daemon: self.daemon.or(other.daemon),
+            port: self.port.or(other.port),
+            protocols: self.protocols.or(other.protocols),
+            source: self.source.or(other.source),
+        }
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -70,6 +92,8 @@ pub struct Target {
     /// Transports somebody counts on; empty: nothing was promised.
     pub promised: Vec<Transport>,
     pub promised_by: String,
+    /// The device that is asked about; else any.
+    pub source: Option<IpAddr>,
 }
 
 impl Default for Target {
@@ -84,6 +108,7 @@ impl Default for Target {
             port: SYSLOG_PORT,
             promised: Vec::new(),
             promised_by: String::new(),
+            source: None,
         }
     }
 }
@@ -106,6 +131,7 @@ impl Target {
             port,
             promised,
             promised_by,
+            source: options.source,
         }
     }
 

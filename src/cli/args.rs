@@ -51,6 +51,10 @@ pub enum Command {
     Send(SendArgs),
     /// Stand in for the agent: take what the daemon forwards and say what the agent would make of it
     Listen(ListenArgs),
+    /// Put what somebody needs to help you into one archive, without its secrets
+    Collect(CollectArgs),
+    /// Say what is right and wrong with messages of a device, and which of its settings to change
+    Lint(LintArgs),
     /// What a check looks at, why it matters, how to mend it
     Explain(ExplainArgs),
     /// Print a completion script for a shell
@@ -146,6 +150,14 @@ pub enum LocalCopy {
     Drop,
 }
 
+/// A network of senders, or `any`.
+fn firewall_source(word: &str) -> Result<String, String> {
+    match word {
+        "any" => Ok(word.to_owned()),
+        _ => crate::platform::firewall::port::network(word).map(|_| word.to_owned()),
+    }
+}
+
 /// Options about the collector that install and troubleshoot share.
 #[derive(Debug, Clone, Args)]
 pub struct Target {
@@ -169,7 +181,15 @@ pub struct Target {
 #[derive(Debug, Clone, Args)]
 pub struct InstallArgs {
     #[command(flatten)]
+    pub onboarding: super::agent::args::AgentArgs,
+    #[command(flatten)]
     pub target: Target,
+    /// What the Azure Monitor Agent's data collection rules should ask for, comma-separated [default: cef,asa]
+    #[arg(long, value_name = "LIST", value_delimiter = ',', help_heading = "Agent")]
+    pub stream: Vec<crate::agent::ama::Stream>,
+    /// Once the Azure Monitor Agent has been seen to take the events, remove the Log Analytics agent
+    #[arg(long, help_heading = "Agent")]
+    pub purge_oms: bool,
     /// Show what would change, as sentences and a diff, and touch nothing
     #[arg(long)]
     pub dry_run: bool,
@@ -193,6 +213,18 @@ pub struct InstallArgs {
     /// Disk space that events may take while the agent is away, in MB
     #[arg(long, value_name = "MB", default_value_t = 2048, value_parser = clap::value_parser!(u32).range(64..))]
     pub queue_disk: u32,
+    /// Open the port in this box's firewall, for everybody or for these networks only (10.0.0.0/8,192.0.2.7); uninstall
+    /// closes it again
+    #[arg(
+        long,
+        value_name = "NETWORKS",
+        value_delimiter = ',',
+        num_args = 0..,
+        require_equals = true,
+        default_missing_value = "any",
+        value_parser = firewall_source
+    )]
+    pub open_firewall: Option<Vec<String>>,
     /// How to print the plan and the outcome
     #[arg(short, long, value_name = "FORMAT", default_value = "text")]
     pub output: Format,
@@ -205,12 +237,32 @@ pub struct TroubleshootArgs {
     /// Run only these checks: ids, groups or patterns such as listen.*
     #[arg(long, value_name = "IDS", value_delimiter = ',')]
     pub only: Vec<String>,
+    /// Judge the firewall for this sender only; else for any
+    #[arg(long, value_name = "ADDRESS")]
+    pub source: Option<IpAddr>,
     /// Leave these checks out
     #[arg(long, value_name = "IDS", value_delimiter = ',')]
     pub skip: Vec<String>,
+    /// Mend what is found, as far as cefctl can: shows each change, asks, proves that it works or takes it back; then
+    /// checks again. With --only, nothing but what those checks find
+    #[arg(long, conflicts_with = "from")]
+    pub fix: bool,
+    /// Mend without asking
+    #[arg(short, long, requires = "fix")]
+    pub yes: bool,
+    /// Judge the support bundle in FILE, of this or another machine, instead of this machine
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, conflicts_with_all = ["watch", "no_probe"])]
+    pub from: Option<PathBuf>,
     /// Send no test message
     #[arg(long)]
     pub no_probe: bool,
+    /// Also watch for SECS seconds what devices send: who, how much, in which format, and what the agent will do with it.
+    /// Ctrl-C ends it earlier, with what was seen so far
+    #[arg(long, value_name = "SECS", value_parser = clap::value_parser!(u64).range(1..=86400))]
+    pub watch: Option<u64>,
+    /// Give up after SECS seconds of looking at this machine (those of --watch come on top), and say what hangs
+    #[arg(long, value_name = "SECS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=3600))]
+    pub timeout: u64,
     /// Show what passed in one line per group
     #[arg(long)]
     pub short: bool,
@@ -231,6 +283,9 @@ pub struct TroubleshootArgs {
 
 #[derive(Debug, Clone, Args)]
 pub struct UninstallArgs {
+    /// Also remove the Log Analytics agent, by its own tool, and what it leaves behind
+    #[arg(long)]
+    pub agent: bool,
     /// Show what would change and touch nothing
     #[arg(long)]
     pub dry_run: bool,
@@ -317,6 +372,49 @@ pub struct ListenArgs {
     /// Also write what arrives to FILE, as it is, a line each
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub out: Option<PathBuf>,
+    /// How to print: with json, one object per message and a last one with the totals
+    #[arg(short, long, value_name = "FORMAT", default_value = "text")]
+    pub output: Format,
+}
+
+#[derive(Debug, Clone, Args)]
+pub struct CollectArgs {
+    #[command(flatten)]
+    pub target: Target,
+    /// Where to write the archive [default: a new folder of your own in /var/tmp]
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub file: Option<PathBuf>,
+    /// Also replace workspace ids, host names and addresses, the same one by the same other everywhere
+    #[arg(long)]
+    pub mask: bool,
+    /// How much of the end of each log to take, in KiB
+    #[arg(long, value_name = "KIB", default_value_t = 512, value_parser = clap::value_parser!(u64).range(1..=65536))]
+    pub log_size: u64,
+    /// Send no test message
+    #[arg(long)]
+    pub no_probe: bool,
+    /// Also watch for SECS seconds what devices send
+    #[arg(long, value_name = "SECS", value_parser = clap::value_parser!(u64).range(1..=86400))]
+    pub watch: Option<u64>,
+    /// How to print the outcome
+    #[arg(short, long, value_name = "FORMAT", default_value = "text")]
+    pub output: Format,
+}
+
+#[derive(Debug, Clone, Args)]
+pub struct LintArgs {
+    /// A file of messages, a line each, or a capture file (pcap, pcapng); - for standard input
+    #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub file: PathBuf,
+    /// Of a capture file, only what was sent to this port
+    #[arg(long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
+    pub port: Option<u16>,
+    /// Leave out messages with which nothing is wrong
+    #[arg(long)]
+    pub short: bool,
+    /// Exit with 3 when messages arrive, but something is odd about them
+    #[arg(long)]
+    pub deny_warnings: bool,
     /// How to print: with json, one object per message and a last one with the totals
     #[arg(short, long, value_name = "FORMAT", default_value = "text")]
     pub output: Format,

@@ -14,7 +14,7 @@ use crate::agent::accept::reason::Reason;
 use crate::agent::accept::{Note, Verdict};
 use crate::host::{Host, Interrupt};
 use crate::message::receive::{End, Frame, Limits, Listener, Totals};
-use crate::report::clean_bytes;
+use crate::report::{clean_bytes, json_safe};
 use crate::ui::{Tone, Ui};
 
 pub fn run(host: &Host, ui: &Ui, args: &ListenArgs) -> anyhow::Result<Exit> {
@@ -109,7 +109,7 @@ fn json_line(frame: &Frame<'_>) -> String {
         object["facility"] = record.facility.into();
         object["severity"] = record.severity.into();
     }
-    format!("{object}\n")
+    format!("{}\n", json_safe(&object.to_string()))
 }
 
 /// The totals, with a sentence for each reason.

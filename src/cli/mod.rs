@@ -1,10 +1,14 @@
 //! The command line: what was asked for, handed to the module that does it, and the exit code.
 
+pub mod agent;
 pub mod args;
+mod collect;
 pub mod exit;
 mod explain;
+mod fix;
 mod generate;
 pub mod install;
+mod lint;
 mod listen;
 mod reports;
 mod send;
@@ -12,18 +16,22 @@ mod show;
 mod troubleshoot;
 mod uninstall;
 
+use std::ffi::OsString;
 use std::process::ExitCode;
 
 use clap::Parser;
 
-use crate::host::{Host, Root};
+use crate::host::{Host, Root, handover};
 use crate::ui::Ui;
 use args::{Cli, Command};
 use exit::Exit;
 
 /// Runs the program on the process's own arguments.
 pub fn main() -> ExitCode {
-    let cli = match Cli::try_parse_from(old_spellings(std::env::args_os().collect())) {
+    let mut args = std::env::args_os().collect();
+    let handed = handover::take(&mut args);
+    let args = old_spellings(args);
+    let mut cli = match Cli::try_parse_from(&args) {
         Ok(cli) => cli,
         Err(e) => {
             let usage = e.use_stderr();
@@ -33,6 +41,9 @@ pub fn main() -> ExitCode {
         }
     };
     let ui = Ui::new(cli.common.color, cli.common.quiet, cli.common.verbose);
+    if let Command::Install(install) = &mut cli.command {
+        keep_secrets(&ui, &mut install.onboarding, &args, &handed);
+    }
     match run(cli, &ui) {
         Ok(exit) => exit.into(),
         Err(error) => {
@@ -52,11 +63,33 @@ fn run(cli: Cli, ui: &Ui) -> anyhow::Result<Exit> {
         Command::Install(args) => install::run(&host, ui, &args),
         Command::Uninstall(args) => uninstall::run(&host, ui, &args),
         Command::Troubleshoot(args) => troubleshoot::run(&host, ui, &args),
+        Command::Collect(args) => collect::run(&host, ui, &args),
+        Command::Lint(args) => lint::run(&host, ui, &args),
         Command::Explain(args) => explain::run(ui, &args),
     }
 }
 
+/// Key and proxy login out of sight of `ps`, and out of cores.
+fn keep_secrets(ui: &Ui, onboarding: &mut agent::args::AgentArgs, args: &[OsString], handed: &handover::Secrets) {
+    if handed.is_empty()
+        && let Some(exposed) = onboarding.exposed(args)
+    {
+        let error = handover::start_again(&exposed.args, &exposed.unset, &exposed.secrets);
+        ui.warn(&format!("the key or proxy login given to this command stays visible to `ps`: {error}"));
+        onboarding.fill(&exposed.secrets);
+    }
+    onboarding.fill(handed);
+    if onboarding.key.is_some() || onboarding.key_file.is_some() || onboarding.proxy.is_some() {
+        handover::no_cores();
+    }
+}
+
 /// Spellings of the scripts this tool replaces, which people paste from old notes.
-fn old_spellings(args: Vec<std::ffi::OsString>) -> Vec<std::ffi::OsString> {
-    args.into_iter().map(|a| if a == "-help" { "--help".into() } else { a }).collect()
+fn old_spellings(args: Vec<OsString>) -> Vec<OsString> {
+    let new = |arg: OsString| match arg.to_str() {
+        Some("-help") => "--help".into(),
+        Some("-FF") => "--cloud=usgov".into(),
+        _ => arg,
+    };
+    args.into_iter().map(new).collect()
 }

@@ -34,6 +34,12 @@ pub fn plan_text(ui: &Ui, plan: &Plan, notes: &[String], diffs: bool) -> String 
     text
 }
 
+/// Steps that come before the plan, because it builds on what they make.
+pub fn before_plan(ui: &Ui, sentences: &[String]) -> String {
+    let line = |s: &String| format!("{}\n", ui.paint(Tone::Strong, &format!("first: {s}")));
+    sentences.iter().map(line).collect()
+}
+
 /// The JSON object of `-o json`.
 pub fn json(plan: &Plan, notes: &[String], applied: bool, outcome: Option<&Outcome>, proof: Option<&str>) -> String {
     let mut object = plan.to_json();

@@ -1,17 +1,23 @@
 //! `cefctl troubleshoot`: look once, judge every hop, say which one is broken first. Changes nothing.
 
+use std::path::Path;
+use std::sync::{Arc, mpsc};
+use std::thread;
+use std::time::Duration;
+
 use anyhow::Context;
 
-use super::args::{AgentChoice, DaemonChoice, Protocol, TroubleshootArgs};
+use super::args::{AgentChoice, DaemonChoice, Protocol, ReportFormat, TroubleshootArgs};
 use super::exit::{Exit, usage};
 use super::reports::{self, Files};
 use crate::agent::AgentKind;
 use crate::check;
 use crate::check::select::Selection;
-use crate::check::target::{Daemon, TargetOptions};
+use crate::check::target::{Daemon, Target, TargetOptions};
 use crate::host::proc_net::Transport;
-use crate::host::{Host, Interrupt};
-use crate::report::TextOptions;
+use crate::host::{Host, Interrupt, WaitingRunner};
+use crate::message::lint::live::Traffic;
+use crate::report::{Report, TextOptions};
 use crate::ui::Ui;
 
 pub fn run(host: &Host, ui: &Ui, args: &TroubleshootArgs) -> anyhow::Result<Exit> {
@@ -19,10 +25,14 @@ pub fn run(host: &Host, ui: &Ui, args: &TroubleshootArgs) -> anyhow::Result<Exit
         .map_err(|e| usage(e.to_string(), "`cefctl explain` lists all checks"))?;
     let files = Files::new(host, &args.report, args.report_format)?;
     let interrupt = Interrupt::install().context("watching for Ctrl-C")?;
-    let progress = ui.progress("looking at every hop");
-    let options = check::Options { target: options(args), selection, no_probe: args.no_probe };
-    let report = check::troubleshoot(host, &interrupt, &options);
-    drop(progress);
+    let report = match &args.from {
+        Some(bundle) => from_bundle(host, bundle, args, &selection)?,
+        None => look(host, ui, &interrupt, args, selection.clone()),
+    };
+    let report = match args.fix && !interrupt.is_set() {
+        true => mend(host, ui, &interrupt, args, &selection, report)?,
+        false => report,
+    };
     let look =
         TextOptions { color: ui.out_color(), unicode: ui.unicode(), width: ui.width().min(100), short: args.short };
     ui.result(&reports::page(&report, args.output, &look, args.deny_warnings)?)?;
@@ -37,9 +47,92 @@ pub fn run(host: &Host, ui: &Ui, args: &TroubleshootArgs) -> anyhow::Result<Exit
     })
 }
 
+/// Looks at this machine, but not for ever: whatever hangs (a dead network file system, a disk), there is a report.
+fn look(host: &Host, ui: &Ui, interrupt: &Interrupt, args: &TroubleshootArgs, selection: Selection) -> Report {
+    let progress = ui.progress("looking at every hop");
+    let watch = args.watch.map(Duration::from_secs);
+    let options = check::Options {
+        target: target_options(&args.target),
+        selection: selection.clone(),
+        no_probe: args.no_probe,
+        watch,
+    };
+    let options = check::Options { target: TargetOptions { source: args.source, ..options.target }, ..options };
+    let runner = Arc::new(WaitingRunner::new(host.runner.clone()));
+    let limit = Duration::from_secs(args.timeout) + watch.unwrap_or_default();
+    let (tell, told) = mpsc::channel();
+    let worker = (Host { runner: runner.clone(), ..host.clone() }, interrupt.clone());
+    // Left to itself when the time is up: what hangs in the kernel cannot be ended.
+    thread::spawn(move || {
+        let (host, interrupt) = worker;
+        let (_, report) = check::troubleshoot(&host, &interrupt, &options, &mut |seen| {
+            let _ = tell.send(Told::Watching(watching(seen)));
+        });
+        let _ = tell.send(Told::Done(Box::new(report)));
+    });
+    let end = host.clock.monotonic() + limit;
+    loop {
+        match told.recv_timeout(end.saturating_sub(host.clock.monotonic())) {
+            Ok(Told::Watching(text)) => progress.now(&text),
+            Ok(Told::Done(report)) => return *report,
+            Err(_) => return check::not_in_time(&*host.clock, &selection, limit, &runner.waiting()),
+        }
+    }
+}
+
+/// Shows what was found, mends, and looks again. Without anything to mend the report stays as it is.
+fn mend(
+    host: &Host,
+    ui: &Ui,
+    interrupt: &Interrupt,
+    args: &TroubleshootArgs,
+    selection: &Selection,
+    found: Report,
+) -> anyhow::Result<Report> {
+    let text = args.output == ReportFormat::Text;
+    let ui = if text { ui.clone() } else { ui.aside() };
+    if text {
+        let style =
+            TextOptions { color: ui.out_color(), unicode: ui.unicode(), width: ui.width().min(100), short: true };
+        ui.result(&reports::page(&found, args.output, &style, args.deny_warnings)?)?;
+    }
+    // No second time what devices send.
+    let again = TroubleshootArgs { watch: None, ..args.clone() };
+    let look_again = || look(host, &ui, interrupt, &again, selection.clone());
+    super::fix::run(host, &ui, interrupt, args, &found, &look_again)?;
+    let now = look_again();
+    if text {
+        ui.result("\nchecked again:\n")?;
+    }
+    Ok(Report { traffic: found.traffic, ..now })
+}
+
+/// What the worker says.
+enum Told {
+    Watching(String),
+    Done(Box<Report>),
+}
+
+/// Judges a bundle as the machine it is from was judged. What the command line says beats what was said there.
+fn from_bundle(host: &Host, path: &Path, args: &TroubleshootArgs, selection: &Selection) -> anyhow::Result<Report> {
+    let start = host.clock.monotonic();
+    let recorded = super::collect::read(host, path)?;
+    let options = TargetOptions { source: args.source, ..target_options(&args.target) };
+    let target = Target::resolve(&options.or(recorded.options), &recorded.facts);
+    let checks = check::diagnose(&recorded.facts, &target, selection, &*host.clock);
+    let taken = jiff::Timestamp::from_second(recorded.facts.taken).map(|t| t.to_string()).unwrap_or_default();
+    let time = host.clock.monotonic().saturating_sub(start);
+    Ok(check::report(&recorded.facts, &target, taken, time, checks))
+}
+
+/// What was seen so far, on one line.
+fn watching(seen: &Traffic) -> String {
+    let (messages, senders) = (seen.tally.messages, seen.tally.senders.len());
+    format!("watching for {} s: {messages} messages from {senders} senders (Ctrl-C ends it)", seen.milliseconds / 1000)
+}
+
 /// What the command line says about the box.
-fn options(args: &TroubleshootArgs) -> TargetOptions {
-    let target = &args.target;
+pub fn target_options(target: &super::args::Target) -> TargetOptions {
     TargetOptions {
         agent: match target.agent {
             AgentChoice::Auto => None,

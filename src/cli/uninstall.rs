@@ -4,7 +4,7 @@ use anyhow::{Context, bail};
 
 use super::args::{Format, UninstallArgs};
 use super::exit::{Exit, usage};
-use super::{install, show};
+use super::{agent, install, show};
 use crate::host::{Host, Interrupt};
 use crate::plan::{Goal, Outcome, Plan, Session, peek, plan_uninstall};
 use crate::platform::service_act::Services;
@@ -27,15 +27,21 @@ pub fn run(host: &Host, ui: &Ui, args: &UninstallArgs) -> anyhow::Result<Exit> {
         Session::begin(host, &interrupt, &mut observer).map_err(show::not_begun)?
     };
     install::sweep(host);
-    let Some(plan) = session.plan_uninstall()? else {
+    let leftovers = if args.agent { agent::remove::leftover_changes(host) } else { Vec::new() };
+    let purge = args.agent && agent::remove::is_there(host);
+    let plan = session.plan_uninstall_with(leftovers)?;
+    if !session.has_receipt() && plan.is_empty() && !purge {
         drop(progress);
         return nothing(ui, args);
-    };
+    }
     drop(progress);
+    if purge && args.output == Format::Text {
+        ui.result("last: remove the Log Analytics agent and its data with its own tool\n")?;
+    }
     if args.output == Format::Text {
         ui.result(&show::plan_text(ui, &plan, &[], !args.yes || ui.verbose()))?;
     }
-    if !plan.is_empty() && !install::consent(ui, args.yes)? {
+    if (!plan.is_empty() || purge) && !install::consent(ui, args.yes)? {
         ui.say("nothing was changed");
         return Ok(Exit::Problems);
     }
@@ -50,7 +56,17 @@ pub fn run(host: &Host, ui: &Ui, args: &UninstallArgs) -> anyhow::Result<Exit> {
     } else if let Outcome::Done { steps, .. } = &outcome {
         ui.result(&format!("done: {steps} steps; the box is as it was before install\n"))?;
     }
-    show::finish(outcome)
+    let exit = show::finish(outcome)?;
+    if purge {
+        let progress = ui.progress("removing the Log Analytics agent");
+        agent::remove::purge(host, None).context("the Log Analytics agent is still there")?;
+        drop(progress);
+        ui.say("the Log Analytics agent is removed");
+    }
+    if args.agent && agent::remove::has_ama(host) {
+        ui.say("the Azure Monitor Agent stays: Azure removes it (take its extension off this machine in the portal)");
+    }
+    Ok(exit)
 }
 
 /// Services that ran before we came and shall run after we are gone.

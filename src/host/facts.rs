@@ -78,7 +78,7 @@ pub fn is_immutable(root: &Root, path: &Path) -> bool {
 /// # Errors
 /// As reading the file.
 pub fn tail(root: &Root, path: &Path, max: u64) -> io::Result<Vec<u8>> {
-    let mut file = std::fs::File::open(root.real(&root.resolve(path)?))?;
+    let mut file = super::root::open_regular(&root.real(&root.resolve(path)?))?;
     let size = file.metadata()?.len();
     let start = size.saturating_sub(max);
     file.seek(io::SeekFrom::Start(start))?;

@@ -39,7 +39,9 @@ pub fn start_again(args: &[OsString], unset: &[OsString], secrets: &Secrets) -> 
         Ok(file) => file,
         Err(e) => return e,
     };
-    let mut command = Command::new("/proc/self/exe");
+    // by its path, so that it keeps its name in lists of processes; where the file was replaced or removed since, as it is
+    let path = std::env::current_exe().ok().filter(|p| p.exists()).unwrap_or_else(|| "/proc/self/exe".into());
+    let mut command = Command::new(path);
     let (name, rest) = args.split_first().map_or((OsStr::new("cefctl"), args), |(n, r)| (n.as_os_str(), r));
     command.arg0(name).args(rest).arg(format!("{OPTION}{}", file.fd()));
     for variable in unset {
@@ -51,6 +53,12 @@ pub fn start_again(args: &[OsString], unset: &[OsString], secrets: &Secrets) -> 
 /// No core of this process and its children shall hold what it knows.
 pub fn no_cores() {
     let _ = nix::sys::resource::setrlimit(nix::sys::resource::Resource::RLIMIT_CORE, 0, 0);
+}
+
+/// Programs of others that make files shall make them as on any box, whatever the umask of whoever called us: the
+/// agent's user must read what root installs.
+pub fn usual_umask() {
+    nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o022));
 }
 
 fn pack(secrets: &Secrets) -> Vec<u8> {

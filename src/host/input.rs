@@ -42,6 +42,14 @@ impl Host {
         std::fs::metadata(folder_of(path)).is_ok_and(|m| m.is_dir())
     }
 
+    /// A new folder under /var/tmp that only we may enter.
+    ///
+    /// # Errors
+    /// As making the folder.
+    pub fn private_folder(&self, prefix: &str) -> io::Result<PathBuf> {
+        Ok(nix::unistd::mkdtemp(&Path::new("/var/tmp").join(format!("{prefix}-XXXXXX")))?)
+    }
+
     /// Makes `path` a file with this content that only we may read, whoever had the file before; it comes in one step, so
     /// that nobody sees half of it. Pipes and devices are written to.
     ///

@@ -1,9 +1,13 @@
 //! The network operations the tool needs, as small as they can be: send one datagram or one stream of bytes, see
 //! whether somebody accepts a connection, listen for a moment.
 
+use std::collections::BTreeSet;
 use std::io::{self, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::time::Duration;
+
+use nix::ifaddrs::InterfaceAddress;
+use nix::sys::socket::SockaddrStorage;
 
 use super::packet::{PacketSocket, PacketSource};
 use super::sockdiag::{self, TcpSocket};
@@ -21,6 +25,10 @@ pub trait Net: Send + Sync {
     fn capture(&self, interface: Option<&str>) -> io::Result<Box<dyn PacketSource>> {
         let _ = interface;
         Err(io::ErrorKind::Unsupported.into())
+    }
+    /// Addresses of this machine, those of broadcast to it among them; empty where they cannot be read.
+    fn local_addresses(&self) -> BTreeSet<IpAddr> {
+        BTreeSet::new()
     }
     /// The machine's TCP connections with what each has moved.
     fn tcp_sockets(&self) -> io::Result<Vec<TcpSocket>> {
@@ -54,6 +62,15 @@ impl Net for SystemNet {
     }
     fn capture(&self, interface: Option<&str>) -> io::Result<Box<dyn PacketSource>> {
         Ok(Box::new(PacketSocket::open(interface)?))
+    }
+    fn local_addresses(&self) -> BTreeSet<IpAddr> {
+        let ip = |address: SockaddrStorage| {
+            let v4 = address.as_sockaddr_in().map(|a| IpAddr::from(a.ip()));
+            v4.or_else(|| address.as_sockaddr_in6().map(|a| IpAddr::from(a.ip())))
+        };
+        let of =
+            |i: InterfaceAddress| [i.address, i.broadcast].into_iter().flatten().filter_map(ip).collect::<Vec<_>>();
+        nix::ifaddrs::getifaddrs().map(|all| all.flat_map(of).collect()).unwrap_or_default()
     }
     fn tcp_sockets(&self) -> io::Result<Vec<TcpSocket>> {
         sockdiag::tcp_sockets()

@@ -4,7 +4,7 @@
 use std::ffi::{OsStr, OsString};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Command, Stdio};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
@@ -209,6 +209,36 @@ impl<F: Fn(Traced) + Send + Sync> Run for TracingRunner<F> {
             Err(RunError::Failed(_, why)) => self.stars.hide(why),
         };
         (self.tell)(Traced { command: self.stars.hide(&cmd.display()), result, took: start.elapsed() });
+        outcome
+    }
+}
+
+/// A runner that knows which commands it waits for.
+pub struct WaitingRunner {
+    inner: Arc<dyn Run>,
+    waiting: Mutex<Vec<String>>,
+}
+
+impl WaitingRunner {
+    pub fn new(inner: Arc<dyn Run>) -> Self {
+        WaitingRunner { inner, waiting: Mutex::default() }
+    }
+
+    /// Commands that have not ended.
+    pub fn waiting(&self) -> Vec<String> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+impl Run for WaitingRunner {
+    fn run(&self, cmd: &Cmd) -> Result<Output, RunError> {
+        let name = cmd.display();
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner).push(name.clone());
+        let outcome = self.inner.run(cmd);
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(at) = waiting.iter().position(|w| *w == name) {
+            waiting.remove(at);
+        }
         outcome
     }
 }

@@ -4,6 +4,7 @@ pub mod base64;
 pub mod build;
 pub mod capture;
 pub mod cef;
+pub mod lint;
 pub mod receive;
 pub mod send;
 pub mod syslog;

@@ -3,7 +3,7 @@
 
 use anyhow::{Context, Result, bail};
 
-use super::build::{FileOp, Op, Plan, Put, ServiceOp, Step};
+use super::build::{FileOp, Op, Plan, Put, ServiceOp, SettingOp, Step};
 use super::change::Change;
 use super::journal::{Journal, Undo, UndoFile};
 use super::observe::{Event, Observer};
@@ -42,6 +42,7 @@ impl Forward<'_> {
             match &step.op {
                 Op::File(op) => self.file(step, op),
                 Op::Service(op) => self.service(op),
+                Op::Setting(op) => self.setting(op),
             }
             .with_context(|| format!("step {n} of {of} failed: {sentence}"))?;
             let took = self.host.clock.monotonic().saturating_sub(start);
@@ -105,6 +106,28 @@ impl Forward<'_> {
     }
 }
 
+impl Forward<'_> {
+    fn setting(&mut self, op: &SettingOp) -> Result<()> {
+        let (host, setting) = (self.host, &op.setting);
+        if setting.is_set(host)? == op.make {
+            bail!("somebody else has changed {} since this was planned\nhint: run the command again", setting.noun());
+        }
+        let record = match op.make {
+            true => Record::Put(Entry::Setting { setting: setting.clone(), fix: self.fix }),
+            false => Record::SettingGone { setting: setting.clone() },
+        };
+        let n = self.journal.begin(Undo::Setting { setting: setting.clone(), made: op.make, record })?;
+        hit("plan.apply")?;
+        if op.make {
+            setting.set(host)?
+        } else {
+            setting.unset(host)?
+        }
+        hit("plan.applied")?;
+        self.journal.done(n)
+    }
+}
+
 fn must_be(op: &FileOp, now: &FileState) -> Result<()> {
     if *now == op.before {
         return Ok(());
@@ -141,6 +164,7 @@ pub(super) fn next_receipt(old: Option<&Receipt>, journal: &Journal, now: &str) 
     let story = &journal.story;
     let records = story.begun.iter().filter(|b| !b.skipped).filter_map(|b| match &b.undo {
         Undo::File(step) => step.record.clone(),
+        Undo::Setting { record, .. } => Some(record.clone()),
         Undo::Service { .. } => None,
     });
     receipt.merge(records, &story.header.services);

@@ -14,6 +14,7 @@ use super::store::Store;
 use crate::host::writer::NEW_FILE_MODE;
 use crate::host::{Attrs, Host};
 use crate::platform::service_act::{Action, ServiceError, Services};
+use crate::platform::setting::Setting;
 
 /// Steps to take, in order, and what the user should know besides.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -33,6 +34,7 @@ pub struct Step {
 pub enum Op {
     File(Box<FileOp>),
     Service(ServiceOp),
+    Setting(SettingOp),
 }
 
 /// What is done to one path.
@@ -64,6 +66,13 @@ pub struct ServiceOp {
     pub before: ServiceState,
 }
 
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SettingOp {
+    pub setting: Setting,
+    /// Made, else taken back.
+    pub make: bool,
+}
+
 impl Plan {
     /// The steps that fulfil `changes`; empty if nothing is left to do.
     ///
@@ -89,6 +98,7 @@ pub(super) struct Builder<'a> {
     store: Store,
     files: BTreeMap<PathBuf, (FileState, Option<Vec<u8>>)>,
     units: BTreeMap<String, ServiceState>,
+    settings: Vec<(Setting, bool)>,
     pub plan: Plan,
 }
 
@@ -100,6 +110,7 @@ impl<'a> Builder<'a> {
             store: Store::new(&host.root),
             files: BTreeMap::new(),
             units: BTreeMap::new(),
+            settings: Vec::new(),
             plan: Plan::default(),
         }
     }
@@ -144,6 +155,14 @@ impl<'a> Builder<'a> {
                     self.plan.steps.push(Step { op: Op::Service(op), change });
                 }
             }
+            Change::Set(setting) | Change::Unset(setting) => {
+                let make = matches!(change, Change::Set(_));
+                if self.has_setting(setting)? != make {
+                    let setting = setting.clone();
+                    self.settings.push((setting.clone(), make));
+                    self.plan.steps.push(Step { op: Op::Setting(SettingOp { setting, make }), change });
+                }
+            }
         }
         Ok(())
     }
@@ -153,6 +172,14 @@ impl<'a> Builder<'a> {
         match self.files.get(path) {
             Some(seen) => Ok(seen.clone()),
             None => FileState::look(&self.host.root, path),
+        }
+    }
+
+    /// Is the setting so after the steps so far?
+    fn has_setting(&self, setting: &Setting) -> Result<bool> {
+        match self.settings.iter().rev().find(|(s, _)| s.is_same(setting)) {
+            Some((_, made)) => Ok(*made),
+            None => setting.is_set(self.host).with_context(|| format!("cannot find out about {}", setting.noun())),
         }
     }
 
@@ -274,7 +301,8 @@ impl<'a> Builder<'a> {
                 _ => Err(ServiceError::NotFound { unit: state.id, verb: action.verb() }.into()),
             };
         }
-        if state.is_masked() && matches!(action, Action::Start | Action::Restart | Action::Enable) {
+        // `made_here`: the mask, a link of that name, goes earlier in the plan.
+        if state.is_masked() && !made_here && matches!(action, Action::Start | Action::Restart | Action::Enable) {
             return Err(ServiceError::Masked { unit: state.id, verb: action.verb() }.into());
         }
         let now = match self.units.get(&state.id) {

@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 
 use super::state::Saved;
 use crate::platform::service_act::Action;
+use crate::platform::setting::Setting;
 
-/// One wish. Kinds to come (package, firewall rule, port label, command with undo) are further variants.
+/// One wish. Kinds to come (package) are further variants.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Change {
     WriteFile(WriteFile),
@@ -38,6 +39,10 @@ pub enum Change {
         saved: Saved,
     },
     Service(ServiceChange),
+    /// A setting in the hands of a tool shall be so.
+    Set(Setting),
+    /// A setting of ours shall be gone.
+    Unset(Setting),
 }
 
 impl Change {
@@ -51,7 +56,7 @@ impl Change {
             | Change::CreateDir { path, .. }
             | Change::RemoveDir { path }
             | Change::Restore { path, .. } => Some(path),
-            Change::Service(_) => None,
+            Change::Service(_) | Change::Set(_) | Change::Unset(_) => None,
         }
     }
 }
@@ -183,6 +188,11 @@ impl From<WriteFile> for Change {
 impl From<EditBlock> for Change {
     fn from(change: EditBlock) -> Self {
         Change::EditBlock(change)
+    }
+}
+impl From<Setting> for Change {
+    fn from(setting: Setting) -> Self {
+        Change::Set(setting)
     }
 }
 impl From<ServiceChange> for Change {

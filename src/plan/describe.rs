@@ -10,13 +10,14 @@ use super::change::Change;
 use super::diff::{unified, visible};
 use super::state::FileState;
 use crate::platform::service_act::Action;
+use crate::platform::setting::Setting;
 
 /// One step in words.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Described {
     /// Starts with a verb, ends without a full stop.
     pub sentence: String,
-    /// `write-file`, `edit-block`, `take-block`, `remove-file`, `create-dir`, `remove-dir`, `restore`, `service`.
+    /// `write-file`, `edit-block`, `take-block`, `remove-file`, `create-dir`, `remove-dir`, `restore`, `service`, `set`, `unset`.
     pub kind: &'static str,
     /// The real file that changes.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -25,6 +26,8 @@ pub struct Described {
     pub unit: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub action: Option<Action>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub setting: Option<Setting>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub before: Option<FileState>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -53,12 +56,14 @@ impl Step {
             path: None,
             unit: None,
             action: None,
+            setting: None,
             before: None,
             after: None,
             diff: None,
         };
         match &self.op {
             Op::Service(op) => Described { unit: Some(op.unit.clone()), action: Some(op.action), ..empty },
+            Op::Setting(op) => Described { setting: Some(op.setting.clone()), ..empty },
             Op::File(op) => Described {
                 path: Some(shown(&op.path)),
                 // A hash of a short secret is the secret for whoever can try them all.
@@ -96,6 +101,8 @@ impl Step {
     pub fn sentence(&self) -> String {
         match &self.op {
             Op::Service(op) => service_sentence(op),
+            Op::Setting(op) if op.make => op.setting.sentence(),
+            Op::Setting(op) => op.setting.undo_sentence(),
             Op::File(op) => self.file_sentence(op),
         }
     }
@@ -118,7 +125,7 @@ impl Step {
                 FileState::Absent => format!("remove {path}"),
                 _ => format!("restore {path} as it was before"),
             },
-            Change::Service(_) => String::new(),
+            Change::Service(_) | Change::Set(_) | Change::Unset(_) => String::new(),
         }
     }
 }
@@ -162,6 +169,8 @@ fn kind(change: &Change) -> &'static str {
         Change::RemoveDir { .. } => "remove-dir",
         Change::Restore { .. } => "restore",
         Change::Service(_) => "service",
+        Change::Set(_) => "set",
+        Change::Unset(_) => "unset",
     }
 }
 

@@ -13,6 +13,7 @@ use super::store::JOURNAL;
 use crate::host::fault::hit;
 use crate::host::{Attrs, Root};
 use crate::platform::service_act::Action;
+use crate::platform::setting::Setting;
 
 /// Version of the format.
 const SCHEMA: u32 = 1;
@@ -40,7 +41,17 @@ pub struct Header {
 #[serde(tag = "undo", rename_all = "kebab-case")]
 pub enum Undo {
     File(Box<UndoFile>),
-    Service { unit: String, action: Action },
+    Service {
+        unit: String,
+        action: Action,
+    },
+    Setting {
+        setting: Setting,
+        /// The step makes it, else takes it back.
+        made: bool,
+        /// What the step means for the receipt.
+        record: Record,
+    },
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::encode;
 use super::state::{FileState, Saved, ServiceState};
+use crate::platform::setting::Setting;
 
 /// Version of the format; a receipt of a later one is refused, not guessed at.
 pub const SCHEMA: u32 = 1;
@@ -62,12 +63,20 @@ pub enum Entry {
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         fix: bool,
     },
+    /// A setting of a tool's that we made.
+    Setting {
+        setting: Setting,
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        fix: bool,
+    },
 }
 
 impl Entry {
-    pub fn path(&self) -> &Path {
+    /// Where it is, if it is a file or folder.
+    pub fn path(&self) -> Option<&Path> {
         match self {
-            Entry::File { path, .. } | Entry::Block { path, .. } | Entry::Dir { path, .. } => path,
+            Entry::File { path, .. } | Entry::Block { path, .. } | Entry::Dir { path, .. } => Some(path),
+            Entry::Setting { .. } => None,
         }
     }
 }
@@ -85,6 +94,9 @@ pub enum Record {
     DirGone {
         #[serde(with = "encode::path")]
         path: PathBuf,
+    },
+    SettingGone {
+        setting: Setting,
     },
 }
 
@@ -113,6 +125,9 @@ impl Receipt {
                     self.entries
                         .retain(|e| !matches!(e, Entry::Block { path: p, id: i, .. } if *p == path && *i == id));
                 }
+                Record::SettingGone { setting } => {
+                    self.entries.retain(|e| !matches!(e, Entry::Setting { setting: s, .. } if s.is_same(&setting)));
+                }
                 Record::DirGone { path } => {
                     self.entries.retain(|e| !matches!(e, Entry::Dir { path: p, .. } if *p == path));
                 }
@@ -128,6 +143,8 @@ impl Receipt {
     fn put(&mut self, new: Entry) {
         let same_thing = |old: &Entry| match (old, &new) {
             (Entry::Block { id: a, .. }, Entry::Block { id: b, .. }) => a == b && old.path() == new.path(),
+            (Entry::Setting { setting: a, .. }, Entry::Setting { setting: b, .. }) => a.is_same(b),
+            (Entry::Setting { .. }, _) | (_, Entry::Setting { .. }) => false,
             (Entry::Block { .. }, _) | (_, Entry::Block { .. }) => false,
             _ => old.path() == new.path(),
         };

@@ -65,6 +65,7 @@ impl RollBack<'_> {
         }
         for begun in story.begun.iter().rev() {
             self.file(begun, false, report);
+            self.setting(begun, report);
         }
         let files = story.begun.iter().any(|b| !b.skipped && matches!(b.undo, Undo::File(_)));
         for service in &story.header.services {
@@ -100,6 +101,27 @@ impl RollBack<'_> {
             Ok(Undone::Nothing) => {}
             Ok(Undone::Back(what)) => self.undone(what, report),
             Ok(Undone::Kept(note)) => report.notes.push(note),
+            Err(e) => report.failures.push(render(&e)),
+        }
+    }
+
+    fn setting(&mut self, begun: &Begun, report: &mut Report) {
+        let Undo::Setting { setting, made, .. } = &begun.undo else { return };
+        if begun.skipped {
+            return;
+        }
+        let host = self.host;
+        let undo = || {
+            hit("plan.undo")?;
+            match (made, setting.is_set(host)?) {
+                (true, true) => setting.unset(host).map(|()| Some(setting.undo_sentence())),
+                (false, false) => setting.set(host).map(|()| Some(setting.sentence())),
+                _ => Ok(None),
+            }
+        };
+        match undo() {
+            Ok(None) => {}
+            Ok(Some(what)) => self.undone(what, report),
             Err(e) => report.failures.push(render(&e)),
         }
     }

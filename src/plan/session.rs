@@ -85,6 +85,20 @@ impl<'a> Session<'a> {
         self.receipt.as_ref().map(|receipt| uninstall::plan_uninstall(self.host, receipt)).transpose()
     }
 
+    pub fn has_receipt(&self) -> bool {
+        self.receipt.is_some()
+    }
+
+    /// As [`Session::plan_uninstall`], also where there is no receipt, and then `changes`, which are not taken back by
+    /// anything any more.
+    pub fn plan_uninstall_with(&self, changes: impl IntoIterator<Item = Change>) -> Result<Plan> {
+        let mut plan = self.plan_uninstall()?.unwrap_or_default();
+        let more = Plan::build(self.host, changes)?;
+        plan.steps.extend(more.steps);
+        plan.notes.extend(more.notes);
+        Ok(plan)
+    }
+
     /// Applies `plan`. `prove` is asked after the last step, with everything live; its error takes all back. An empty
     /// plan touches nothing and proves nothing, except that an uninstall always ends without receipt.
     pub fn apply(

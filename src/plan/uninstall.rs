@@ -15,6 +15,7 @@ use super::undo::{copy_path, shown};
 use crate::host::Host;
 use crate::platform::control;
 use crate::platform::service_act::{Action, Services};
+use crate::platform::setting::Setting;
 
 /// The plan that takes back everything on `receipt`.
 ///
@@ -45,15 +46,28 @@ pub fn plan_install(host: &Host, receipt: Option<&Receipt>, changes: Vec<Change>
     let mut way = WayBack { host, builder: Builder::new(host, &services), services: &services };
     let entries = receipt.map(|r| r.entries.as_slice()).unwrap_or_default();
     let wished: Vec<PathBuf> = changes.iter().filter_map(Change::path).map(|p| real(host, p)).collect::<Result<_>>()?;
+    let set = |c: &Change| match c {
+        Change::Set(setting) => Some(setting.clone()),
+        _ => None,
+    };
+    let settings: Vec<Setting> = changes.iter().filter_map(set).collect();
     let obsolete = |e: &&Entry| {
         let written = |e: &Entry| matches!(e, Entry::File { after: FileState::File { .. }, fix: false, .. });
         let file = written(e) || matches!(e, Entry::Dir { fix: false, .. });
-        file && !wished.iter().any(|w| w == e.path())
+        match e {
+            // Openings stay until an install wishes for others: one that does not mention them has no opinion.
+            Entry::Setting { setting, fix: false } => {
+                let same_kind = |s: &Setting| s.opening().is_some() == setting.opening().is_some();
+                settings.iter().any(same_kind) && !settings.iter().any(|s| s.is_same(setting))
+            }
+            _ => file && !wished.iter().any(|w| Some(w.as_path()) == e.path()),
+        }
     };
     for entry in entries.iter().rev().filter(obsolete) {
         way.entry(entry)?;
     }
-    let took_back = !way.builder.plan.is_empty();
+    // No service has read a setting that was taken back.
+    let took_back = way.builder.plan.steps.iter().any(|s| matches!(s.op, super::build::Op::File(_)));
     for change in changes {
         if let Change::WriteFile(wish) = &change {
             way.keep_users_version(wish, entries)?;
@@ -88,6 +102,7 @@ impl WayBack<'_> {
             Entry::File { path, before, after, .. } => self.file(path, before, after),
             Entry::Block { path, id, content } => self.block(path, id, content),
             Entry::Dir { .. } => Ok(()),
+            Entry::Setting { setting, .. } => self.builder.add(Change::Unset(setting.clone())),
         }
     }
 
@@ -239,7 +254,7 @@ impl WayBack<'_> {
     fn forgotten_service(&mut self, before: &ServiceState) -> Result<()> {
         let named = |step: &super::build::Step| match &step.op {
             super::build::Op::Service(op) => op.unit == before.unit,
-            super::build::Op::File(_) => false,
+            super::build::Op::File(_) | super::build::Op::Setting(_) => false,
         };
         if self.builder.plan.steps.iter().any(named) {
             return Ok(());

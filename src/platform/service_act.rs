@@ -136,6 +136,13 @@ impl<'a> Services<'a> {
             return bare::act(self.host, &state.id, action, stop);
         }
         let unit = state.id.clone();
+        // The mask may have been taken away just now.
+        let state = if state.is_masked() && state.needs_daemon_reload {
+            self.daemon_reload()?;
+            self.state(&unit)?
+        } else {
+            state
+        };
         if state.is_masked() && matches!(action, Action::Start | Action::Restart | Action::Enable) {
             return Err(ServiceError::Masked { unit, verb });
         }

@@ -6,6 +6,7 @@ use askama::Template;
 use super::clean::clean;
 use super::hops::{Hop, Hops};
 use super::model::{CheckResult, Report, Status};
+use super::traffic;
 
 /// The whole page.
 ///
@@ -112,6 +113,14 @@ impl Page<'_> {
     /// Is it worth reading at once?
     fn is_open(&self, check: &CheckResult) -> bool {
         matches!(check.status, Status::Fail | Status::Warn | Status::Unknown)
+    }
+
+    /// Who sent what: a heading and lines with their labels.
+    fn senders(&self) -> Vec<(String, Vec<(&'static str, String)>)> {
+        let Some(seen) = &self.report.traffic else { return Vec::new() };
+        let seconds = seen.milliseconds as f64 / 1000.0;
+        let lines = seen.tally.senders.iter().map(|s| traffic::lines(s, Some(seconds)));
+        lines.filter_map(|l| l.split_first().map(|(head, rest)| (head.1.clone(), rest.to_vec()))).collect()
     }
 
     fn is_root(&self, check: &CheckResult) -> bool {

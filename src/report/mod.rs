@@ -8,10 +8,11 @@ pub mod json;
 pub mod junit;
 pub mod model;
 pub mod text;
+pub mod traffic;
 
 #[cfg(test)]
 mod tests;
 
-pub use clean::{clean, clean_bytes, shell_quote};
-pub use model::{CheckResult, Counts, Evidence, HostInfo, Remedy, Report, Status, TargetInfo, Tool, Verdict};
+pub use clean::{clean, clean_bytes, json_safe, shell_quote};
+pub use model::{CheckResult, Counts, Evidence, Fix, HostInfo, Remedy, Report, Status, TargetInfo, Tool, Verdict};
 pub use text::TextOptions;

@@ -1,7 +1,11 @@
 //! The report itself. Field names and their order are an interface (monitoring reads the JSON), so nothing here is
 //! renamed or moved; new fields go to the end of their object.
 
+use std::path::PathBuf;
+
 use serde::{Deserialize, Serialize};
+
+use crate::message::lint::live::Traffic;
 
 /// Version of the JSON object. Raised only when a field changes its meaning.
 pub const SCHEMA: u32 = 1;
@@ -48,7 +52,7 @@ pub struct Remedy {
     pub summary: String,
     /// Lines for a root shell, to be copied as they stand.
     pub commands: Vec<String>,
-    /// `cefctl install` mends it by itself.
+    /// `cefctl troubleshoot --fix` mends it by itself.
     pub fixable: bool,
     /// Where this check is described.
     pub doc: String,
@@ -66,6 +70,41 @@ pub struct CheckResult {
     pub remedy: Option<Remedy>,
     pub blocked_by: Option<String>,
     pub duration_ms: u64,
+    /// What `--fix` would do about it; empty where only a person can mend it.
+    #[serde(skip)]
+    pub fixes: Vec<Fix>,
+}
+
+/// Something that `troubleshoot --fix` can do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Fix {
+    /// What `install` does.
+    Install,
+    /// The same, with security events kept out of the local files.
+    DropLocalCopy,
+    /// The same, with the port opened for these networks.
+    OpenFirewall(Vec<String>),
+    /// Takes away what forbids the unit to start.
+    Unmask(String),
+    Start(String),
+    Enable(String),
+    /// Lets the daemon read a file.
+    FileMode {
+        path: PathBuf,
+        mode: u32,
+    },
+    Folder {
+        path: PathBuf,
+        mode: u32,
+        owner: (u32, u32),
+    },
+}
+
+impl Fix {
+    /// Is it done by `install`?
+    pub fn is_install(&self) -> bool {
+        matches!(self, Fix::Install | Fix::DropLocalCopy | Fix::OpenFirewall(_))
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -139,6 +178,9 @@ pub struct Report {
     /// The first failing check in hop order.
     pub root_cause: Option<String>,
     pub verdict: Verdict,
+    /// What arrived while `--watch` looked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub traffic: Option<Traffic>,
 }
 
 impl Report {
@@ -154,7 +196,19 @@ impl Report {
         let root_cause = checks.iter().find(|c| c.status == Status::Fail).map(|c| c.id.clone());
         let verdict = verdict(&counts, &checks);
         let tool = Tool { name: env!("CARGO_PKG_NAME").into(), version: env!("CARGO_PKG_VERSION").into() };
-        Report { schema: SCHEMA, tool, host, started, duration_ms, target, checks, counts, root_cause, verdict }
+        Report {
+            schema: SCHEMA,
+            tool,
+            host,
+            started,
+            duration_ms,
+            target,
+            checks,
+            counts,
+            root_cause,
+            verdict,
+            traffic: None,
+        }
     }
 
     /// The check that is the root cause.

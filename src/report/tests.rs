@@ -18,6 +18,7 @@ fn check(id: &str, status: Status) -> CheckResult {
         }),
         blocked_by: None,
         duration_ms: 1,
+        fixes: Vec::new(),
     }
 }
 

@@ -5,6 +5,8 @@ use console::Style;
 
 use super::clean::clean;
 use super::model::{CheckResult, Report, Status, Verdict};
+use super::traffic;
+use crate::message::lint::live::Traffic;
 
 /// How the text is to look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,6 +42,9 @@ pub fn render(report: &Report, options: &TextOptions) -> String {
         let (group, after) = rest.split_at(size);
         page.group(&first.group, group);
         rest = after;
+    }
+    if let Some(seen) = &report.traffic {
+        page.traffic(seen);
     }
     page.end(report);
     page.out
@@ -113,6 +118,33 @@ impl Page {
             let line = format!("{}$ {}", " ".repeat(INDENT + 6), clean(command));
             self.line(&line);
         }
+    }
+
+    /// Who sent what while somebody watched.
+    fn traffic(&mut self, seen: &Traffic) {
+        let seconds = seen.milliseconds as f64 / 1000.0;
+        self.line("");
+        let head = self.paint(&Style::new().bold(), "what devices send");
+        let early = if seen.interrupted { ", ended early" } else { "" };
+        self.line(&format!("{head}  (watched for {seconds:.0} s{early})"));
+        if let Some(why) = &seen.blind {
+            self.wrap(2, 2, why);
+        }
+        for sender in &seen.tally.senders {
+            for (n, (label, text)) in traffic::lines(sender, Some(seconds)).into_iter().enumerate() {
+                match n {
+                    0 => self.wrap(2, 4, &text),
+                    _ => {
+                        let head = format!("    {label:<7} ");
+                        self.wrapped_after(&head, head.len(), &text);
+                    }
+                }
+            }
+        }
+        if !seen.encrypted.is_empty() {
+            self.wrap(2, 4, &format!("encrypted, so that nothing can be said of it: {}", seen.encrypted.join(", ")));
+        }
+        self.wrap(2, 4, &traffic::summary(&seen.tally));
     }
 
     fn end(&mut self, report: &Report) {

@@ -1,6 +1,7 @@
 //! Questions. Each has a flag that answers it, which the error names where nobody can be asked.
 
 use super::Ui;
+use crate::host::Secret;
 
 /// Why a question has no answer.
 #[derive(Debug, thiserror::Error)]
@@ -23,6 +24,19 @@ impl Ui {
             .default(false)
             .report(false)
             .interact_on(&console::Term::stderr())
+            .map_err(|e| AskError::Failed(e.to_string()))
+    }
+
+    /// Asks for something that is not shown while it is typed.
+    pub fn secret(&self, question: &str) -> Result<Secret, AskError> {
+        if !self.terminal {
+            return Err(AskError::NotATerminal { question: question.to_owned() });
+        }
+        dialoguer::Password::new()
+            .with_prompt(question)
+            .report(false)
+            .interact_on(&console::Term::stderr())
+            .map(Secret::new)
             .map_err(|e| AskError::Failed(e.to_string()))
     }
 }

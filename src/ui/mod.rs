@@ -32,6 +32,8 @@ pub struct Ui {
     quiet: bool,
     verbosity: u8,
     terminal: bool,
+    /// Results are said along the way: stdout belongs to something else.
+    aside: bool,
 }
 
 impl Ui {
@@ -51,7 +53,13 @@ impl Ui {
             quiet,
             verbosity,
             terminal: io::stdin().is_terminal() && err,
+            aside: false,
         }
+    }
+
+    /// The same, but with results on stderr, for what happens while stdout waits for one object.
+    pub fn aside(&self) -> Ui {
+        Ui { aside: true, out_color: self.err_color, ..self.clone() }
     }
 
     /// May results be coloured?
@@ -85,6 +93,10 @@ impl Ui {
 
     /// Writes a result to stdout. A reader that has gone away is no error.
     pub fn result(&self, text: &str) -> io::Result<()> {
+        if self.aside {
+            self.to_stderr(text.trim_end());
+            return Ok(());
+        }
         let mut out = io::stdout().lock();
         match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
             Err(e) if e.kind() == io::ErrorKind::BrokenPipe => Ok(()),

@@ -12,6 +12,8 @@ mod device;
 mod figures;
 mod framing;
 mod headers;
+#[path = "../support/judged.rs"]
+mod judged;
 mod outage;
 mod placement;
 mod rsyslogd;

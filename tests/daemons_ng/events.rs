@@ -9,7 +9,7 @@ use cefctl::syslog::syslogng::effective::{DestKind, Effective, Ref, SourceKind};
 use cefctl::syslog::syslogng::event::{Origin, SampleEvent};
 
 use crate::daemon::{MAIN, Tree, file_lines, loopback, port, send_udp, wait};
-use crate::{Case, Kind, support};
+use crate::{Case, Kind, corpus};
 
 pub const CASES: &[Case] = &[("values", values), ("filters", filters), ("log_paths", log_paths)];
 
@@ -54,7 +54,7 @@ const ODD: &[&[u8]] = &[
 ];
 
 fn lines() -> Vec<Vec<u8>> {
-    let mut lines: Vec<Vec<u8>> = support::load().into_iter().map(|l| l.raw).collect();
+    let mut lines: Vec<Vec<u8>> = corpus::load().into_iter().map(|l| l.raw).collect();
     lines.extend(ODD.iter().map(|l| l.to_vec()));
     // What one datagram cannot show.
     lines.retain(|l| !l.is_empty() && l.len() < 8000 && !l.contains(&b'\0'));

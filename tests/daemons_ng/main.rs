@@ -5,6 +5,8 @@
 //! mounts is gone when it ends, however it ends.
 #![allow(clippy::disallowed_methods, clippy::disallowed_macros, clippy::unwrap_used)] // a test looks at the machine
 
+#[allow(dead_code)] // shared with the booted hosts
+#[path = "../support/corpus.rs"]
 mod corpus;
 mod daemon;
 #[allow(dead_code)] // shared with the suite on rsyslogd
@@ -13,14 +15,14 @@ mod device;
 mod drop_in;
 mod events;
 mod framing;
+#[path = "../support/judged.rs"]
+mod judged;
 mod language;
+mod messages;
 mod outage;
 mod reload;
 mod restarts;
 mod sizes;
-#[allow(dead_code)] // shared with the booted hosts
-#[path = "../support/corpus.rs"]
-mod support;
 
 use std::os::unix::process::CommandExt;
 use std::process::{Command, ExitCode};
@@ -101,7 +103,7 @@ fn trials() -> Vec<Trial> {
         ("language", language::CASES),
         ("events", events::CASES),
         ("drop_in", drop_in::CASES),
-        ("corpus", corpus::CASES),
+        ("corpus", messages::CASES),
         ("framing", framing::CASES),
         ("outage", outage::CASES),
         ("reload", reload::CASES),

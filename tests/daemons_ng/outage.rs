@@ -15,9 +15,11 @@ pub const CASES: &[Case] = &[
     ("daemon_killed_meanwhile", |k| away(k, Some(Signal::SIGKILL))),
     ("agent_comes_back", |k| away(k, None)),
     ("many_connections", many_connections),
+    ("buffer_full", buffer_full),
 ];
 
 const EVENTS: usize = 5000;
+const LIMIT: Duration = Duration::from_secs(10);
 
 fn event(n: usize) -> Vec<u8> {
     format!("<134>Aug  1 10:00:00 fw1 CEF:0|V|P|1|2|n|5|externalId={n} msg={}", "x".repeat(200)).into_bytes()
@@ -61,5 +63,31 @@ fn many_connections(kind: Kind) -> Result<()> {
     }
     let arrived = agent.wait(200, Duration::from_secs(20));
     ensure!(arrived.len() == 200, "{} of 200 arrived", arrived.len());
+    Ok(())
+}
+
+/// The agent is away and the space on disk is used up: TCP senders wait, the box goes on logging, nothing that was taken
+/// is lost.
+fn buffer_full(kind: Kind) -> Result<()> {
+    let collector = Collector::new(kind, |w| w.spool = 2 << 20)?;
+    let _daemon = collector.tree.start(MAIN)?;
+    const MANY: usize = 60_000;
+    let port = collector.port;
+    let sender = std::thread::spawn(move || {
+        let events: Vec<Vec<u8>> = (0..MANY).map(event).collect();
+        send_tcp(loopback(port), &events, with_lf);
+    });
+    std::thread::sleep(Duration::from_secs(3));
+    ensure!(!sender.is_finished(), "the sender does not wait");
+    let folder = collector.tree.at("/var/lib/syslog-ng");
+    let queue: u64 = std::fs::read_dir(folder)?.flatten().map(|e| e.metadata().map_or(0, |m| m.len())).sum();
+    ensure!((1 << 20..4 << 20).contains(&queue), "{queue} bytes on disk for a cap of 2 MiB");
+    let text = || String::from_utf8_lossy(&collector.tree.read("/var/log/syslog")).into_owned();
+    ensure!(collector.tree.command(&["logger", "--socket", "/dev/log", "hello from here"]).status()?.success());
+    ensure!(wait(LIMIT, || text().contains("hello from here").then_some(())).is_some(), "local logging stands still");
+    let agent = Agent::start(collector.agent_port)?;
+    let arrived = agent.wait(MANY, Duration::from_secs(60));
+    let distinct: BTreeSet<&Vec<u8>> = arrived.iter().collect();
+    ensure!(distinct.len() == MANY, "{} of {MANY} arrived", distinct.len());
     Ok(())
 }

@@ -235,7 +235,7 @@ fn without_inputs(text: &str) -> String {
 }
 
 pub fn cases() -> Vec<Case> {
-    let case = |broken: Broken| Case::new(broken.name, move |kind| found(kind, &broken));
+    let case = |broken: Broken| Case::new(broken.name, move |kind| found(kind, &broken)).only("rsyslog");
     table().into_iter().map(case).collect()
 }
 

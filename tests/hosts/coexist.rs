@@ -8,7 +8,7 @@ use anyhow::{Result, ensure};
 use crate::agent::Agent;
 use crate::host::{Host, wait_for};
 use crate::install::{INSTALL, installed};
-use crate::{Case, Kind, send};
+use crate::{Case, Kind, language, send};
 
 pub fn cases() -> Vec<Case> {
     vec![
@@ -18,15 +18,15 @@ pub fn cases() -> Vec<Case> {
         Case::new("an_open_listener_is_used_again", listener_reused),
         Case::new("security_events_stay_out_of_local_files", no_local_copy),
         Case::new("other_network_messages_reach_local_files", network_messages),
+        Case::new("the_older_scripts_damage_is_taken_over_and_mended", older_scripts).only("syslog-ng"),
+        Case::new("a_path_that_takes_all_for_good_is_overtaken", overtaken).only("syslog-ng"),
     ]
 }
 
 /// Opens 514 for both protocols the way administrators do, in a file of their own.
 pub fn open_514(host: &Host, kind: &Kind) {
-    host.put(
-        "/etc/rsyslog.d/10-network.conf",
-        "module(load=\"imudp\")\ninput(type=\"imudp\" port=\"514\")\nmodule(load=\"imtcp\")\ninput(type=\"imtcp\" port=\"514\")\n",
-    );
+    let (path, text) = language::listener(kind, 514);
+    host.put(&path, text);
     restart(host, kind);
 }
 
@@ -65,7 +65,8 @@ fn local_logging(kind: &Kind) -> Result<()> {
 fn other_forward(kind: &Kind) -> Result<()> {
     let host = kind.boot()?;
     let siem = Agent::start_on(&host, 10514)?;
-    host.put("/etc/rsyslog.d/60-siem.conf", "*.* @@127.0.0.1:10514\n");
+    let (path, text) = language::forward_all(kind, 10514);
+    host.put(&path, text);
     restart(&host, kind);
     host.sh("logger siem-before");
     ensure!(siem.sees("siem-before", Duration::from_secs(5)), "the other receiver did not work to begin with");
@@ -73,19 +74,20 @@ fn other_forward(kind: &Kind) -> Result<()> {
     installed(&host);
     host.sh("logger siem-during");
     ensure!(siem.sees("siem-during", Duration::from_secs(5)), "the other receiver gets no local messages any more");
-    send::udp(&host, send::loopback(514), &[b"<13>Aug  1 10:00:00 box app: siem-network".to_vec()], Duration::ZERO)?;
-    ensure!(siem.sees("siem-network", Duration::from_secs(5)), "the other receiver gets no network messages");
+    if kind.daemon == "rsyslog" {
+        // syslog-ng's rules name their sources: nobody else gets what comes in by a new one.
+        let line = b"<13>Aug  1 10:00:00 box app: siem-network".to_vec();
+        send::udp(&host, send::loopback(514), &[line], Duration::ZERO)?;
+        ensure!(siem.sees("siem-network", Duration::from_secs(5)), "the other receiver gets no network messages");
+    }
     ensure!(!agent.lines().iter().any(|l| crate::agent::contains(l, b"siem-")), "the agent got what is not its own");
     Ok(())
 }
 
 fn own_ruleset(kind: &Kind) -> Result<()> {
     let host = kind.boot()?;
-    host.put(
-        "/etc/rsyslog.d/20-switches.conf",
-        "module(load=\"imtcp\")\nruleset(name=\"switches\") { action(type=\"omfile\" file=\"/var/log/switches.log\") stop }\n\
-         input(type=\"imtcp\" port=\"5140\" ruleset=\"switches\")\n",
-    );
+    let (path, text) = language::switches(kind, 5140);
+    host.put(&path, text);
     restart(&host, kind);
     let agent = Agent::start(&host)?;
     installed(&host);
@@ -99,7 +101,7 @@ fn own_ruleset(kind: &Kind) -> Result<()> {
         agent.sees("seq=000000001", Duration::from_secs(5)),
         "events on 514 do not arrive beside the other ruleset"
     );
-    let check = host.exec(&["rsyslogd", "-N1"]);
+    let check = host.exec(language::check(kind));
     ensure!(check.code == 0, "the daemon finds fault with the configuration now: {check}");
     Ok(())
 }
@@ -110,8 +112,8 @@ fn listener_reused(kind: &Kind) -> Result<()> {
     let agent = Agent::start(&host)?;
     installed(&host);
     // A second UDP socket on one port would take all datagrams from the first.
-    let sockets = host.bound("udp").into_iter().filter(|p| *p == 514).count();
-    ensure!(sockets == 1, "{sockets} IPv4 UDP sockets on 514");
+    let sockets = host.listeners("udp", 514);
+    ensure!(sockets == 1, "{sockets} UDP sockets on 514 that take IPv4");
     send::udp(&host, send::loopback(514), &[send::numbered(1)], Duration::ZERO)?;
     send::tcp_each(&host, send::loopback(514), &[send::numbered(2)])?;
     for n in ["seq=000000001", "seq=000000002"] {
@@ -120,7 +122,7 @@ fn listener_reused(kind: &Kind) -> Result<()> {
     let pid = host.main_pid(kind.unit())?;
     installed(&host);
     ensure!(host.main_pid(kind.unit())? == pid, "the second run restarted the daemon");
-    let check = host.exec(&["rsyslogd", "-N1"]);
+    let check = host.exec(language::check(kind));
     ensure!(check.code == 0, "the daemon finds fault with the configuration now: {check}");
     Ok(())
 }
@@ -146,5 +148,53 @@ fn network_messages(kind: &Kind) -> Result<()> {
     })?;
     let forwarded = agent.lines().iter().any(|l| crate::agent::contains(l, b"plain-syslog"));
     ensure!(!forwarded, "a message that is no security event went to the agent");
+    Ok(())
+}
+
+/// After the older scripts have run twice: their rule is replaced, what they did to the main file is undone on request and
+/// stays undone; without the request it is named.
+fn older_scripts(kind: &Kind) -> Result<()> {
+    let host = kind.boot()?;
+    let whole = host.get(language::MAIN_NG);
+    let damaged = language::damaged(&whole);
+    host.put(language::MAIN_NG, &damaged);
+    host.put(language::REPLACED_NG, language::OLDER_RULE_NG);
+    restart(&host, kind);
+    let agent = Agent::start(&host)?;
+    let plan = host.cefctl(&["install", "--agent", "none", "--dry-run"]).ok();
+    ensure!(plan.all().contains("--repair mends that"), "the damage is not named: {plan}");
+    host.cefctl(&[&INSTALL[..], &["--repair"]].concat()).ok();
+    ensure!(host.get(language::MAIN_NG) == whole, "the main file is not what it was before the scripts");
+    ensure!(host.get(language::REPLACED_NG).is_empty(), "the older rule is still there");
+    log_locally(&host, "hello-mended")?;
+    send::udp(&host, send::loopback(514), &[send::numbered(1)], Duration::ZERO)?;
+    ensure!(agent.sees("seq=000000001", Duration::from_secs(8)), "the event did not arrive");
+    std::thread::sleep(Duration::from_millis(300));
+    let arrived = agent.lines().iter().filter(|l| crate::agent::contains(l, b"seq=000000001")).count();
+    ensure!(arrived == 1, "the event arrived {arrived} times");
+    host.cefctl(&["uninstall", "--yes"]).ok();
+    ensure!(host.get(language::MAIN_NG) == whole, "uninstall has brought the damage back");
+    ensure!(host.get(language::REPLACED_NG) == language::OLDER_RULE_NG, "the older rule is not back");
+    Ok(())
+}
+
+/// A log path in front of everybody's drop-ins that ends there: ours is read right before it.
+fn overtaken(kind: &Kind) -> Result<()> {
+    let host = kind.boot()?;
+    let main = String::from_utf8(host.get(language::MAIN_NG))?;
+    let path = "source s_net { udp(port(514)); tcp(port(514)); };\n\
+                log { source(s_net); destination(d_syslog); flags(final); };\n@include \"/etc/syslog-ng/conf.d";
+    host.put(language::MAIN_NG, main.replace("@include \"/etc/syslog-ng/conf.d", path));
+    restart(&host, kind);
+    let before = host.tree("/etc");
+    let agent = Agent::start(&host)?;
+    installed(&host);
+    send::udp(&host, send::loopback(514), &[send::numbered(5)], Duration::ZERO)?;
+    ensure!(agent.sees("seq=000000005", Duration::from_secs(8)), "the event did not arrive");
+    let pid = host.main_pid(kind.unit())?;
+    let again = installed(&host);
+    ensure!(again.all().contains("nothing to do") && host.main_pid(kind.unit())? == pid, "not at rest: {again}");
+    host.cefctl(&["uninstall", "--yes"]).ok();
+    before.assert_same(&host.tree("/etc"), "after uninstall");
     Ok(())
 }

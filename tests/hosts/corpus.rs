@@ -33,14 +33,18 @@ enum Transport {
     Counted,
 }
 
-fn send_all(host: &Host, transport: Transport, lines: &[Line]) -> Result<()> {
+fn send_all(kind: &Kind, host: &Host, transport: Transport, lines: &[Line]) -> Result<()> {
     let raw: Vec<Vec<u8>> = lines.iter().map(|l| l.raw.clone()).collect();
     let gap = Duration::from_millis(1);
     match transport {
         Transport::Udp => send::udp(host, send::loopback(514), &raw, gap),
         Transport::Udp6 => send::udp(host, "[::1]:514".parse()?, &raw, gap),
         Transport::Tcp => send::tcp_each(host, send::loopback(514), &raw),
-        Transport::Counted => send::tcp_counted(host, send::loopback(514), &raw),
+        // No version of syslog-ng that Debian ships takes both framings on one port.
+        Transport::Counted => {
+            let port = if kind.daemon == "syslog-ng" { 601 } else { 514 };
+            send::tcp_counted(host, send::loopback(port), &raw)
+        }
     }
 }
 
@@ -57,7 +61,7 @@ fn sent_and_arrived(
     host.cefctl(&[&INSTALL[..], options].concat()).ok();
     let agent = Agent::start(&host)?;
     let lines: Vec<Line> = load().into_iter().filter(which).collect();
-    send_all(&host, transport, &lines)?;
+    send_all(kind, &host, transport, &lines)?;
     let events = lines.iter().filter(|l| l.forward).count();
     // Longer than the daemon may wait before it tries an agent again that was not there at the start.
     let mut arrived = agent.lines_when(Duration::from_secs(35), |lines| lines.len() >= events);

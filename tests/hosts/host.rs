@@ -17,6 +17,7 @@ const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/hosts/host.sh")
 /// A running host; dropping it switches it off and throws its files away.
 pub struct Host {
     pub name: String,
+    daemon: String,
     folder: PathBuf,
     leader: u32,
 }
@@ -103,7 +104,8 @@ impl Host {
         static COUNT: AtomicUsize = AtomicUsize::new(0);
         let name = format!("t{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
         let base = std::env::var("CEFCTL_E2E_DIR").unwrap_or_else(|_| "/var/tmp/cefctl-e2e".into());
-        let mut host = Host { folder: Path::new(&base).join("hosts").join(&name), name, leader: 0 };
+        let folder = Path::new(&base).join("hosts").join(&name);
+        let mut host = Host { folder, name, daemon: daemon.to_owned(), leader: 0 };
         run_script(&["start", &host.name, suite, daemon])?;
         host.leader = std::fs::read_to_string(host.folder.join("leader"))?.trim().parse()?;
         let bin = host.path("/usr/local/bin/cefctl");
@@ -260,9 +262,25 @@ impl Host {
             .collect()
     }
 
+    /// The kernel's table of the sockets that take IPv4 senders of a protocol. syslog-ng opens one IPv6 socket for both
+    /// families.
+    fn table_of_v4(&self, protocol: &str) -> String {
+        if self.daemon.starts_with("syslog-ng") { format!("{protocol}6") } else { protocol.to_owned() }
+    }
+
+    /// Sockets of the daemon that take IPv4 senders of `protocol` on a port.
+    pub fn listeners(&self, protocol: &str, port: u16) -> usize {
+        self.bound(&self.table_of_v4(protocol)).into_iter().filter(|p| *p == port).count()
+    }
+
     /// Is a port bound for both protocols and both address families?
     pub fn all_bound(&self, port: u16) -> bool {
-        ["tcp", "tcp6", "udp", "udp6"].iter().all(|t| self.bound(t).contains(&port))
+        ["tcp", "udp"].iter().all(|p| self.listeners(p, port) > 0 && self.bound(&format!("{p}6")).contains(&port))
+    }
+
+    /// Has nobody a port, whatever the protocol and address family?
+    pub fn is_free(&self, port: u16) -> bool {
+        !["tcp", "tcp6", "udp", "udp6"].iter().any(|t| self.bound(t).contains(&port))
     }
 }
 

@@ -13,7 +13,7 @@ use crate::{Case, Kind, send};
 /// A name, and what is done to the host before.
 type Hostile = (&'static str, fn(&Host));
 
-const CONFIGS: [Hostile; 16] = [
+const RSYSLOG: [Hostile; 16] = [
     ("crlf", |h| h.put("/etc/rsyslog.d/60-x.conf", b"# from another system\r\nlocal7.* /var/log/x.log\r\n")),
     ("crlf_main_file", |h| {
         let text = h.get("/etc/rsyslog.conf");
@@ -51,8 +51,53 @@ const CONFIGS: [Hostile; 16] = [
     ("folder_named_like_a_file", |h| h.sh("mkdir /etc/rsyslog.d/60-x.conf").clear()),
 ];
 
+const X: &str = "/etc/syslog-ng/conf.d/60-x.conf";
+const MAIN: &str = crate::language::MAIN_NG;
+
+const SYSLOG_NG: [Hostile; 17] = [
+    ("crlf", |h| h.put(X, b"# from another system\r\ndestination d_x { file(\"/var/log/x.log\"); };\r\n")),
+    ("crlf_main_file", |h| {
+        let text = h.get(MAIN);
+        let crlf: Vec<u8> = text.iter().flat_map(|b| if *b == b'\n' { vec![b'\r', b'\n'] } else { vec![*b] }).collect();
+        h.put(MAIN, crlf);
+    }),
+    ("no_final_newline", |h| h.put(X, b"destination d_x { file(\"/var/log/x.log\"); };")),
+    ("main_file_without_final_newline", |h| {
+        let text = h.get(MAIN);
+        h.put(MAIN, text.trim_ascii_end());
+    }),
+    ("nul_bytes", |h| h.put(X, b"destination d_x { file(\"/x\"); };\n\0\0destination d_y { file(\"/y\"); };\n")),
+    ("not_utf8", |h| h.put(X, b"# gr\xfc\xdfe \xff\xfe\ndestination d_x { file(\"/var/log/\xe4.log\"); };\n")),
+    ("not_utf8_name", |h| {
+        h.sh("printf '# x\\n' >\"/etc/syslog-ng/conf.d/$(printf '60-\\344.conf')\"").clear();
+    }),
+    ("empty_file", |h| h.put(X, b"")),
+    ("ten_megabytes", |h| h.put(X, b"# a comment that says little, many times over\n".repeat(220_000))),
+    ("one_line_of_ten_megabytes", |h| h.put(X, [b"#".as_slice(), &[b'x'; 10 << 20], b"\n"].concat())),
+    ("deep_nesting", |h| {
+        let text = ["log { junction { channel { ".repeat(5000), "}; }; };".repeat(5000), "\n".into()].concat();
+        h.put(X, text);
+    }),
+    ("includes_itself", |h| h.put(X, format!("@include \"{X}\"\n"))),
+    ("includes_in_a_circle", |h| {
+        h.put("/etc/syslog-ng/conf.d/60-a.conf", b"@include \"/etc/syslog-ng/conf.d/60-b.conf\"\n");
+        h.put("/etc/syslog-ng/conf.d/60-b.conf", b"@include \"/etc/syslog-ng/conf.d/60-a.conf\"\n");
+    }),
+    ("dangling_symlink", |h| h.sh(&format!("ln -s /nowhere/at-all.conf {X}")).clear()),
+    ("symlink_to_itself", |h| h.sh(&format!("ln -s 60-x.conf {X}")).clear()),
+    ("folder_named_like_a_file", |h| h.sh(&format!("mkdir {X}")).clear()),
+    ("backtick_alone", |h| h.put(X, b"# it`s\n")),
+];
+
 pub fn cases() -> Vec<Case> {
-    CONFIGS.into_iter().map(|(name, make)| Case::new(name, move |kind| survives(kind, make))).collect()
+    let cases = |daemon, configs: &[Hostile]| {
+        let case = move |(name, make): &Hostile| {
+            let make = *make;
+            Case::new(*name, move |kind| survives(kind, make)).only(daemon)
+        };
+        configs.iter().map(case).collect::<Vec<_>>()
+    };
+    cases("rsyslog", &RSYSLOG).into_iter().chain(cases("syslog-ng", &SYSLOG_NG)).collect()
 }
 
 fn survives(kind: &Kind, make: fn(&Host)) -> Result<()> {

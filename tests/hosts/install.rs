@@ -16,7 +16,7 @@ pub const INSTALL: [&str; 4] = ["install", "--agent", "none", "--yes"];
 pub fn cases() -> Vec<Case> {
     vec![
         Case::new("is_quick_and_the_second_run_changes_nothing", quick).alone(),
-        Case::new("a_healthy_host_is_reported_as_healthy", healthy).alone(),
+        Case::new("a_healthy_host_is_reported_as_healthy", healthy).alone().only("rsyslog"),
         Case::new("uninstall_restores_the_host", restore),
         Case::new("uninstall_leaves_ports_open_that_were_open", restore_with_listener),
         Case::new("dry_run_touches_nothing", dry_run),
@@ -92,7 +92,7 @@ fn restore(kind: &Kind) -> Result<()> {
     host.cefctl(&["uninstall", "--yes"]).ok();
     before.0.assert_same(&host.tree("/etc"), "after uninstall");
     ensure!(host.service_state(kind.unit()) == before.1, "the service is {} now", host.service_state(kind.unit()));
-    ensure!(!host.bound("udp").contains(&514) && !host.bound("tcp").contains(&514), "514 is still open");
+    ensure!(host.is_free(514), "514 is still open");
     // And once more from the start: a removed installation is no obstacle.
     installed(&host);
     ensure!(host.all_bound(514), "514 is not open after the second installation");
@@ -139,11 +139,8 @@ fn options(kind: &Kind) -> Result<()> {
     let agent = Agent::start_on(&host, 25300)?;
     let install = [&INSTALL[..], &["--port", "1514", "--protocol", "tcp", "--agent-port", "25300"]].concat();
     host.cefctl(&install).ok();
-    ensure!(host.bound("tcp").contains(&1514) && host.bound("tcp6").contains(&1514), "tcp 1514 is not open");
-    ensure!(
-        !host.bound("udp").contains(&1514) && !host.bound("tcp").contains(&514),
-        "a port is open that nobody asked for"
-    );
+    ensure!(host.listeners("tcp", 1514) == 1 && host.bound("tcp6").contains(&1514), "tcp 1514 is not open");
+    ensure!(host.listeners("udp", 1514) == 0 && host.is_free(514), "a port is open that nobody asked for");
     send::tcp_each(&host, send::loopback(1514), &[send::numbered(7)])?;
     ensure!(agent.sees("seq=000000007", Duration::from_secs(5)), "the event did not arrive at port 25300");
     host.cefctl(&install).ok();

@@ -19,13 +19,18 @@ pub fn cases() -> Vec<Case> {
 }
 
 /// Puts a script in the validator's place that takes its time, and leaves the daemon itself as it was. Its process is
-/// still called rsyslogd: only the folder of the program differs.
-pub fn slow_down_validation(host: &Host, seconds: u32) {
+/// still called the same: only the folder of the program differs.
+pub fn slow_down_validation(kind: &Kind, host: &Host, seconds: u32) {
+    let (program, option) = match kind.daemon.as_str() {
+        "syslog-ng" => ("syslog-ng", "--syntax-only"),
+        _ => ("rsyslogd", "-N"),
+    };
     host.sh(&format!(
-        "mkdir -p /usr/local/lib/real; mv /usr/sbin/rsyslogd /usr/local/lib/real/
-         printf '%s\\n' '#!/bin/sh' 'case \"$*\" in *-N*) : >/run/validating; sleep {seconds};; esac' \\
-           'exec /usr/local/lib/real/rsyslogd \"$@\"' >/usr/sbin/rsyslogd
-         chmod 755 /usr/sbin/rsyslogd; systemctl restart rsyslog"
+        "mkdir -p /usr/local/lib/real; mv /usr/sbin/{program} /usr/local/lib/real/
+         printf '%s\\n' '#!/bin/sh' 'case \"$*\" in *{option}*) : >/run/validating; sleep {seconds};; esac' \\
+           'exec /usr/local/lib/real/{program} \"$@\"' >/usr/sbin/{program}
+         chmod 755 /usr/sbin/{program}; systemctl restart {unit}",
+        unit = kind.unit()
     ));
 }
 
@@ -35,11 +40,18 @@ pub fn wait_for_validation(host: &Host) -> Result<()> {
     })
 }
 
-/// Makes every start of the daemon take a second, by a unit drop-in outside /etc.
-fn slow_down_start(host: &Host) {
-    host.sh("mkdir -p /run/systemd/system/rsyslog.service.d
-         printf '[Service]\\nExecStartPre=/bin/sleep 1\\n' >/run/systemd/system/rsyslog.service.d/slow.conf
-         systemctl daemon-reload");
+/// Makes it take a second until the daemon has its new configuration: its start, by a unit drop-in outside /etc, or
+/// its reload.
+fn slow_down_renewal(kind: &Kind, host: &Host) {
+    match kind.daemon.as_str() {
+        "syslog-ng" => host.sh("mv /usr/sbin/syslog-ng-ctl /usr/sbin/syslog-ng-ctl.real
+             printf '%s\\n' '#!/bin/sh' 'case \"$1\" in reload) : >/run/reloading; sleep 1;; esac' \\
+               'exec /usr/sbin/syslog-ng-ctl.real \"$@\"' >/usr/sbin/syslog-ng-ctl
+             chmod 755 /usr/sbin/syslog-ng-ctl"),
+        _ => host.sh("mkdir -p /run/systemd/system/rsyslog.service.d
+             printf '[Service]\\nExecStartPre=/bin/sleep 1\\n' >/run/systemd/system/rsyslog.service.d/slow.conf
+             systemctl daemon-reload"),
+    };
 }
 
 /// Interrupts a running install once `moment` has come; it must take everything back and say so by its exit code.
@@ -57,7 +69,7 @@ fn interrupted(kind: &Kind, host: &Host, signal: &str, moment: impl FnOnce() -> 
         "the service is {} now: {said}",
         host.service_state(kind.unit())
     );
-    ensure!(!host.bound("udp").contains(&514), "514 is open after an interrupted install: {said}");
+    ensure!(host.is_free(514), "514 is open after an interrupted install: {said}");
     // What was interrupted is no obstacle to the next run.
     host.cefctl(&INSTALL).ok();
     ensure!(host.all_bound(514), "514 is not open after the next install");
@@ -66,29 +78,31 @@ fn interrupted(kind: &Kind, host: &Host, signal: &str, moment: impl FnOnce() -> 
 
 fn while_validating(kind: &Kind, signal: &str) -> Result<()> {
     let host = kind.boot()?;
-    slow_down_validation(&host, 2);
+    slow_down_validation(kind, &host, 2);
     interrupted(kind, &host, signal, || wait_for_validation(&host))
 }
 
-fn wait_for_start(kind: &Kind, host: &Host) -> Result<()> {
-    wait_for("the daemon is being started", Duration::from_secs(10), || {
-        (host.unit(kind.unit(), "ActiveState") == "activating").then_some(())
-    })
+fn wait_for_renewal(kind: &Kind, host: &Host) -> Result<()> {
+    let begun = || match kind.daemon.as_str() {
+        "syslog-ng" => host.exec(&["test", "-e", "/run/reloading"]).code == 0,
+        _ => host.unit(kind.unit(), "ActiveState") == "activating",
+    };
+    wait_for("the daemon is given its new configuration", Duration::from_secs(10), || begun().then_some(()))
 }
 
 fn while_restarting(kind: &Kind, signal: &str) -> Result<()> {
     let host = kind.boot()?;
-    slow_down_start(&host);
-    interrupted(kind, &host, signal, || wait_for_start(kind, &host))
+    slow_down_renewal(kind, &host);
+    interrupted(kind, &host, signal, || wait_for_renewal(kind, &host))
 }
 
 /// Nothing can be done by a killed process; the next run finds what it left and finishes it or takes it back.
 fn killed(kind: &Kind) -> Result<()> {
     let host = kind.boot()?;
     let before = host.tree("/etc");
-    slow_down_start(&host);
+    slow_down_renewal(kind, &host);
     let run = host.spawn(&[&["cefctl"], &INSTALL[..]].concat())?;
-    wait_for_start(kind, &host)?;
+    wait_for_renewal(kind, &host)?;
     host.exec(&["pkill", "-KILL", "-x", "cefctl"]).ok();
     run.wait_with_output()?;
     let next = host.cefctl(&INSTALL).ok();

@@ -7,7 +7,10 @@
 #![allow(clippy::disallowed_methods, clippy::disallowed_macros)] // a test looks at the machine itself
 
 mod agent;
+mod agents;
 mod broken;
+#[path = "../support/certificates.rs"]
+mod certificates;
 mod coexist;
 mod corpus;
 mod faults;
@@ -15,6 +18,7 @@ mod host;
 mod hostile;
 mod install;
 mod interrupt;
+mod language;
 mod outage;
 mod program;
 mod refusals;
@@ -47,10 +51,13 @@ enum Scope {
 }
 
 /// What is run where nothing else is asked for.
-const DEFAULT: [(&str, &str, Scope); 3] = [
+const DEFAULT: [(&str, &str, Scope); 6] = [
     ("bookworm", "rsyslog", Scope::All),
+    ("bookworm", "syslog-ng", Scope::All),
     ("bullseye", "rsyslog", Scope::Version),
+    ("bullseye", "syslog-ng", Scope::Version),
     ("trixie", "rsyslog", Scope::Version),
+    ("trixie", "syslog-ng", Scope::Version),
 ];
 
 /// The tests of [`Scope::Version`], as beginnings of their names.
@@ -87,16 +94,25 @@ pub struct Case {
     name: String,
     /// Measures time: nothing else may run meanwhile.
     alone: bool,
+    /// The one daemon it is about; none: either.
+    only: Option<&'static str>,
     run: Box<Test>,
 }
 
 impl Case {
     pub fn new(name: impl Into<String>, run: impl Fn(&Kind) -> anyhow::Result<()> + Send + Sync + 'static) -> Case {
-        Case { name: name.into(), alone: false, run: Box::new(run) }
+        Case { name: name.into(), alone: false, only: None, run: Box::new(run) }
     }
     pub fn alone(mut self) -> Case {
         self.alone = true;
         self
+    }
+    pub fn only(mut self, daemon: &'static str) -> Case {
+        self.only = Some(daemon);
+        self
+    }
+    fn is_for(&self, kind: &Kind) -> bool {
+        kind.scope.has(&self.name) && self.only.is_none_or(|d| d == kind.daemon)
     }
 }
 
@@ -149,6 +165,7 @@ fn trials(kinds: Vec<Kind>) -> Vec<Trial> {
     let cases: Arc<Vec<Case>> = Arc::new(
         [
             ("install", install::cases()),
+            ("agents", agents::cases()),
             ("program", program::cases()),
             ("refusals", refusals::cases()),
             ("coexist", coexist::cases()),
@@ -165,7 +182,7 @@ fn trials(kinds: Vec<Kind>) -> Vec<Trial> {
     );
     let mut trials = Vec::new();
     for kind in kinds {
-        for n in (0..cases.len()).filter(|n| kind.scope.has(&cases[*n].name)) {
+        for n in (0..cases.len()).filter(|n| cases[*n].is_for(&kind)) {
             let (kind, all) = (kind.clone(), Arc::clone(&cases));
             let name = format!("{}-{}::{}", kind.suite, kind.daemon, all[n].name);
             trials.push(Trial::test(name, move || run(&all[n], &kind)));

@@ -4,7 +4,7 @@ use anyhow::{Result, ensure};
 
 use crate::host::{Host, Output};
 use crate::install::INSTALL;
-use crate::{Case, Kind};
+use crate::{Case, Kind, language};
 
 pub fn cases() -> Vec<Case> {
     vec![
@@ -16,6 +16,7 @@ pub fn cases() -> Vec<Case> {
         Case::new("no_space_for_the_spool", no_space),
         Case::new("impossible_port", impossible_port),
         Case::new("second_run_at_the_same_time", second_run),
+        Case::new("two_daemons_and_nobody_says_which", two_daemons).only("syslog-ng"),
     ]
 }
 
@@ -82,7 +83,8 @@ fn port_taken(kind: &Kind) -> Result<()> {
 
 fn no_space(kind: &Kind) -> Result<()> {
     let host = kind.boot()?;
-    host.sh("mount -t tmpfs -o size=64k tmpfs /var/spool/rsyslog");
+    let spool = if kind.daemon == "syslog-ng" { "/var/lib/syslog-ng" } else { "/var/spool/rsyslog" };
+    host.sh(&format!("mount -t tmpfs -o size=64k tmpfs {spool}"));
     refused(&host, 1, || host.cefctl(&INSTALL)).map(drop)
 }
 
@@ -100,7 +102,7 @@ fn impossible_port(kind: &Kind) -> Result<()> {
 
 fn second_run(kind: &Kind) -> Result<()> {
     let host = kind.boot()?;
-    crate::interrupt::slow_down_validation(&host, 3);
+    crate::interrupt::slow_down_validation(kind, &host, 3);
     let first = host.spawn(&[&["cefctl"], &INSTALL[..]].concat())?;
     crate::interrupt::wait_for_validation(&host)?;
     let second = host.cefctl(&INSTALL);
@@ -109,5 +111,33 @@ fn second_run(kind: &Kind) -> Result<()> {
     let first = first.wait_with_output()?;
     ensure!(first.status.success(), "the first run was disturbed: {}", String::from_utf8_lossy(&first.stderr));
     ensure!(host.all_bound(514), "514 is not open after the first run");
+    Ok(())
+}
+
+/// Both daemons run: the one that has the port is named and nothing is guessed; told which, the tool goes on.
+fn two_daemons(kind: &Kind) -> Result<()> {
+    let host = kind.boot()?;
+    // Debian's packages exclude each other, so the other one comes as files.
+    let other = Host::boot(&kind.suite, "rsyslog")?;
+    other.sh("{ dpkg -L rsyslog; ldd /usr/sbin/rsyslogd | awk '/=> \\//{print $3}'; } >/var/tmp/all
+         while read -r f; do [ ! -f \"$f\" ] || echo \"$f\"; done </var/tmp/all >/var/tmp/files");
+    let files = other.exec(&["tar", "-C", "/", "-hcf", "-", "-T", "/var/tmp/files"]).ok();
+    host.exec_with_input(&["tar", "-C", "/", "--skip-old-files", "-xf", "-"], &files.stdout).ok();
+    let (path, text) = language::listener(&Kind { daemon: "rsyslog".into(), ..kind.clone() }, 514);
+    host.put(&path, text);
+    // Its own unit wants the journal's socket, which syslog-ng's does without.
+    host.sh("systemd-run --quiet --unit=other-daemon /usr/sbin/rsyslogd -n -iNONE");
+    crate::host::wait_for("the other daemon listens", std::time::Duration::from_secs(5), || {
+        host.all_bound(514).then_some(())
+    })?;
+    let out = refused(&host, 1, || host.cefctl(&INSTALL))?;
+    ensure!(out.all().contains("TCP port 514 belongs to rsyslog"), "the owner of the port is not named: {out}");
+    ensure!(out.all().contains("--daemon syslog-ng"), "not asked which: {out}");
+    let out = refused(&host, 1, || host.cefctl(&[&INSTALL[..], &["--daemon", "syslog-ng"]].concat()))?;
+    ensure!(out.all().contains("taken by rsyslogd"), "the other daemon has the port: {out}");
+    let install = [&INSTALL[..], &["--daemon", "syslog-ng", "--port", "1514"]].concat();
+    host.cefctl(&install).ok();
+    let again = host.cefctl(&[&INSTALL[..], &["--port", "1514"]].concat()).ok();
+    ensure!(again.all().contains("nothing to do"), "what an earlier run has set up is not remembered: {again}");
     Ok(())
 }

@@ -7,18 +7,24 @@ mod layout;
 mod scenario;
 
 use cefctl::cli::args::{Cli, Command};
-use cefctl::cli::install::plan_only;
+use cefctl::cli::install::{Planned, plan_only};
+use cefctl::ui::{ColorChoice, Ui};
 use clap::Parser;
 
 use layout::{LAYOUTS, Layout};
+
+/// One that says nothing.
+fn ui() -> Ui {
+    Ui::new(ColorChoice::Never, true, 0)
+}
 
 /// The plan as text: notes, steps, diffs. Of our own rule only the frame, which is the same everywhere.
 fn plan(layout: &Layout, changes: &[scenario::File], options: &[&str]) -> String {
     let (host, _folder) = layout.host(changes);
     let words = [&["cefctl", "install", "--dry-run"], options].concat();
     let Command::Install(args) = Cli::try_parse_from(words).unwrap().command else { panic!("not an install") };
-    match plan_only(&host, &args) {
-        Ok((plan, notes)) => {
+    match plan_only(&host, &ui(), &args) {
+        Ok(Planned { plan, notes, .. }) => {
             let mut text = String::new();
             for note in notes.iter().chain(&plan.notes) {
                 text += &format!("note: {note}\n");
@@ -88,8 +94,8 @@ fn the_whole_file() {
     let (host, _folder) = layout.host(&[]);
     let words = ["cefctl", "install", "--dry-run", "--agent", "none"];
     let Command::Install(args) = Cli::try_parse_from(words).unwrap().command else { panic!("not an install") };
-    let (plan, _) = plan_only(&host, &args).unwrap();
-    let diffs: String = plan.describe().iter().filter_map(|s| s.diff.clone()).collect();
+    let planned = plan_only(&host, &ui(), &args).unwrap();
+    let diffs: String = planned.plan.describe().iter().filter_map(|s| s.diff.clone()).collect();
     snapshot("the_whole_file", layout, &diffs);
 }
 

@@ -3,7 +3,7 @@ registers, and a proxy that wants a login. Independent of the tool under test.
 
     cloud.py STATE CERT KEY [PORT [PROXY_PORT]]
 
-STATE is a folder: files/ is served under /files/, workspaces.json holds {workspace id: key}, requests.log gets a line for
+STATE is a folder: a request gets the file of files/ that has its last name, workspaces.json holds {workspace id: key}, requests.log gets a line for
 every request, ports is written once both ports are open (0 stands for any).
 
 What a request asks for in its query, so that one server can be every bad line at once:
@@ -54,7 +54,7 @@ class Web(http.server.BaseHTTPRequestHandler):
         if "status" in ask and count <= int(ask.get("times", 1 << 30)):
             return self.bare(int(ask["status"]), {"Retry-After": "0"} if "times" in ask else {})
         path = os.path.join(state, "files", os.path.basename(url.path))
-        if not url.path.startswith("/files/") or not os.path.isfile(path):
+        if not os.path.isfile(path):
             return self.bare(404, {})
         body = open(path, "rb").read()
         etag = '"%s"' % (hashlib.sha1(body).hexdigest()[:8] + (str(count) if "changing" in ask else ""))

@@ -3,10 +3,12 @@
 
 mod agent;
 mod daemon;
+mod firewall;
 mod forward;
 mod host;
 mod listen;
 mod probe;
+mod traffic;
 
 use super::case::Case;
 use super::outcome::Judged;
@@ -39,7 +41,18 @@ impl Check {
 
 /// All checks in hop order.
 pub fn all() -> impl Iterator<Item = &'static Check> {
-    [host::CHECKS, daemon::CHECKS, listen::CHECKS, forward::CHECKS, agent::CHECKS, probe::CHECKS].into_iter().flatten()
+    [
+        host::CHECKS,
+        daemon::CHECKS,
+        listen::CHECKS,
+        firewall::CHECKS,
+        forward::CHECKS,
+        agent::CHECKS,
+        traffic::CHECKS,
+        probe::CHECKS,
+    ]
+    .into_iter()
+    .flatten()
 }
 
 /// What one check looks at, why it matters, how to mend it.
@@ -96,7 +109,7 @@ mod tests {
         assert_eq!(ids.iter().collect::<BTreeSet<_>>().len(), ids.len());
         let mut groups: Vec<_> = all().map(Check::group).collect();
         groups.dedup();
-        assert_eq!(groups, ["host", "daemon", "listen", "forward", "agent", "probe"]);
+        assert_eq!(groups, ["host", "daemon", "listen", "firewall", "forward", "agent", "traffic", "probe"]);
         assert!(ids.iter().all(|id| id.split('.').count() == 2));
     }
 

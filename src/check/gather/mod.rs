@@ -21,6 +21,7 @@ use crate::agent::AgentFacts;
 use crate::host::proc_net::{Socket, SocketState};
 use crate::host::proc_process::{self, Process};
 use crate::host::{Cmd, Host, Output, RunError, facts};
+use crate::platform::firewall::listing::Listings;
 use crate::platform::os_release::OsRelease;
 
 /// Processes looked at whether they hold a socket or not.
@@ -51,6 +52,7 @@ pub fn gather(host: &Host, options: &TargetOptions, depth: Depth) -> Facts {
         let net = scope.spawn(|| sockets(host, port));
         let logs = scope.spawn(|| if deep { disk::logs(host) } else { Default::default() });
         let lookup = scope.spawn(|| if deep { reverse_lookup(host) } else { None });
+        let firewall = scope.spawn(|| if deep { firewall(host) } else { Err("not looked at".to_owned()) });
         let machine = scope.spawn(|| machine(host, identity.clone(), deep));
         let other = scope.spawn(|| syslogng::gather(host, &identity.hostname, syslog_ng_unit, depth));
         let rsyslog = rsyslog::gather(host, &identity.hostname, rsyslog_unit, depth);
@@ -77,6 +79,7 @@ pub fn gather(host: &Host, options: &TargetOptions, depth: Depth) -> Facts {
             syslog_ng,
             syslog_ng_says,
             agents,
+            firewall: join(firewall),
             receipt,
             ..Facts::default()
         }
@@ -130,6 +133,14 @@ fn machine(host: &Host, identity: facts::Identity, deep: bool) -> HostFacts {
         ipv6: facts::has_ipv6(root),
         live: root.is_live(),
     }
+}
+
+/// Rules and interfaces of the running kernel; an image has neither.
+pub fn firewall(host: &Host) -> Fact<FirewallFacts> {
+    if !host.root.is_live() {
+        return Err("firewall rules are those of a running system".into());
+    }
+    Ok(FirewallFacts { listings: Listings::gather(host), interfaces: crate::host::interfaces::interfaces()? })
 }
 
 /// How long the resolver takes for a sender's name, tried with an address that nobody has (TEST-NET-2).

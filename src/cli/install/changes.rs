@@ -54,7 +54,8 @@ pub fn changes(
     let live = is_live(facts, daemon, collector);
     let when = if live { When::AnyChange } else { When::Always };
     // A daemon that has our file and not our listeners has been told to read it, or never will be by the same means.
-    let again = if live || !is_as_wished(host, collector) { daemon.renewal() } else { Action::Restart };
+    let stuck = !live && is_as_wished(host, collector);
+    let again = if decided.restart || stuck { Action::Restart } else { Action::Reload };
     changes.push(ServiceChange::new(daemon.unit(), again).when(when).into());
     changes
 }

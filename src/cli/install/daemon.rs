@@ -6,7 +6,6 @@ use crate::check::facts::{DaemonFacts, Facts};
 use crate::cli::args::DaemonChoice;
 use crate::host::proc_net::Transport;
 use crate::plan::Receipt;
-use crate::platform::service_act::Action;
 use crate::syslog::collector::Refusal;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,14 +29,6 @@ impl Daemon {
         match self {
             Daemon::Rsyslog => "rsyslog.service",
             Daemon::SyslogNg => "syslog-ng.service",
-        }
-    }
-
-    /// How it takes a new configuration: rsyslog only by a restart (its HUP reopens files), syslog-ng by a reload.
-    pub fn renewal(self) -> Action {
-        match self {
-            Daemon::Rsyslog => Action::Restart,
-            Daemon::SyslogNg => Action::Reload,
         }
     }
 

@@ -3,6 +3,8 @@
 
 mod changes;
 mod daemon;
+mod firewall;
+mod migrate;
 mod preflight;
 mod proof;
 mod rsyslog;
@@ -15,16 +17,17 @@ use std::path::PathBuf;
 
 use anyhow::{Context, anyhow};
 
-use super::args::{AgentChoice, Format, InstallArgs, LocalCopy, Protocol};
+use super::agent::Setup;
+use super::args::{Format, InstallArgs, LocalCopy, Protocol};
 use super::exit::{Exit, Failure, fail, hint, usage};
 use super::show;
-use crate::agent::{AgentKind, AgentTarget};
+use crate::agent::AgentTarget;
 use crate::check::facts::Facts;
 use crate::check::gather::{self, Depth};
 use crate::check::target::TargetOptions;
 use crate::host::proc_net::Transport;
 use crate::host::{Host, Interrupt};
-use crate::plan::{Change, Goal, Plan, Receipt, Session, peek, plan_install};
+use crate::plan::{Change, Goal, Outcome, Plan, Receipt, Session, peek, plan_install};
 use crate::syslog::collector::{self, Collector, Refusal, Wish};
 use crate::syslog::syslogng::repair::Damage;
 use crate::ui::{AskError, Ui};
@@ -54,9 +57,10 @@ pub fn run(host: &Host, ui: &Ui, args: &InstallArgs) -> anyhow::Result<Exit> {
         Session::begin(host, &interrupt, &mut observer).map_err(show::not_begun)?
     };
     sweep(host);
-    let proposal = propose(host, args, session.receipt())?;
-    let plan = session.plan_install(proposal.changes.clone())?;
-    if plan.is_empty() {
+    let mut setup = Setup::decide(host, ui, args, false)?;
+    let mut proposal = propose(host, args, &mut setup, session.receipt())?;
+    let mut plan = session.plan_install(proposal.changes.clone())?;
+    if plan.is_empty() && !setup.is_pending() {
         drop(progress);
         return nothing(ui, args, &plan, &proposal);
     }
@@ -64,33 +68,52 @@ pub fn run(host: &Host, ui: &Ui, args: &InstallArgs) -> anyhow::Result<Exit> {
     validate::validate(host, &proposal, &plan)?;
     drop(progress);
     if args.output == Format::Text {
-        ui.result(&show::plan_text(ui, &plan, &proposal.notes, !args.yes || ui.verbose()))?;
+        ui.result(&show::before_plan(ui, &setup.sentences()))?;
+        let diffs = !(args.yes || setup.unattended()) || ui.verbose();
+        ui.result(&show::plan_text(ui, &plan, &proposal.notes, diffs))?;
     }
-    if !consent(ui, args.yes)? {
+    if !consent(ui, args.yes || setup.unattended())? {
         ui.say("nothing was changed");
         return Ok(Exit::Problems);
     }
+    if setup.is_pending() {
+        // only now are there files of the agent to plan with
+        setup.run(host, ui, &interrupt)?;
+        let planned = propose(host, args, &mut setup, session.receipt())
+            .and_then(|proposal| Ok((session.plan_install(proposal.changes.clone())?, proposal)));
+        (plan, proposal) = planned.inspect_err(|_| setup.undo(host, ui))?;
+    }
+    if let Some(port) = migrate::from(session.receipt(), &setup) {
+        migrate::bridge(host, ui, args, &mut session, &interrupt, (port, setup.target.port))?;
+        plan = session.plan_install(proposal.changes.clone())?;
+    }
     let progress = ui.progress("applying");
-    let mut proof = proof::Proof::prepare(host, &interrupt, proposal.expected());
+    let mut proof = proof::Proof::prepare(host, &interrupt, proposal.expected(&setup));
     let mut proven = None;
     let outcome = session.apply(
         &plan,
         &Goal::Install { options: proposal.options() },
         &mut show::observe(ui, &progress, args.output),
         &mut || {
+            setup.prove(host, &interrupt)?;
             proven = Some(proof.prove()?);
             Ok(())
         },
     );
     drop(progress);
+    if !matches!(outcome, Outcome::Done { .. } | Outcome::NothingToDo) {
+        setup.undo(host, ui);
+    }
     let sentence = proven.as_ref().map(|p| p.sentence.as_str());
     if args.output == Format::Json {
         ui.result(&show::json(&plan, &proposal.notes, true, Some(&outcome), sentence))?;
-    } else if let (crate::plan::Outcome::Done { steps, .. }, Some(sentence)) = (&outcome, sentence) {
+    } else if let (Outcome::Done { steps, .. }, Some(sentence)) = (&outcome, sentence) {
         ui.result(&format!("done: {steps} steps; {sentence}\n"))?;
         ui.say(&next_steps(&proposal));
     }
-    show::finish(outcome)
+    let exit = show::finish(outcome)?;
+    setup.finish(host, ui)?;
+    Ok(exit)
 }
 
 /// What to do now, in a line or two.
@@ -110,6 +133,8 @@ pub struct Decided {
     pub replaced: PathBuf,
     /// Damage of the older scripts that is undone.
     pub mended: Option<Mended>,
+    /// The daemon cannot take this by a reload.
+    pub restart: bool,
 }
 
 pub struct Mended {
@@ -141,17 +166,24 @@ impl Proposal {
         })
     }
 
-    fn expected(&self) -> proof::Expected {
+    fn expected(&self, setup: &Setup) -> proof::Expected {
         let ipv6 = self.facts.host.ipv6;
         let sockets = self.collector.intakes.iter().map(|i| (i.transport, i.v4, i.v6 && ipv6)).collect();
-        proof::Expected { daemon: self.daemon, port: self.wish.port, sockets, agent_port: self.wish.agent.port }
+        proof::Expected {
+            daemon: self.daemon,
+            port: self.wish.port,
+            sockets,
+            agent_port: self.wish.agent.port,
+            agent_listens: setup.listens(),
+            unproven: setup.unproven.clone(),
+        }
     }
 }
 
-fn propose(host: &Host, args: &InstallArgs, receipt: Option<&Receipt>) -> anyhow::Result<Proposal> {
+fn propose(host: &Host, args: &InstallArgs, setup: &mut Setup, receipt: Option<&Receipt>) -> anyhow::Result<Proposal> {
     let options = TargetOptions { port: args.target.port, ..TargetOptions::default() };
-    let facts = gather::gather(host, &options, Depth::Change);
-    let wish = wish(args, &facts)?;
+    let mut facts = gather::gather(host, &options, Depth::Change);
+    let wish = wish(args, setup.target);
     let daemon = daemon::choose(&facts, args.target.daemon, receipt, wish.port).map_err(refused)?;
     let mut down = None;
     if host.root.is_live() {
@@ -170,8 +202,20 @@ fn propose(host: &Host, args: &InstallArgs, receipt: Option<&Receipt>) -> anyhow
     if let Some(refusal) = down.filter(|_| decided.mended.is_none()) {
         return Err(refused(refusal));
     }
-    let changes = changes::changes(host, &facts, daemon, &decided, receipt);
-    let notes = decided.collector.notes.clone();
+    let mut changes = setup.changes(host)?;
+    changes.extend(changes::changes(host, &facts, daemon, &decided, receipt));
+    let mut notes: Vec<String> = setup.notes.iter().chain(&decided.collector.notes).cloned().collect();
+    if args.open_firewall.is_some() {
+        facts.firewall = gather::firewall(host);
+    }
+    let opening = firewall::Wish {
+        sources: args.open_firewall.as_deref().unwrap_or_default(),
+        port: wish.port,
+        transports: &protocols(args),
+    };
+    let (openings, more) = firewall::changes(host, &facts, &opening, receipt);
+    changes.extend(openings);
+    notes.extend(more);
     Ok(Proposal { daemon, facts, wish, collector: decided.collector, changes, notes })
 }
 
@@ -192,30 +236,11 @@ fn protocols(args: &InstallArgs) -> Vec<Transport> {
         .collect()
 }
 
-fn wish(args: &InstallArgs, facts: &Facts) -> anyhow::Result<Wish> {
-    let agents = &facts.agents;
-    let kind = match args.target.agent {
-        AgentChoice::Auto => agents.installed(),
-        AgentChoice::Oms => AgentKind::Oms,
-        AgentChoice::Ama => AgentKind::Ama,
-        AgentChoice::None => AgentKind::None,
-    };
-    let missing = match kind {
-        AgentKind::Oms => agents.oms.is_none(),
-        AgentKind::Ama => agents.ama.is_none(),
-        AgentKind::None => false,
-    };
-    if missing {
-        return Err(fail(
-            Exit::Problems,
-            format!("the {kind} is not installed on this box, and this version cannot install it yet"),
-            "install the agent first, or prepare the box with --agent none",
-        ));
-    }
-    Ok(Wish {
+fn wish(args: &InstallArgs, agent: AgentTarget) -> Wish {
+    Wish {
         port: args.target.port.unwrap_or(514),
         transports: protocols(args),
-        agent: AgentTarget { kind, port: args.target.agent_port.unwrap_or_else(|| agents.port(kind)) },
+        agent,
         local_copy: match args.local_copy {
             LocalCopy::Auto => collector::LocalCopy::Auto,
             LocalCopy::Keep => collector::LocalCopy::Keep,
@@ -225,7 +250,7 @@ fn wish(args: &InstallArgs, facts: &Facts) -> anyhow::Result<Wish> {
         octet_counting: !args.no_octet_counting,
         queue_disk: args.queue_disk,
         receipt: PathBuf::from(RECEIPT),
-    })
+    }
 }
 
 /// All reasons at once, so that nobody has to run it three times to learn three things.
@@ -240,24 +265,35 @@ fn refuse_all(refusals: Vec<Refusal>) -> anyhow::Result<()> {
     Err(error.context(Failure { exit: Exit::Problems, message }))
 }
 
-/// The plan for a machine and what was decided on the way, one sentence each. Changes nothing.
+/// A plan, and what was decided on the way to it.
+pub struct Planned {
+    pub plan: Plan,
+    /// What a user may want to know of the decision, one sentence each.
+    pub notes: Vec<String>,
+    /// What would be done before the plan.
+    before: Vec<String>,
+}
+
+/// The plan for a machine. Changes nothing.
 ///
 /// # Errors
 /// Why nothing can be planned, with what to do.
-pub fn plan_only(host: &Host, args: &InstallArgs) -> anyhow::Result<(Plan, Vec<String>)> {
+pub fn plan_only(host: &Host, ui: &Ui, args: &InstallArgs) -> anyhow::Result<Planned> {
     let receipt = peek(host)?;
-    let proposal = propose(host, args, receipt.as_ref())?;
+    let mut setup = Setup::decide(host, ui, args, true)?;
+    let proposal = propose(host, args, &mut setup, receipt.as_ref())?;
     let plan = plan_install(host, receipt.as_ref(), proposal.changes.clone())?;
-    Ok((plan, proposal.notes))
+    Ok(Planned { plan, notes: proposal.notes, before: setup.sentences() })
 }
 
 fn dry_run(host: &Host, ui: &Ui, args: &InstallArgs) -> anyhow::Result<Exit> {
     let progress = ui.progress("looking at this machine");
-    let (plan, notes) = plan_only(host, args)?;
+    let Planned { plan, notes, before } = plan_only(host, ui, args)?;
     drop(progress);
     match args.output {
         Format::Json => ui.result(&show::json(&plan, &notes, false, None, None))?,
         Format::Text => {
+            ui.result(&show::before_plan(ui, &before))?;
             ui.result(&show::plan_text(ui, &plan, &notes, true))?;
             ui.say("this was a dry run: nothing was changed");
         }

@@ -41,7 +41,7 @@ pub fn decide(host: &Host, facts: &Facts, wish: &Wish, receipt: Option<&Receipt>
         imptcp: has_module(host, "imptcp.so"),
     };
     let collector = decide_on(&found, wish).map_err(refused)?;
-    Ok(Decided { collector, replaced, mended: None })
+    Ok(Decided { collector, replaced, mended: None, restart: true })
 }
 
 /// Nothing is taken for granted of a daemon whose version is not known.

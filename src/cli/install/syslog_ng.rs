@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, anyhow};
@@ -19,7 +20,7 @@ use crate::host::proc_net::Transport;
 use crate::host::{Cmd, Host};
 use crate::plan::Receipt;
 use crate::report::clean;
-use crate::syslog::collector::Wish;
+use crate::syslog::collector::{Collector, Wish};
 use crate::syslog::source::Overlay;
 use crate::syslog::syslogng::candidate::candidate;
 use crate::syslog::syslogng::collector::{COUNTED_PORT, Found, decide as decide_on};
@@ -68,7 +69,29 @@ pub fn decide(
         }
         None => None,
     };
-    Ok(Decided { collector, replaced, mended })
+    let restart = must_restart(facts, found.stack, &collector);
+    Ok(Decided { collector, replaced, mended, restart })
+}
+
+/// A reload keeps sockets open until their successors are there, so it fails where ours takes the place of one with
+/// another address on the same port (tried: `0.0.0.0:514`, then `[::]:514`).
+fn must_restart(facts: &Facts, stack: Stack, collector: &Collector) -> bool {
+    let Ok(net) = &facts.net else { return false };
+    let ours = |ip: IpAddr| match stack {
+        Stack::V4 => ip == IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+        Stack::Dual => ip == IpAddr::V6(Ipv6Addr::UNSPECIFIED),
+        Stack::Split => ip.is_unspecified(),
+    };
+    let mut ports: Vec<(Transport, u16)> =
+        collector.intakes.iter().filter(|i| i.reused.is_none()).map(|i| (i.transport, i.port)).collect();
+    if ports.iter().any(|(t, _)| *t == Transport::Tcp) {
+        ports.push((Transport::Tcp, COUNTED_PORT));
+    }
+    let pid = facts.syslog_ng.pid;
+    let theirs = |(transport, port): (Transport, u16)| {
+        net.open(transport, port).any(|s| s.owners.iter().any(|o| Some(*o) == pid) && !ours(s.local.ip()))
+    };
+    ports.into_iter().any(theirs)
 }
 
 fn program(facts: &Facts) -> anyhow::Result<&Program> {
@@ -162,5 +185,34 @@ pub fn validate(host: &Host, facts: &Facts, changes: BTreeMap<PathBuf, Option<Ve
                 "`syslog-ng --syntax-only` names the place; mend it and run the command again",
             ))
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::check::fixture::{add_socket, healthy};
+    use crate::syslog::collector::Intake;
+
+    #[test]
+    fn a_socket_with_another_address_calls_for_a_restart() {
+        let mut facts = healthy();
+        facts.net.as_mut().unwrap().sockets.clear();
+        facts.syslog_ng.pid = Some(9);
+        let intake = |transport| Intake { transport, port: 514, reused: None, v4: true, v6: true };
+        let collector = Collector {
+            drop_in: None,
+            insertions: Vec::new(),
+            intakes: vec![intake(Transport::Udp), intake(Transport::Tcp)],
+            notes: Vec::new(),
+            work_directory: PathBuf::new(),
+        };
+        add_socket(&mut facts, Transport::Tcp, "0.0.0.0:514", 4711);
+        add_socket(&mut facts, Transport::Udp, "[::]:514", 9);
+        assert!(!must_restart(&facts, Stack::Dual, &collector));
+        assert!(must_restart(&facts, Stack::V4, &collector));
+        assert!(!must_restart(&facts, Stack::Split, &collector));
+        add_socket(&mut facts, Transport::Tcp, "0.0.0.0:601", 9);
+        assert!(must_restart(&facts, Stack::Dual, &collector));
     }
 }

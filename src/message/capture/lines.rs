@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::net::SocketAddr;
 
 use super::Segment;
+use super::sequence::{Fresh, Sequence};
 
 /// Bytes of a line that are kept.
 const CAP: usize = 1 << 20;
@@ -16,8 +17,7 @@ pub struct Streams {
 
 #[derive(Default)]
 struct Stream {
-    /// Number of the byte that comes next; `None` before the first packet.
-    next: Option<u32>,
+    order: Sequence,
     /// The line that is not complete yet.
     pending: Vec<u8>,
 }
@@ -26,7 +26,15 @@ impl Streams {
     /// Takes a segment in. `on` gets each line that it completes, and the beginning of the one still open, with `false`.
     pub fn feed(&mut self, segment: &Segment<'_>, on: &mut dyn FnMut(&[u8], bool)) {
         let stream = self.open.entry((segment.from, segment.to)).or_default();
-        let Some(mut data) = stream.fresh(segment) else { return };
+        let mut data = match stream.order.take(segment) {
+            Fresh::Nothing => return,
+            Fresh::Next(data) => data,
+            Fresh::Anew(data) => {
+                // What is pending does not belong to this.
+                stream.pending.clear();
+                data
+            }
+        };
         while let Some(at) = data.iter().position(|&b| b == b'\n') {
             let (line, rest) = data.split_at(at);
             stream.pending.extend_from_slice(line);
@@ -41,28 +49,5 @@ impl Streams {
         if !stream.pending.is_empty() {
             on(&stream.pending, false);
         }
-    }
-}
-
-impl Stream {
-    /// The part of a segment that was not there before.
-    fn fresh<'a>(&mut self, segment: &Segment<'a>) -> Option<&'a [u8]> {
-        if segment.start {
-            *self = Stream { next: Some(segment.sequence), pending: Vec::new() };
-        }
-        let next = self.next.unwrap_or(segment.sequence);
-        let seen = next.wrapping_sub(segment.sequence);
-        let data = if seen < 1 << 31 {
-            segment.payload.get(seen as usize..)?
-        } else {
-            // Packets between were missed, so what is pending does not belong to this.
-            self.pending.clear();
-            segment.payload
-        };
-        if data.is_empty() {
-            return None;
-        }
-        self.next = Some(segment.sequence.wrapping_add(u32::try_from(segment.payload.len()).ok()?));
-        Some(data)
     }
 }

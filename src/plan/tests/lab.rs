@@ -7,12 +7,13 @@ use std::sync::Arc;
 
 use serde_json::json;
 
-use crate::host::fake::{FakeClock, FakeNet};
+use crate::host::fake::{FakeClock, FakeNet, reply};
 use crate::host::fake_systemd::FakeSystemd;
 use crate::host::fault::FaultyRunner;
-use crate::host::{Host, Interrupt, Root};
+use crate::host::{Cmd, Host, Interrupt, Output, Root, Run, RunError};
 use crate::plan::*;
 use crate::platform::service_act::Action;
+use crate::platform::setting::Setting;
 
 pub struct Lab {
     pub dir: PathBuf,
@@ -43,6 +44,11 @@ impl Lab {
         Lab { _keep: Some(keep), ..lab }
     }
 
+    /// Labelled ports, as the machine has them.
+    pub fn ports(&self) -> String {
+        std::fs::read_to_string(self.dir.join("ports")).unwrap_or_default()
+    }
+
     /// The machine that another process left in `dir`.
     pub fn open(dir: &Path) -> Self {
         Lab::at(dir, |systemd| systemd)
@@ -55,7 +61,7 @@ impl Lab {
         let systemd = Arc::new(units(systemd.kept_in(dir.join("units.json"))));
         let host = Host {
             root: Root::at(base),
-            runner: Arc::new(FaultyRunner(Arc::new(systemd.clone()))),
+            runner: Arc::new(FaultyRunner(Arc::new(Tools { systemd: systemd.clone(), ports: dir.join("ports") }))),
             clock: Arc::new(FakeClock::default()),
             net: Arc::new(FakeNet::default()),
         };
@@ -107,7 +113,7 @@ impl Lab {
         walk(&self.dir.join("root"), "", &mut tree);
         let units = self.systemd.units();
         let units = units.into_iter().map(|(n, u)| (n, (u.active, u.enabled, u.active.then_some(u.loaded)))).collect();
-        Snapshot { tree, units }
+        Snapshot { tree, units, ports: self.ports() }
     }
 }
 
@@ -122,6 +128,7 @@ pub enum Job {
 pub struct Snapshot {
     pub tree: BTreeMap<String, String>,
     pub units: BTreeMap<String, (bool, bool, Option<String>)>,
+    pub ports: String,
 }
 
 impl Snapshot {
@@ -129,7 +136,8 @@ impl Snapshot {
     pub fn differences(&self, other: &Snapshot) -> Vec<String> {
         let lines = |s: &Snapshot| -> Vec<String> {
             let files = s.tree.iter().map(|(path, line)| format!("{path} {line}"));
-            files.chain(s.units.iter().map(|unit| format!("{unit:?}"))).collect()
+            let units = s.units.iter().map(|unit| format!("{unit:?}"));
+            files.chain(units).chain([s.ports.clone()]).collect()
         };
         let (ours, theirs) = (lines(self), lines(other));
         let here = ours.iter().filter(|l| !theirs.contains(l)).map(|l| format!("+{l}"));
@@ -186,6 +194,11 @@ pub fn wishes(version: u32) -> Vec<Change> {
     if version == 1 {
         wishes.push(WriteFile::new("/etc/other.d/only-in-1.conf", "one\n").into());
     }
+    // One that stays, and one that depends on the options.
+    for port in [25226, 2000 + u16::try_from(version).unwrap()] {
+        let (label, protocol) = ("syslogd_port_t".to_owned(), "tcp".to_owned());
+        wishes.push(Setting::SelinuxPort { label, protocol, port }.into());
+    }
     for (unit, action) in [
         ("other", Action::Stop),
         ("other", Action::Disable),
@@ -197,6 +210,37 @@ pub fn wishes(version: u32) -> Vec<Change> {
         wishes.push(ServiceChange::new(unit, action).into());
     }
     wishes
+}
+
+/// systemd, and a `semanage` that keeps its labels in a file.
+struct Tools {
+    systemd: Arc<FakeSystemd>,
+    ports: PathBuf,
+}
+
+impl Run for Tools {
+    fn run(&self, cmd: &Cmd) -> Result<Output, RunError> {
+        let words: Vec<_> = cmd.argv.iter().map(|a| a.to_string_lossy()).collect();
+        let words: Vec<&str> = words.iter().map(AsRef::as_ref).collect();
+        let listed = std::fs::read_to_string(&self.ports).unwrap_or_default();
+        let line = |port: &str| format!("syslogd_port_t tcp {port}\n");
+        match words.as_slice() {
+            ["semanage", "port", "-l"] => reply(0, &listed, ""),
+            ["semanage", "port", "-a", .., port] if listed.contains(&line(port)) => {
+                reply(1, "", "ValueError: already defined")
+            }
+            ["semanage", "port", "-a", .., port] => {
+                std::fs::write(&self.ports, listed + &line(port)).unwrap();
+                reply(0, "", "")
+            }
+            ["semanage", "port", "-d", .., port] if listed.contains(&line(port)) => {
+                std::fs::write(&self.ports, listed.replace(&line(port), "")).unwrap();
+                reply(0, "", "")
+            }
+            ["semanage", ..] => reply(1, "", "ValueError: not defined"),
+            _ => self.systemd.run(cmd),
+        }
+    }
 }
 
 /// What a unit comes up with: the whole of /etc. A file with the word `broken` keeps every unit down.

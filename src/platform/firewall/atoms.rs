@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use super::model::{Key, Values};
+use super::packet::ct::STATUS_DNAT;
 use super::span::{Span, number};
 
 /// One value of a kind that `key` compares with; `None`: not understood.
@@ -27,6 +28,16 @@ pub fn atom(key: &Key, word: &str) -> Option<u128> {
             _ => int(word),
         },
         Key::CtState => ct_state(word).or_else(|| int(word)),
+        Key::CtStatus => match word {
+            "expected" => Some(1),
+            "seen-reply" => Some(2),
+            "assured" => Some(4),
+            "confirmed" => Some(8),
+            "snat" => Some(16),
+            "dnat" => Some(STATUS_DNAT),
+            "dying" => Some(512),
+            _ => int(word),
+        },
         Key::CtDirection => match word {
             "original" => Some(0),
             "reply" => Some(1),
@@ -151,6 +162,8 @@ pub fn ct_state(word: &str) -> Option<u128> {
         "related" => Some(RELATED),
         "invalid" => Some(INVALID),
         "untracked" => Some(UNTRACKED),
+        "dnat" => Some(DNAT),
+        "snat" => Some(SNAT),
         _ => None,
     }
 }

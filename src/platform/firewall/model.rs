@@ -194,6 +194,8 @@ pub enum Key {
     Oif,
     CtState,
     CtMark,
+    /// Bits; of interest is that its destination was changed.
+    CtStatus,
     /// 0: original, 1: reply.
     CtDirection,
     Mark,

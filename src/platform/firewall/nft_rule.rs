@@ -32,7 +32,12 @@ fn statement_steps(name: &str, body: &Json, context: &Context<'_>, steps: &mut V
     let target = || body.get("target").and_then(Json::as_str).unwrap_or_default().to_owned();
     let unknown = |why: String| Verdict::Unknown(Why::Expression(why));
     match name {
-        "match" => steps.push(comparison(body, context)),
+        "match" => {
+            if let Some(left) = body.get("left") {
+                steps.extend(dependency(left));
+            }
+            steps.push(comparison(body, context));
+        }
         "accept" => steps.push(Step::Do(Verdict::Accept)),
         "drop" => steps.push(Step::Do(Verdict::Drop)),
         "reject" => steps.push(Step::Do(Verdict::Reject)),
@@ -101,6 +106,23 @@ fn mangle(body: &Json, steps: &mut Vec<Step>) {
     }
 }
 
+/// What a field implies although the listing leaves it out: that the packet has such a header.
+fn dependency(left: &Json) -> Option<Step> {
+    let left = left.get("&").and_then(|parts| parts.get(0)).unwrap_or(left);
+    let protocol = left.get("payload").and_then(|p| p.get("protocol")).and_then(Json::as_str)?;
+    match protocol {
+        "ip" => Some(Test::is(Key::NfProto, Values::one(2u8))),
+        "ip6" => Some(Test::is(Key::NfProto, Values::one(10u8))),
+        "tcp" => Some(Test::is(Key::Proto(None), Values::one(TCP))),
+        "udp" => Some(Test::is(Key::Proto(None), Values::one(UDP))),
+        // No packet that is asked about is one of these.
+        "icmp" | "icmpv6" | "igmp" | "esp" | "ah" | "gre" | "comp" | "sctp" | "dccp" | "udplite" | "arp" => {
+            Some(Step::Test(Test::Never))
+        }
+        _ => None,
+    }
+}
+
 /// The left side of a comparison; `Err`: why it is not known.
 fn key(left: &Json, context: &Context<'_>) -> Result<Key, Why> {
     let unknown = || Why::Expression(nft_text::expression(left));
@@ -129,6 +151,7 @@ fn key(left: &Json, context: &Context<'_>) -> Result<Key, Why> {
             "state" => Ok(Key::CtState),
             "mark" => Ok(Key::CtMark),
             "direction" => Ok(Key::CtDirection),
+            "status" => Ok(Key::CtStatus),
             _ => Err(unknown()),
         };
     }
@@ -161,16 +184,6 @@ fn payload_key(protocol: &str, field: &str) -> Option<Key> {
         "tcp" => Some(TCP),
         "udp" => Some(UDP),
         "th" => None,
-        "udplite" => Some(136),
-        "sctp" => Some(132),
-        "dccp" => Some(33),
-        // Of these protocols no packet of ours is: the port stands for the protocol, which never fits.
-        "icmp" => Some(1),
-        "igmp" => Some(2),
-        "icmpv6" => Some(58),
-        "esp" => Some(50),
-        "ah" => Some(51),
-        "gre" => Some(47),
         "ip" => {
             return match field {
                 "saddr" => Some(Key::Saddr { v6: false }),
@@ -195,8 +208,7 @@ fn payload_key(protocol: &str, field: &str) -> Option<Key> {
         (_, "sport") => Some(Key::Sport(number)),
         (_, "dport") => Some(Key::Dport(number)),
         (Some(TCP), "flags") => Some(Key::TcpFlags),
-        (Some(TCP | UDP) | None, _) => None,
-        (Some(_), _) => Some(Key::Dport(number)),
+        _ => None,
     }
 }
 
@@ -235,7 +247,7 @@ fn comparison(body: &Json, context: &Context<'_>) -> Step {
         Ok(key) => key,
         Err(_) => return Test::unknown(shown()),
     };
-    let is_bits = matches!(key, Key::CtState | Key::TcpFlags);
+    let is_bits = matches!(key, Key::CtState | Key::CtStatus | Key::TcpFlags);
     match op {
         // `fib … missing` is an outgoing interface of 0.
         "==" | "!=" | "in" if key == Key::WayBack => {

@@ -100,6 +100,10 @@ pub mod ct {
     pub const RELATED: u128 = 4;
     pub const NEW: u128 = 8;
     pub const UNTRACKED: u128 = 64;
+    /// iptables has this among the states; nftables in the status, with the next number.
+    pub const DNAT: u128 = 256;
+    pub const SNAT: u128 = 512;
+    pub const STATUS_DNAT: u128 = 32;
 }
 
 /// What is known of one value of the packet.
@@ -154,16 +158,21 @@ impl Packet {
                 true => Value::Name(self.interface.clone()),
                 false => Value::Name(String::new()),
             },
-            Key::CtState => Value::Number(match (state.tracked, self.moment) {
-                (Tracked::No, _) => ct::UNTRACKED,
-                (Tracked::NotYet, _) => ct::INVALID,
-                (Tracked::Yes, Moment::First) => ct::NEW,
-                (Tracked::Yes, _) => ct::ESTABLISHED,
-            }),
+            Key::CtState => Value::Number(
+                dnat(state)
+                    | match (state.tracked, self.moment) {
+                        (Tracked::No, _) => ct::UNTRACKED,
+                        (Tracked::NotYet, _) => ct::INVALID,
+                        (Tracked::Yes, Moment::First) => ct::NEW,
+                        (Tracked::Yes, _) => ct::ESTABLISHED,
+                    },
+            ),
             Key::CtMark => match state.ct_mark {
                 Some(mark) => Value::Number(mark.into()),
                 None => Value::Unknown("the connection's mark".into()),
             },
+            Key::CtStatus if self.moment != Moment::First => Value::Unknown("the connection's status".into()),
+            Key::CtStatus => Value::Number(if state.redirected.is_some() { ct::STATUS_DNAT } else { 0 }),
             Key::CtDirection => Value::Number(u128::from(reply)),
             Key::Mark => match state.mark {
                 Some(mark) => Value::Number(mark.into()),
@@ -196,6 +205,11 @@ impl Packet {
             },
         }
     }
+}
+
+/// The bit that iptables has among the states of a connection whose destination was changed.
+fn dnat(state: &State) -> u128 {
+    if state.redirected.is_some() { ct::DNAT } else { 0 }
 }
 
 /// The values as they are before `mask` is laid over an address: those that a masked address fits.

@@ -49,6 +49,10 @@ impl Span {
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
+    /// How many numbers are in it, about: all of IPv6 counts as one less than it is.
+    pub fn size(&self) -> u128 {
+        self.0.iter().fold(0, |n: u128, (low, high)| n.saturating_add(high - low).saturating_add(1))
+    }
     pub fn contains(&self, n: u128) -> bool {
         let at = self.0.partition_point(|(low, _)| *low <= n);
         at.checked_sub(1).and_then(|at| self.0.get(at)).is_some_and(|(_, high)| n <= *high)

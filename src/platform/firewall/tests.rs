@@ -242,6 +242,20 @@ fn sets_of_ipset_decide_for_iptables() {
     assert_eq!(v("-m set --match-set gone src", "10.1.0.1"), "both");
 }
 
+#[test]
+fn the_default_rules_of_firewalld_are_judged_and_its_zone_is_known() {
+    let rules = nft(include_str!("../../../fixtures/firewall/firewalld-1.3.json"));
+    for p in [packet(UDP, 514), packet(TCP, 514), v6(packet(UDP, 514))] {
+        let answer = super::answer::ask(&rules, &p, None);
+        assert_eq!(answer.verdict(), super::answer::Verdict::Closed, "{:?}", answer.unknown);
+        let owner = owner::of(&rules, &answer.blocked[0].place);
+        assert_eq!(owner, owner::Owner::Firewalld { zone: Some("public".into()) });
+    }
+    assert_eq!(super::answer::ask(&rules, &packet(TCP, 22), None).verdict(), super::answer::Verdict::Open);
+    assert_eq!(owner::zone_of_interface(&rules, "eth7").as_deref(), Some("public"));
+    assert_eq!(super::port::loopback(&rules, false, TCP, 25226, None).verdict(), super::answer::Verdict::Open);
+}
+
 proptest! {
     #[test]
     fn any_text_is_read_without_a_panic(text in "[-*:!A-Za-z0-9./ \"\\\\\n]{0,300}") {

@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 
 use super::judge::{Met, fits_row, meets};
-use super::model::{Base, Chain, Hook, Rule, Ruleset, Step, Table, Test, Verdict, Why};
+use super::model::{Base, Chain, Hook, Key, Rule, Ruleset, Step, Table, Test, Verdict, Why};
 use super::packet::{Moment, Packet, State, Tracked};
 use super::span::{Span, number};
 
@@ -24,10 +24,29 @@ pub struct Place {
     pub chain: String,
     /// The rule as its tool shows it; `None`: the chain's policy.
     pub rule: Option<String>,
+    /// The rule, or one on the way to it, asks for the port: somebody meant it.
+    pub names_port: bool,
     /// What the verdict is: `drop`, `reject`, `accept`, or in words.
     pub verdict: String,
     /// Index of table and base chain, and of the rule's own chain, for who wants to change it.
     pub at: At,
+}
+
+impl Place {
+    /// Of what no rule can be named for.
+    pub fn nowhere() -> Place {
+        let at = At { table: usize::MAX, base: String::new(), chain: String::new(), rule: None, handle: None };
+        Place { table: String::new(), chain: String::new(), rule: None, verdict: String::new(), names_port: false, at }
+    }
+
+    /// `iptables table filter, chain INPUT: -A INPUT -j DROP`, or the policy.
+    pub fn words(&self) -> String {
+        match &self.rule {
+            _ if self.table.is_empty() => "not known".to_owned(),
+            Some(rule) => format!("{}, chain {}: {rule}", self.table, self.chain),
+            None => format!("{}, chain {}: policy drop", self.table, self.chain),
+        }
+    }
 }
 
 /// A rule in a [`Ruleset`].
@@ -54,6 +73,8 @@ pub struct Outcome {
     /// Rules that accepted in the chains of the `filter` kind, for who wants to know what opens the port.
     pub accepting: Vec<(Span, Place)>,
     pub unsure: Vec<(Span, Why, Place)>,
+    /// The rules that change ports.
+    pub redirecting: Vec<Place>,
     /// Ports that the packets have in the end, where a rule changed them.
     pub redirected: Vec<(Span, u16)>,
 }
@@ -69,6 +90,8 @@ struct Walk<'a> {
     base: &'a Base,
     base_chain: &'a str,
     base_rule: Option<usize>,
+    /// A rule on the way here asked for the port.
+    named: bool,
 }
 
 /// Follows `packet` from all of `senders`.
@@ -93,7 +116,8 @@ pub fn walk(rules: &Ruleset, packet: &Packet, senders: &Span) -> Outcome {
             if !first_hook {
                 flows.iter_mut().for_each(|(_, state)| track(state));
             }
-            let mut walk = Walk { packet, out, table, index, base, base_chain: &chain.name, base_rule: None };
+            let mut walk =
+                Walk { packet, out, table, index, base, base_chain: &chain.name, base_rule: None, named: false };
             flows = walk.base(chain, flows);
             out = walk.out;
         }
@@ -288,7 +312,10 @@ impl<'a> Walk<'a> {
                     let why = Why::Expression(format!("a jump to the chain {name}, which cannot be followed"));
                     return self.either_way(chain, rule, why, who, state, next, through);
                 };
+                let before = self.named;
+                self.named |= names_port(rule);
                 let ends = self.chain(target, vec![(who, state)], through, depth + 1);
+                self.named = before;
                 if matches!(verdict, Verdict::Jump(_)) { next.extend(ends) } else { back.extend(ends) }
             }
             Verdict::Nat { to, port } => self.nat(chain, rule, (to.as_ref(), port.as_ref()), who, state, through),
@@ -331,6 +358,8 @@ impl<'a> Walk<'a> {
         };
         let stays = to.is_none_or(|to| to.ranges().iter().all(|(low, high)| low == high && local(*low)));
         if stays {
+            let place = self.place(chain, Some(rule), "redirect");
+            self.out.redirecting.push(place);
             state.redirected = Some(new_port.unwrap_or(self.packet.port));
             through.push((who, state));
             return;
@@ -357,6 +386,7 @@ impl<'a> Walk<'a> {
             table: self.table.label(),
             chain: chain.name.clone(),
             rule: rule.map(|r| r.text.clone()),
+            names_port: self.named || rule.is_some_and(names_port),
             verdict: verdict.to_owned(),
             at: At {
                 table: self.index,
@@ -367,6 +397,15 @@ impl<'a> Walk<'a> {
             },
         }
     }
+}
+
+fn names_port(rule: &Rule) -> bool {
+    let port = |key: &Key| matches!(key, Key::Dport(_));
+    rule.steps.iter().any(|step| match step {
+        Step::Test(Test::Is { key, .. }) => port(key),
+        Step::Test(Test::Rows { keys, .. }) | Step::Map { keys, .. } => keys.iter().any(port),
+        _ => false,
+    })
 }
 
 /// Packets in the same state taken together.

@@ -174,8 +174,7 @@ impl<'a> Reader<'a> {
             "--syn" => self.is(Key::Masked(Box::new(Key::TcpFlags), 0x17), Values::one(2u8), not),
             "--ctstate" | "--state" => {
                 let list = self.next();
-                let known = list.split(',').filter(|w| !matches!(*w, "SNAT" | "DNAT"));
-                match known.map(ct_state).try_fold(0, |a, b| b.map(|b| a | b)) {
+                match list.split(',').map(ct_state).try_fold(0, |a, b| b.map(|b| a | b)) {
                     Some(bits) => self.steps.push(Step::Test(Test::Bits { key: Key::CtState, bits, not })),
                     None => self.steps.push(Test::unknown(format!("{option} {list}"))),
                 }

@@ -33,9 +33,6 @@ pub fn parse(text: &[u8], family: Family, engine: Engine, sets: &BTreeMap<String
                     chain.rules.push(rule);
                 }
             }
-            Some('#') if line.contains("is incompatible, use 'nft' tool") => {
-                rules.gaps.push(line.trim_start_matches(['#', ' ']).to_owned());
-            }
             _ => {}
         }
     }

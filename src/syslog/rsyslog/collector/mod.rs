@@ -86,7 +86,7 @@ pub fn decide(found: &Found<'_>, wish: &Wish) -> Result<Collector, Refusal> {
         names_off,
         keep_repeats: is_switched(config, "RepeatedMsgReduction", true),
     };
-    let calls = place::calls(found, &rulesets)?;
+    let calls = place::calls(found, &rulesets, wish)?;
     let (path, bytes, insertions) = placed(found, wish, drop_in, calls)?;
     Ok(Collector { drop_in: Some((path, bytes)), insertions, intakes, notes, work_directory: work_directory(found) })
 }

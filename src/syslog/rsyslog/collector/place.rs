@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use super::{Found, Insertion, Refusal, Wish, reach, show, word};
+use crate::agent::AgentKind;
 use crate::syslog::collector::line_start;
 use crate::syslog::rsyslog::effective::{DEFAULT_RULESET, Effective, Listener, Ruleset, Transport};
 use crate::syslog::rsyslog::problem::Severity;
@@ -35,15 +36,17 @@ pub fn rulesets<'a>(config: &'a Effective, reused: &[&Listener]) -> Rulesets<'a>
 }
 
 /// The blocks that make somebody's rulesets call ours, each before that ruleset's first statement.
-pub fn calls(found: &Found<'_>, rulesets: &Rulesets<'_>) -> Result<Vec<Insertion>, Refusal> {
-    rulesets.named.iter().map(|ruleset| call(found, ruleset)).collect()
+pub fn calls(found: &Found<'_>, rulesets: &Rulesets<'_>, wish: &Wish) -> Result<Vec<Insertion>, Refusal> {
+    // The Azure Monitor Agent's own forward stands in the default ruleset, and sees nothing else (facts 3.3).
+    let callable = if wish.agent.kind == AgentKind::Ama { DEFAULT_RULESET } else { render::CALLABLE };
+    rulesets.named.iter().map(|ruleset| call(found, ruleset, callable)).collect()
 }
 
-fn call(found: &Found<'_>, ruleset: &Ruleset) -> Result<Insertion, Refusal> {
+fn call(found: &Found<'_>, ruleset: &Ruleset, callable: &str) -> Result<Insertion, Refusal> {
     let by_hand = |place: &dyn std::fmt::Display| {
         Refusal::new(
             format!("port is bound to ruleset {} ({place}), and there is no line to put our call on", ruleset.name),
-            format!("write “call {}” as the first statement of that ruleset, on a line of its own", render::CALLABLE),
+            format!("write “call {callable}” as the first statement of that ruleset, on a line of its own"),
         )
     };
     let Some(first) = ruleset.steps.first() else {
@@ -61,7 +64,7 @@ fn call(found: &Found<'_>, ruleset: &Ruleset) -> Result<Insertion, Refusal> {
     Ok(Insertion {
         file,
         at: start,
-        text: format!("call {}\n", render::CALLABLE),
+        text: format!("call {callable}\n"),
         why: format!("ruleset {} takes the events of the listener", ruleset.name),
     })
 }
@@ -167,6 +170,10 @@ fn works(found: &Found<'_>, wish: &Wish, path: &Path, bytes: &[u8], insertions: 
             format!("our drop-in does not fit this configuration: {problem}"),
             "report this configuration: it should have been handled",
         ));
+    }
+    // That agent's forward may come later: its file is written when Azure says so, or by the same plan.
+    if wish.agent.kind == AgentKind::Ama && candidate.forwards_to(wish.agent.port).is_empty() {
+        return Ok(());
     }
     for listener in candidate.listeners.iter().filter(|l| l.port_number() == Some(wish.port) && l.tls.is_none()) {
         reach::forwarded(&candidate, listener, wish).map_err(|blocked| {

@@ -1,17 +1,19 @@
-//! Real device messages through the daemon: every event once, nothing else, in a form the agent takes, and those it takes
-//! as they are byte for byte. Our evaluator must have foretold each line.
+//! Real device messages through the daemon, each alone: every event once, nothing else, in a form the agent reads rightly,
+//! and those it does as they are byte for byte. Our evaluator must have foretold each line. The figures are those of
+//! docs/syslog-ng.md.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 
 use cefctl::syslog::syslogng::effective::Ref;
 
-use crate::daemon::{MAIN, Tree, counted, loopback, port, send_tcp, send_udp, with_lf};
+use crate::corpus::{self, Line};
+use crate::daemon::{Agent, MAIN, Tree, counted, loopback, port, send_tcp, send_udp, wait, with_lf};
 use crate::drop_in::Collector;
-use crate::support::{Line, Outcome, accepted, load};
-use crate::{Case, Kind};
+use crate::judged::Figures;
+use crate::{Case, Kind, device};
 
 pub const CASES: &[Case] = &[
     ("udp", |k| through(k, as_it_is, |c, l| send_udp(loopback(c.port), l))),
@@ -27,32 +29,48 @@ pub const CASES: &[Case] = &[
     ("reused_listeners", reused_listeners),
 ];
 
+/// The five wrong hosts are IPv6 addresses.
+const ALL: Figures = Figures {
+    delivered: 212,
+    accepted: 184,
+    intact: 184,
+    host: 179,
+    time: (48, 48),
+    foreign: 0,
+    doubled: 0,
+    touched: 0,
+};
+
 fn as_it_is(line: &[u8]) -> Vec<u8> {
     line.to_vec()
 }
 
-fn raw(lines: &[Line]) -> Vec<Vec<u8>> {
-    lines.iter().map(|l| l.raw.clone()).collect()
-}
-
-fn clean(o: &Outcome) -> Result<()> {
-    let clean = [&o.missing, &o.doubled, &o.touched, &o.refused, &o.strangers].iter().all(|list| list.is_empty());
-    ensure!(clean, "{o}");
-    Ok(())
+/// Sends every line, each followed by a numbered event that shows when the daemon is through with it. Gives the figures
+/// and what arrived.
+fn measure(agent: &Agent, rewritten: bool, send: impl Fn(&[Vec<u8>])) -> Result<(Figures, Vec<Vec<u8>>)> {
+    let (mut figures, mut all) = (Figures::default(), Vec::new());
+    for (number, line) in corpus::load().iter().enumerate() {
+        let before = agent.lines().len();
+        send(&[line.raw.clone(), device::event(number)]);
+        let arrived = wait(Duration::from_secs(10), || {
+            let lines = agent.lines();
+            (lines.last().and_then(|l| device::number(l)) == Some(number)).then(|| lines[before..].to_vec())
+        });
+        let mut arrived = arrived.with_context(|| format!("{}: nothing arrives any more", line.id))?;
+        arrived.pop();
+        figures.add(line, &arrived, rewritten);
+        all.extend(arrived);
+    }
+    Ok((figures, all))
 }
 
 /// `taken` is what the daemon takes for the event.
 fn through(kind: Kind, taken: fn(&[u8]) -> Vec<u8>, send: fn(&Collector, &[Vec<u8>])) -> Result<()> {
     let collector = Collector::new(kind, |_| {})?;
     let (_daemon, agent) = collector.start()?;
-    let lines = load();
-    let events = lines.iter().filter(|l| l.forward).count();
-    send(&collector, &raw(&lines));
-    let arrived = agent.wait(events, Duration::from_secs(20));
-    let outcome = Outcome::of(&lines, &arrived);
-    println!("{} {outcome}", kind.version);
-    clean(&outcome)?;
-    ensure!(outcome.accepted >= 184, "{outcome}");
+    let (figures, arrived) = measure(&agent, false, |lines| send(&collector, lines))?;
+    ensure!(figures == ALL, "{figures:?}");
+    let lines: Vec<Line> = corpus::load();
     let taken: Vec<Vec<u8>> = lines.iter().map(|l| taken(&l.raw)).collect();
     foretold(&collector, &taken, &arrived)
 }
@@ -83,20 +101,12 @@ fn comparable(line: &[u8]) -> String {
     received.replace(&text, "${1}now ").into_owned()
 }
 
+/// With ids rewritten the agent takes all but the one event that misleads its pattern by its own text.
 fn rewritten_ids(kind: Kind) -> Result<()> {
     let collector = Collector::new(kind, |w| w.rewrite_ids = true)?;
     let (_daemon, agent) = collector.start()?;
-    let lines = load();
-    send_udp(loopback(collector.port), &raw(&lines));
-    let events: Vec<&Line> = lines.iter().filter(|l| l.forward).collect();
-    let arrived = agent.wait(events.len(), Duration::from_secs(20));
-    let wanted = events.iter().filter(|l| !l.beyond_rewriting()).count();
-    ensure!(
-        arrived.len() == events.len() && accepted(&arrived) == wanted,
-        "{} arrived, {} of {wanted} accepted",
-        arrived.len(),
-        accepted(&arrived)
-    );
+    let (figures, _) = measure(&agent, true, |lines| send_udp(loopback(collector.port), lines))?;
+    ensure!(figures == Figures { accepted: 211, intact: 211, host: 206, time: (56, 56), ..ALL }, "{figures:?}");
     Ok(())
 }
 
@@ -113,39 +123,25 @@ fn original_rule(kind: Kind) -> Result<()> {
             kind.version
         ),
     );
-    let agent = crate::daemon::Agent::start(agent_port)?;
+    let agent = Agent::start(agent_port)?;
     let _daemon = tree.start(MAIN)?;
-    let lines = load();
     for udp in [true, false] {
-        let before = agent.lines().len();
-        if udp {
-            send_udp(loopback(listen), &raw(&lines))
-        } else {
-            send_tcp(loopback(listen), &raw(&lines), with_lf)
-        }
-        let arrived = agent.wait(before + 190, Duration::from_secs(20)).split_off(before);
-        let outcome = Outcome::of(&lines, &arrived);
-        println!(
-            "{} original, {}: {} accepted, {} right host",
-            kind.version,
-            if udp { "UDP" } else { "TCP" },
-            outcome.accepted,
-            outcome.host_right
-        );
-        ensure!(outcome.accepted < 184 && outcome.host_right < 100, "{outcome}");
+        let (figures, _) = measure(&agent, false, |lines| match udp {
+            true => send_udp(loopback(listen), lines),
+            false => send_tcp(loopback(listen), lines, with_lf),
+        })?;
+        println!("{} original rule: {figures:?}", kind.version);
+        ensure!(figures.accepted < ALL.accepted && figures.host < 100 && figures.touched > 50, "{figures:?}");
     }
     Ok(())
 }
 
 /// Ports that are open already stay as they are; their source feeds us, whatever it makes of the lines.
 fn reused_listeners(kind: Kind) -> Result<()> {
-    let figures = [
-        ("flags(no-parse)", true, 184),
-        ("flags(store-raw-message)", true, 184),
-        ("keep-hostname(yes)", false, 175),
-        ("", false, 175),
-    ];
-    for (options, whole, least) in figures {
+    // Where the source has taken the line apart, it is put together again as well as can be. The hosts it has lost
+    // are those it could not make out, or, without keep-hostname(yes), all of them.
+    let whole = ["flags(no-parse)", "flags(store-raw-message)"].map(|options| (options, ALL.accepted, ALL.host));
+    for (options, accepted, host) in whole.into_iter().chain([("keep-hostname(yes)", 184, 166), ("", 181, 54)]) {
         let tree = Tree::new(kind)?;
         let listen = port();
         let mut main = String::from_utf8(tree.read(MAIN))?;
@@ -158,23 +154,11 @@ fn reused_listeners(kind: Kind) -> Result<()> {
         let collector = Collector::on(tree, |w| w.port = listen)?;
         ensure!(collector.made.listeners.is_empty() && collector.made.reused.len() == 2, "{:?}", collector.made);
         let (_daemon, agent) = collector.start()?;
-        let lines = load();
-        send_udp(loopback(listen), &raw(&lines));
-        let events = lines.iter().filter(|l| l.forward).count();
-        let arrived = agent.wait(events, Duration::from_secs(20));
-        let outcome = Outcome::of(&lines, &arrived);
-        println!(
-            "{} reused, {options}: {} delivered, {} accepted, {} right host, {} refused",
-            kind.version,
-            outcome.delivered,
-            outcome.accepted,
-            outcome.host_right,
-            outcome.refused.len()
-        );
-        ensure!(outcome.accepted >= least && outcome.doubled.is_empty(), "{outcome}");
-        if whole {
-            clean(&outcome)?;
-        }
+        let (figures, _) = measure(&agent, false, |lines| send_udp(loopback(listen), lines))?;
+        println!("{} reused, {options}: {figures:?}", kind.version);
+        ensure!(figures.accepted >= accepted && figures.host >= host, "{options} {figures:?}");
+        ensure!(figures.foreign == 0 && figures.doubled == 0, "{options} {figures:?}");
+        ensure!(accepted < ALL.accepted || !options.contains("flags") || figures == ALL, "{options} {figures:?}");
     }
     Ok(())
 }

@@ -1,0 +1,149 @@
+//! The agent's own files in the daemons' configurations (facts 3.3), read for the two things that matter: over what they
+//! forward, and to which port.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Daemon {
+    Rsyslog,
+    SyslogNg,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Transport {
+    Tcp,
+    Socket,
+}
+
+/// Where they are.
+pub const PLACES: [(&str, Daemon, Transport); 4] = [
+    ("/etc/rsyslog.d/10-azuremonitoragent-omfwd.conf", Daemon::Rsyslog, Transport::Tcp),
+    ("/etc/rsyslog.d/10-azuremonitoragent.conf", Daemon::Rsyslog, Transport::Socket),
+    ("/etc/syslog-ng/conf.d/azuremonitoragent-tcp.conf", Daemon::SyslogNg, Transport::Tcp),
+    ("/etc/syslog-ng/conf.d/azuremonitoragent.conf", Daemon::SyslogNg, Transport::Socket),
+];
+
+/// One of them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DaemonFile {
+    pub path: PathBuf,
+    pub daemon: Daemon,
+    pub transport: Transport,
+    /// Of a TCP forward.
+    pub port: Option<u16>,
+    /// Sources that a syslog-ng file takes from.
+    pub sources: Vec<String>,
+    /// It holds nothing but comments.
+    pub empty: bool,
+    #[serde(skip)]
+    pub content: Vec<u8>,
+}
+
+impl DaemonFile {
+    pub(crate) fn read(path: &str, daemon: Daemon, transport: Transport, content: Vec<u8>) -> DaemonFile {
+        let text = code(&content);
+        let mut sources: Vec<String> = match daemon {
+            Daemon::SyslogNg => arguments(&text, "source").map(str::to_owned).collect(),
+            Daemon::Rsyslog => Vec::new(),
+        };
+        sources.dedup();
+        DaemonFile {
+            path: path.into(),
+            daemon,
+            transport,
+            port: port(&content),
+            sources,
+            empty: text.trim().is_empty(),
+            content,
+        }
+    }
+}
+
+/// The text without comments.
+fn code(content: &[u8]) -> String {
+    let text = String::from_utf8_lossy(content);
+    text.lines().map(|l| l.split('#').next().unwrap_or_default()).collect::<Vec<_>>().join("\n")
+}
+
+/// What stands in the brackets behind each `word`.
+fn arguments<'a>(text: &'a str, word: &str) -> impl Iterator<Item = &'a str> {
+    text.match_indices(word).filter_map(move |(at, found)| {
+        let rest = text.get(at + found.len()..)?.trim_start().strip_prefix('(')?;
+        Some(rest.split(')').next()?.trim())
+    })
+}
+
+/// Where the port's digits stand: `Port="28330"` or `port(28330)`, outside comments.
+fn port_place(content: &[u8]) -> Option<std::ops::Range<usize>> {
+    let text = String::from_utf8_lossy(content).to_ascii_lowercase();
+    if text.len() != content.len() {
+        return None;
+    }
+    text.match_indices("port").find_map(|(at, word)| {
+        let line = text.get(..at)?.rfind('\n').map_or(0, |n| n + 1);
+        if text.get(line..at)?.contains('#') {
+            return None;
+        }
+        let rest = text.get(at + word.len()..)?;
+        let skipped = rest.len() - rest.trim_start_matches([' ', '=', '"', '(']).len();
+        let digits = rest.get(skipped..)?.chars().take_while(char::is_ascii_digit).count();
+        let start = at + word.len() + skipped;
+        (digits > 0 && skipped > 0).then_some(start..start + digits)
+    })
+}
+
+pub fn port(content: &[u8]) -> Option<u16> {
+    let place = port_place(content)?;
+    std::str::from_utf8(content.get(place)?).ok()?.parse().ok()
+}
+
+/// The file with another port; `None` where it names none.
+pub fn with_port(content: &[u8], port: u16) -> Option<Vec<u8>> {
+    let place = port_place(content)?;
+    let mut new = content.to_vec();
+    new.splice(place, port.to_string().into_bytes());
+    Some(new)
+}
+
+/// A syslog-ng file that takes from other sources.
+pub fn with_sources(content: &[u8], from: &str, to: &[String]) -> Vec<u8> {
+    let text = String::from_utf8_lossy(content);
+    let new: Vec<String> = to.iter().map(|s| format!("source({s})")).collect();
+    text.replace(&format!("source({from})"), &new.join("; ")).into_bytes()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const RSYSLOG: &[u8] = b"# Azure Monitor Agent configuration: forward logs to azuremonitoragent, port 1\n\
+        template(name=\"AMA_RSYSLOG_TraditionalForwardFormat\" type=\"string\" string=\"<%PRI%>\")\n\
+        *.* action(type=\"omfwd\"\ntemplate=\"AMA_RSYSLOG_TraditionalForwardFormat\" target=\"127.0.0.1\" Port=\"28330\" Protocol=\"tcp\")\n";
+    const SYSLOG_NG: &[u8] =
+        b"# Azure\ndestination d_azure_mdsd {\n\tnetwork(\"127.0.0.1\" port(28330) log-fifo-size(25000));\n};\n\
+        log { source(s_src); # will be automatically parsed\n destination(d_azure_mdsd); flags(flow-control); };\n";
+
+    #[test]
+    fn ports_are_found_and_replaced() {
+        assert_eq!((port(RSYSLOG), port(SYSLOG_NG)), (Some(28330), Some(28330)));
+        let new = with_port(RSYSLOG, 31000).unwrap();
+        assert_eq!(port(&new), Some(31000));
+        assert!(String::from_utf8_lossy(&new).contains("Port=\"31000\" Protocol"));
+        assert!(with_port(SYSLOG_NG, 1).unwrap().windows(7).any(|w| w == b"port(1)"));
+        assert_eq!(with_port(b"# port=\"1\"\n", 2), None);
+    }
+
+    #[test]
+    fn sources_and_emptiness() {
+        let file = DaemonFile::read("/x", Daemon::SyslogNg, Transport::Tcp, SYSLOG_NG.to_vec());
+        assert_eq!((file.sources, file.empty), (vec!["s_src".to_owned()], false));
+        let empty = DaemonFile::read("/x", Daemon::Rsyslog, Transport::Tcp, b"# Azure\n\n".to_vec());
+        assert!(empty.empty && empty.port.is_none());
+        let moved = with_sources(SYSLOG_NG, "s_src", &["s_sys".into(), "s_net".into()]);
+        assert!(String::from_utf8_lossy(&moved).contains("log { source(s_sys); source(s_net); #"));
+    }
+}

@@ -1,0 +1,221 @@
+//! Do marker, port file, the daemon's file and the rules agree? (facts 3.3, 8 hop 8; field-failures 1.5, 1.13, 1.14)
+
+use std::path::PathBuf;
+
+use super::dcr::{self, Stream};
+use super::files::{self, Daemon, Transport};
+use super::{Ama, steps};
+
+/// Something that does not fit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    /// The check it belongs to.
+    pub id: &'static str,
+    /// Events do not arrive because of it.
+    pub fatal: bool,
+    pub what: String,
+    pub hint: String,
+    pub mend: Option<Mend>,
+}
+
+/// A file that would put it right.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mend {
+    pub path: PathBuf,
+    pub content: Vec<u8>,
+    pub why: String,
+    /// The agent's own watcher does the same within half a minute, where it runs.
+    pub wait_first: bool,
+}
+
+fn finding(id: &'static str, fatal: bool, what: impl Into<String>, hint: impl Into<String>) -> Finding {
+    Finding { id, fatal, what: what.into(), hint: hint.into(), mend: None }
+}
+
+const WATCHER: &str = "the agent's extension writes it within a minute; if not, restart the extension: in \
+                       /var/lib/waagent/Microsoft.Azure.Monitor.AzureMonitorLinuxAgent-*/ run ./shim.sh -disable, then ./shim.sh -enable";
+
+/// Everything that does not fit, for one daemon and the streams that are wanted. `sources`: names of syslog-ng's sources
+/// where they are known.
+pub fn judge(ama: &Ama, daemon: Daemon, wanted: &[Stream], sources: Option<&[String]>) -> Vec<Finding> {
+    let mut found = rules(ama, wanted);
+    match (ama.marker, ama.file(daemon)) {
+        (Some(true), None) => {
+            let mut missing = finding(
+                "ama.forward-config",
+                true,
+                "a data collection rule wants syslog, but the agent's file in the daemon's configuration is missing",
+                WATCHER,
+            );
+            missing.mend = placed(ama, daemon);
+            found.push(missing);
+        }
+        (_, Some(file)) => found.extend(forward(ama, file, sources)),
+        _ => {}
+    }
+    found
+}
+
+fn rules(ama: &Ama, wanted: &[Stream]) -> Vec<Finding> {
+    let mut found = Vec::new();
+    for (file, why) in &ama.unreadable {
+        found.push(finding(
+            "ama.dcr-valid",
+            false,
+            format!("the rule in {} cannot be read: {why}", file.display()),
+            "restart the agent, it fetches its rules again: systemctl restart azuremonitoragent",
+        ));
+    }
+    if ama.marker != Some(true) {
+        let hint = steps::rule(wanted);
+        found.push(finding("ama.dcr-present", true, "no data collection rule asks this agent for syslog yet", hint));
+        return found;
+    }
+    if !ama.chunks.is_empty() && !wanted.iter().any(|s| dcr::has(&ama.chunks, *s)) {
+        let names: Vec<&str> = wanted.iter().map(|s| s.in_rule()).collect();
+        found.push(finding(
+            "ama.dcr-stream",
+            true,
+            format!("no data collection rule of this machine has the stream {}", names.join(" or ")),
+            steps::rule(wanted),
+        ));
+    }
+    let doubled = dcr::doubled(&ama.chunks);
+    if !doubled.is_empty() {
+        found.push(finding(
+            "ama.dcr-duplicate",
+            false,
+            format!("{} is collected as security events and as plain syslog: stored and billed twice", doubled.join(", ")),
+            "give the rule with the stream Microsoft-Syslog the transformation: source | where ProcessName !contains \"CEF\"",
+        ));
+    }
+    found
+}
+
+fn forward(ama: &Ama, file: &super::DaemonFile, sources: Option<&[String]>) -> Vec<Finding> {
+    let (mut found, shown) = (Vec::new(), file.path.display().to_string());
+    if file.empty {
+        let mut empty = finding("ama.forward-config", true, format!("{shown} forwards nothing"), WATCHER);
+        empty.mend = placed(ama, file.daemon);
+        found.push(empty);
+        return found;
+    }
+    if file.transport == Transport::Tcp
+        && let (Some(port), Some(there)) = (ama.port, file.port)
+        && port != there
+    {
+        let mut stale = finding(
+            "ama.forward-config",
+            true,
+            format!("{shown} forwards to port {there}, but the agent takes syslog on {port}"),
+            WATCHER,
+        );
+        stale.mend = files::with_port(&file.content, port).map(|content| Mend {
+            path: file.path.clone(),
+            content,
+            why: format!("forward to port {port}, where the agent is"),
+            wait_first: true,
+        });
+        found.push(stale);
+    }
+    if let Some(defined) = sources {
+        for name in file.sources.iter().filter(|s| !defined.contains(s)) {
+            let mut unknown = finding(
+                "ama.forward-config",
+                true,
+                format!(
+                    "{shown} takes from the source {name}, which this syslog-ng does not have ({})",
+                    defined.join(", ")
+                ),
+                "syslog-ng does not start with it: name an existing source in that file",
+            );
+            let content = files::with_sources(&file.content, name, defined);
+            unknown.mend = (!defined.is_empty()).then(|| Mend {
+                path: file.path.clone(),
+                content,
+                why: format!("take from {}", defined.join(", ")),
+                wait_first: false,
+            });
+            found.push(unknown);
+        }
+    }
+    found
+}
+
+/// The agent's own original with the port that it really has.
+fn placed(ama: &Ama, daemon: Daemon) -> Option<Mend> {
+    let port = ama.port?;
+    let (path, _, _) = files::PLACES.into_iter().find(|p| p.1 == daemon && p.2 == Transport::Tcp)?;
+    let path = PathBuf::from(path);
+    let (_, original) = ama.templates.iter().find(|(t, _)| t.file_name() == path.file_name())?;
+    let content = files::with_port(original, port)?;
+    Some(Mend { path, content, why: "the agent's own forward, from its original".into(), wait_first: true })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::agent::ama::DaemonFile;
+
+    const OMFWD: &str = "/etc/rsyslog.d/10-azuremonitoragent-omfwd.conf";
+    const FILE: &[u8] = b"# Azure\n*.* action(type=\"omfwd\" target=\"127.0.0.1\" Port=\"28330\" Protocol=\"tcp\")\n";
+
+    fn good() -> Ama {
+        Ama {
+            port: Some(28330),
+            marker: Some(true),
+            files: vec![DaemonFile::read(OMFWD, Daemon::Rsyslog, Transport::Tcp, FILE.to_vec())],
+            templates: vec![(
+                "/etc/opt/microsoft/azuremonitoragent/syslog/rsyslogconf/10-azuremonitoragent-omfwd.conf".into(),
+                FILE.to_vec(),
+            )],
+            ..Ama::default()
+        }
+    }
+
+    fn judged(ama: &Ama) -> Vec<Finding> {
+        judge(ama, Daemon::Rsyslog, &[Stream::Cef], None)
+    }
+
+    #[test]
+    fn all_agree() {
+        assert_eq!(judged(&good()), []);
+    }
+
+    #[test]
+    fn a_stale_port_is_mended_in_place() {
+        let found = judged(&Ama { port: Some(31000), ..good() });
+        let mend = found[0].mend.as_ref().unwrap();
+        assert_eq!((found.len(), files::port(&mend.content)), (1, Some(31000)));
+    }
+
+    #[test]
+    fn a_missing_file_comes_from_the_original_with_the_real_port() {
+        let found = judged(&Ama { port: Some(31000), files: vec![], ..good() });
+        let mend = found[0].mend.as_ref().unwrap();
+        assert_eq!((mend.path.to_str(), files::port(&mend.content)), (Some(OMFWD), Some(31000)));
+        let found = judged(&Ama { files: vec![], templates: vec![], ..good() });
+        assert!(found[0].mend.is_none() && found[0].hint.contains("shim.sh"));
+    }
+
+    #[test]
+    fn without_a_rule_the_rule_is_what_is_missing() {
+        for marker in [None, Some(false)] {
+            let found = judged(&Ama { marker, files: vec![], ..good() });
+            assert_eq!((found.len(), found[0].id), (1, "ama.dcr-present"));
+        }
+    }
+
+    #[test]
+    fn a_source_that_is_not_there() {
+        let text = b"log { source(s_src); destination(d_azure_mdsd); };\ndestination d_azure_mdsd { network(\"127.0.0.1\" port(28330)); };\n";
+        let path = "/etc/syslog-ng/conf.d/azuremonitoragent-tcp.conf";
+        let file = DaemonFile::read(path, Daemon::SyslogNg, Transport::Tcp, text.to_vec());
+        let ama = Ama { files: vec![file], ..good() };
+        let sources = ["s_sys".to_owned()];
+        let found = judge(&ama, Daemon::SyslogNg, &[Stream::Cef], Some(&sources));
+        let mend = found[0].mend.as_ref().unwrap();
+        assert!(String::from_utf8_lossy(&mend.content).contains("log { source(s_sys);"));
+        assert!(judge(&ama, Daemon::SyslogNg, &[Stream::Cef], Some(&["s_src".to_owned()])).is_empty());
+    }
+}

@@ -1,0 +1,88 @@
+//! The Azure Monitor Agent ("AMA") as far as a collector has to know it: which port it takes syslog on, whether its own
+//! file in the daemon's configuration is there and names that port, what its data collection rules ask for. It is
+//! installed by Azure, never by us. Facts sections 3.1 to 3.6.
+
+pub mod dcr;
+pub mod files;
+pub mod judge;
+pub mod steps;
+pub mod version;
+
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::host::Root;
+
+pub use dcr::{Chunk, Stream};
+pub use files::{Daemon, DaemonFile, Transport};
+pub use judge::{Finding, Mend};
+
+pub const UNIT: &str = "azuremonitoragent.service";
+pub const MDSD: &str = "/opt/microsoft/azuremonitoragent/bin/mdsd";
+const CACHE: &str = "/etc/opt/microsoft/azuremonitoragent/config-cache";
+const TEMPLATES: &str = "/etc/opt/microsoft/azuremonitoragent/syslog";
+
+/// What the agent's files say.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ama {
+    /// The port it takes syslog on, from its own port file.
+    pub port: Option<u16>,
+    /// A data collection rule wants syslog; `None` where the marker is missing.
+    pub marker: Option<bool>,
+    /// Its files in the daemons' configurations.
+    pub files: Vec<DaemonFile>,
+    /// Its own originals of those files, and what they hold.
+    pub templates: Vec<(PathBuf, Vec<u8>)>,
+    pub chunks: Vec<Chunk>,
+    /// Chunks that are no JSON, and why.
+    pub unreadable: Vec<(PathBuf, String)>,
+}
+
+impl Ama {
+    /// Reads them. What cannot be read counts as not there.
+    pub fn gather(root: &Root) -> Ama {
+        let text = |name: &str| {
+            let bytes = root.read_opt(&Path::new(CACHE).join(name)).ok().flatten()?;
+            Some(String::from_utf8_lossy(&bytes).trim().to_owned())
+        };
+        let mut ama = Ama {
+            port: text("syslog.port").and_then(|t| t.parse().ok()),
+            marker: text("syslog.marker").map(|t| t.eq_ignore_ascii_case("true")),
+            ..Ama::default()
+        };
+        for (path, daemon, transport) in files::PLACES {
+            if let Ok(Some(content)) = root.read_opt(Path::new(path)) {
+                ama.files.push(DaemonFile::read(path, daemon, transport, content));
+            }
+        }
+        for folder in ["rsyslogconf", "syslog-ngconf"] {
+            let folder = Path::new(TEMPLATES).join(folder);
+            for name in root.list(&folder).unwrap_or_default() {
+                let path = folder.join(name);
+                if let Ok(Some(content)) = root.read_opt(&path) {
+                    ama.templates.push((path, content));
+                }
+            }
+        }
+        let chunks = Path::new(CACHE).join("configchunks");
+        for name in root.list(&chunks).unwrap_or_default() {
+            let path = chunks.join(&name);
+            if path.extension().is_none_or(|e| e != "json") {
+                continue;
+            }
+            match root.read(&path).map_err(|e| e.to_string()).and_then(|text| Chunk::parse(&path, &text)) {
+                Ok(chunk) => ama.chunks.push(chunk),
+                Err(why) => ama.unreadable.push((path, why)),
+            }
+        }
+        ama
+    }
+
+    /// The file that is in use for a daemon: of two, the one over TCP.
+    pub fn file(&self, daemon: Daemon) -> Option<&DaemonFile> {
+        let mut files = self.files.iter().filter(|f| f.daemon == daemon);
+        let first = files.next();
+        files.find(|f| f.transport == Transport::Tcp).or(first)
+    }
+}

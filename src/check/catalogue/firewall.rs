@@ -1,0 +1,42 @@
+//! What the machine's own firewalls do to the events.
+
+use super::Check;
+use crate::check::firewall as judge;
+
+pub const CHECKS: &[Check] = &[
+    Check {
+        id: "firewall.inbound",
+        title: "Do this machine's firewalls let the devices' events in?",
+        why: "A dropped datagram leaves no trace: a capture still sees it, but the daemon never gets it.",
+        looks_at: "every rule set of the kernel (nftables, iptables in both kinds, for IPv4 and IPv6, with the rules of \
+                   firewalld and ufw among them), followed in the order the kernel follows it for a first packet to the \
+                   port, by each interface, from everybody or from the address given with --source; for TCP also the \
+                   packets after it and the answers. A rule that cannot be judged makes the answer unknown. Security \
+                   groups of the cloud cannot be seen from inside.",
+        mend: "`cefctl install --open-firewall`, or for some senders only `--open-firewall=10.0.0.0/8`, opens the port \
+               with the tool that keeps the rules, for good, and `uninstall` closes it again.",
+        needs: &[],
+        judge: judge::inbound,
+    },
+    Check {
+        id: "firewall.loopback",
+        title: "May the daemon reach the agent over loopback?",
+        why: "Hardened rule sets that drop loopback cut the daemon off from the agent on the same box.",
+        looks_at: "the same rule sets, for a connection of the daemon's user to the agent's port on 127.0.0.1, on its way \
+                   out and in.",
+        mend: "accept what the interface lo sends and receives, before any rule that drops. Never open the agent's port \
+               to the network.",
+        needs: &[],
+        judge: judge::loopback,
+    },
+    Check {
+        id: "firewall.exposed",
+        title: "Is the agent's port kept from the network?",
+        why: "Whoever can reach the agent's port can write events into the workspace, and old advice opened it to the \
+              world.",
+        looks_at: "the addresses that the agent's port is bound to, and firewall rules that accept that very port.",
+        mend: "bind the agent's input to 127.0.0.1 and take away the rule that is named.",
+        needs: &[],
+        judge: judge::exposed,
+    },
+];

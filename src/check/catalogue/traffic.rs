@@ -1,0 +1,59 @@
+//! What devices really send. Needs `--watch`, all but the counters.
+
+use super::Check;
+use crate::check::traffic as judge;
+
+pub const CHECKS: &[Check] = &[
+    Check {
+        id: "traffic.arriving",
+        title: "Do devices send anything?",
+        why: "Where nothing arrives, the fault is before this machine: the device, its route, or a firewall between.",
+        looks_at: "packets to the port on all interfaces for as long as `--watch` says, by sender. A packet that is seen may \
+                   still be refused by this machine's own firewall.",
+        mend: "look at the device's syslog settings (address, port, protocol), at firewalls and security groups on the way, \
+               and send a test from another machine with `cefctl send --host ADDRESS`.",
+        needs: &[],
+        judge: judge::arriving,
+    },
+    Check {
+        id: "traffic.format",
+        title: "Do devices send what the agent takes?",
+        why: "The agent drops what it does not recognise, and stores what it misreads, without a word to the sender.",
+        looks_at: "every message that arrives while `--watch` looks: envelope, CEF and ASA header, escapes, framing, and what the \
+                   agent's own pattern makes of it. For the Azure Monitor Agent only the event itself is judged.",
+        mend: "change the setting of the device that the finding names; `cefctl lint FILE` judges a file of messages in the \
+               same way. Headers that the agent does not read are rebuilt by the rule of `cefctl install`.",
+        needs: &["traffic.arriving"],
+        judge: judge::format,
+    },
+    Check {
+        id: "traffic.time",
+        title: "Are the devices' clocks right?",
+        why: "An event with a wrong time is looked for in the wrong hour, and one from the future may be refused.",
+        looks_at: "the time in each header against its arrival, by sender: constantly off by whole quarters of an hour is a time \
+                   zone, anything else a clock that is not set, or a queue before this machine.",
+        mend: "set the device's clock by NTP; let it send UTC, or a time with its zone (RFC 5424).",
+        needs: &["traffic.arriving"],
+        judge: judge::time,
+    },
+    Check {
+        id: "traffic.loss",
+        title: "Does the kernel throw datagrams away?",
+        why: "What does not fit into the socket's buffer while the daemon is busy is lost for good, and nobody is told.",
+        looks_at: "the drop counters of the port's UDP sockets: while `--watch` looks, else since the daemon opened them.",
+        mend: "give the listener a larger receive buffer (`cefctl install` does for its own), raise net.core.rmem_max, or let \
+               devices send over TCP.",
+        needs: &["listen.udp"],
+        judge: judge::loss,
+    },
+    Check {
+        id: "traffic.rate",
+        title: "Is it more than the agent carries?",
+        why: "Above the rate that an agent was measured with, events queue up here and arrive later and later.",
+        looks_at: "messages a second while `--watch` looks, against 8 500 a second for the Log Analytics agent and 10 000 for the \
+                   Azure Monitor Agent (their makers' figures).",
+        mend: "filter at the devices, or share the load between several collectors.",
+        needs: &["traffic.arriving"],
+        judge: judge::rate,
+    },
+];

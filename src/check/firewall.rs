@@ -1,0 +1,380 @@
+//! Judgements on what the firewalls of this machine do to the events: on their way in, and over loopback to the agent.
+
+use super::case::Case;
+use super::facts::FirewallFacts;
+use super::outcome::{Judged, NotJudged, Outcome};
+use super::words;
+use crate::host::proc_net::Transport;
+use crate::platform::firewall::answer::{Answer, Block, Verdict};
+use crate::platform::firewall::model::Ruleset;
+use crate::platform::firewall::owner::{self, Owner};
+use crate::platform::firewall::packet::{Moment, TCP, UDP};
+use crate::platform::firewall::port::{self, Way};
+use crate::platform::firewall::span::Span;
+use crate::report::Fix;
+
+/// Networks named in one line.
+const MOST_NETWORKS: usize = 6;
+
+/// What cannot be seen from inside, said with every verdict.
+const OUTSIDE: &str = "security groups of the cloud and firewalls on the way are not visible from this box";
+
+/// The verdict on one transport by one way.
+struct Seen {
+    transport: Transport,
+    way: Way,
+    answer: Answer,
+}
+
+impl Seen {
+    fn name(&self, port: u16) -> String {
+        format!("{} port {port} by {}", self.transport.word().to_uppercase(), self.by())
+    }
+    fn by(&self) -> String {
+        format!("{} ({})", self.way.interface, if self.way.local.is_ipv6() { "IPv6" } else { "IPv4" })
+    }
+    /// Nearly everybody: only some addresses are shut out.
+    fn mostly_open(&self) -> bool {
+        self.answer.allowed.size() >= self.answer.asked.size() / 2
+    }
+    /// Somebody has opened this very port for those senders.
+    fn on_purpose(&self) -> bool {
+        let named = self.answer.opened_by.iter().filter(|(_, place)| place.names_port);
+        let meant = named.fold(Span::empty(), |all, (who, _)| all.union(who));
+        meant.covers(&self.answer.allowed)
+    }
+}
+
+pub fn inbound(case: &Case<'_>) -> Judged {
+    let facts = case.facts.firewall.as_ref()?;
+    let rules = facts.listings.read();
+    let mut ways = port::ways(&facts.interfaces);
+    let supposed = ways.is_empty();
+    if supposed {
+        ways = supposed_ways();
+    }
+    if let Some(source) = case.target.source {
+        ways.retain(|w| w.local.is_ipv6() == source.is_ipv6());
+        if ways.is_empty() {
+            let version = if source.is_ipv6() { "IPv6" } else { "IPv4" };
+            return Ok(Outcome::fail(format!("{source} cannot reach this box: no interface has an {version} address"))
+                .advise("have the device send to an address of the same IP version"));
+        }
+    }
+    let seen = look(case, &rules, facts, &ways);
+    let outcome = worst(case, &rules, &seen);
+    let outcome = if supposed {
+        outcome.seen("interfaces", "none has an address but lo; judged for an interface called eth0")
+    } else {
+        outcome
+    };
+    Ok(outcome.seen("outside of this box", OUTSIDE))
+}
+
+/// For a machine whose network is not up.
+fn supposed_ways() -> Vec<Way> {
+    [[192, 0, 2, 1].into(), [0x2001, 0xdb8, 0, 0, 0, 0, 0, 1].into()]
+        .map(|local| Way { interface: "eth0".into(), local })
+        .into()
+}
+
+fn look(case: &Case<'_>, rules: &Ruleset, facts: &FirewallFacts, ways: &[Way]) -> Vec<Seen> {
+    let t = case.target;
+    let promised: &[Transport] = if t.promised.is_empty() { &[Transport::Udp, Transport::Tcp] } else { &t.promised };
+    let senders = t.source.map(|source| Span::one(crate::platform::firewall::span::number(source)));
+    let mut seen = Vec::new();
+    for transport in promised {
+        for way in ways {
+            let proto = proto(*transport);
+            let answer = port::inbound(rules, &facts.interfaces, way, proto, t.port, senders.as_ref());
+            seen.push(Seen { transport: *transport, way: way.clone(), answer });
+        }
+    }
+    seen
+}
+
+fn proto(transport: Transport) -> u8 {
+    match transport {
+        Transport::Udp => UDP,
+        Transport::Tcp => TCP,
+    }
+}
+
+fn worst(case: &Case<'_>, rules: &Ruleset, seen: &[Seen]) -> Outcome {
+    let closed = |s: &&Seen| s.answer.verdict() == Verdict::Closed;
+    // IPv6 counts where there is nothing else.
+    let only_v6 = seen.iter().all(|s| s.way.local.is_ipv6());
+    let counts = |s: &&Seen| only_v6 || !s.way.local.is_ipv6();
+    let shut: Vec<Transport> = transports(seen)
+        .into_iter()
+        .filter(|t| seen.iter().filter(counts).filter(|s| s.transport == *t).all(|s| closed(&s)))
+        .collect();
+    let all_shut = shut.len() == transports(seen).len();
+    if !shut.is_empty() && (all_shut || !case.target.promised.is_empty()) {
+        let lost: Vec<&Seen> = seen.iter().filter(|s| shut.contains(&s.transport)).collect();
+        return blocked(case, rules, &lost, Outcome::fail);
+    }
+    let unknown: Vec<&Seen> = seen.iter().filter(|s| s.answer.verdict() == Verdict::Unknown).collect();
+    if let Some(first) = unknown.first() {
+        return unsure(case, first, &unknown);
+    }
+    let lost: Vec<&Seen> = seen.iter().filter(closed).collect();
+    if !lost.is_empty() {
+        return blocked(case, rules, &lost, Outcome::warn);
+    }
+    let partly: Vec<&Seen> =
+        seen.iter().filter(|s| s.answer.verdict() == Verdict::Partly && !s.mostly_open()).collect();
+    if let Some(first) = partly.first() {
+        return some_only(case, rules, first, &partly);
+    }
+    let port = case.target.port;
+    let words: Vec<String> = transports(seen).iter().map(|t| t.word().to_uppercase()).collect();
+    let from = case.target.source.map(|s| format!(" from {s}")).unwrap_or_default();
+    let out = Outcome::pass(format!("nothing on this box keeps {} off port {port}{from}", words::list(&words)));
+    out.seen_all(seen.iter().flat_map(|s| shut_out(s, port)))
+}
+
+fn transports(seen: &[Seen]) -> Vec<Transport> {
+    let mut all: Vec<Transport> = seen.iter().map(|s| s.transport).collect();
+    all.sort();
+    all.dedup();
+    all
+}
+
+/// The senders that a way shuts out, and where.
+fn shut_out(seen: &Seen, port: u16) -> Vec<(String, String)> {
+    let v6 = seen.way.local.is_ipv6();
+    let line = |b: &Block| {
+        let others = seen.answer.asked.minus(&b.who);
+        let who = match () {
+            () if others.is_empty() => "every sender".to_owned(),
+            () if others.size() < b.who.size() => format!("every sender but {}", networks(&others, v6)),
+            () => networks(&b.who, v6),
+        };
+        (format!("{}: {who}", seen.name(port)), told(b))
+    };
+    seen.answer.blocked.iter().take(3).map(line).collect()
+}
+
+fn networks(who: &Span, v6: bool) -> String {
+    words::list(&who.words(v6, MOST_NETWORKS))
+}
+
+/// What the rule does, and to which packet.
+fn told(block: &Block) -> String {
+    let verdict = if block.diverted { format!(" ({})", block.place.verdict) } else { String::new() };
+    let moment = match block.moment {
+        Moment::First => "",
+        Moment::Later => " (to the packets after the first)",
+        Moment::Answer => " (to our answers)",
+    };
+    format!("{}{verdict}{moment}", block.place.words())
+}
+
+fn blocked(case: &Case<'_>, rules: &Ruleset, lost: &[&Seen], make: fn(String) -> Outcome) -> Outcome {
+    let port = case.target.port;
+    let mut what: Vec<String> = lost.iter().map(|s| s.transport.word().to_uppercase()).collect();
+    what.dedup();
+    let blocks: Vec<&Block> = lost.iter().filter_map(|s| s.answer.blocked.first()).collect();
+    let mut owners: Vec<Owner> = blocks.iter().map(|b| owner::of(rules, &b.place)).collect();
+    owners.sort();
+    owners.dedup();
+    let mut who: Vec<String> = blocks.iter().map(|b| keeper(rules, b)).collect();
+    who.sort();
+    who.dedup();
+    let mut by: Vec<String> = lost.iter().map(|s| s.by()).collect();
+    by.sort();
+    by.dedup();
+    let from = case.target.source.map(|s| format!(" from {s}")).unwrap_or_default();
+    let place = if make("".into()).status == crate::report::Status::Fail {
+        String::new()
+    } else {
+        format!(" by {}", words::list(&by))
+    };
+    let diverted = blocks.iter().all(|b| b.diverted);
+    let verb = if diverted { "sent elsewhere" } else { "blocked" };
+    let is = if what.len() == 1 { "is" } else { "are" };
+    let text = format!("{} to port {port}{from}{place} {is} {verb} by {}", words::list(&what), words::list(&who));
+    let out = make(text).seen_all(lost.iter().flat_map(|s| shut_out(s, port)));
+    if diverted {
+        return out.advise("take away the rule that is named, or the container that publishes the port");
+    }
+    let transports: Vec<Transport> = lost.iter().map(|s| s.transport).collect();
+    opening(case, &owners, &transports, out)
+}
+
+/// `firewalld (zone public)`, `nftables (table inet fw, chain input)`.
+fn keeper(rules: &Ruleset, block: &Block) -> String {
+    let owner = owner::of(rules, &block.place);
+    let table = rules.tables.get(block.place.at.table);
+    let where_ = match (&owner, table) {
+        (Owner::Firewalld { zone: Some(zone) }, _) => format!("zone {zone}"),
+        (Owner::Nftables, Some(t)) => format!("table {} {}, chain {}", t.family.word(), t.name, block.place.chain),
+        (Owner::Iptables, _) => format!("chain {}", block.place.chain),
+        _ => return owner.word().to_owned(),
+    };
+    format!("{} ({where_})", owner.word())
+}
+
+/// What opens the port, with our own command first.
+fn opening(case: &Case<'_>, owners: &[Owner], transports: &[Transport], out: Outcome) -> Outcome {
+    let port = case.target.port;
+    let from = case.target.source.map(|s| format!("={s}")).unwrap_or_default();
+    let mut words: Vec<&str> = transports.iter().map(|t| t.word()).collect();
+    words.sort_unstable();
+    words.dedup();
+    let mut out = out
+        .advise("open the port, for the senders' networks only where they are known (--open-firewall=10.0.0.0/8); by hand with the commands below it")
+        .command(format!("{} --open-firewall{from}", case.install_command()))
+        .fix(Fix::OpenFirewall(vec![case.target.source.map_or_else(|| "any".to_owned(), |s| s.to_string())]));
+    for owner in owners {
+        match owner {
+            Owner::Firewalld { zone } => {
+                let zone = zone.as_ref().map(|z| format!(" --zone={z}")).unwrap_or_default();
+                let ports: Vec<String> = words.iter().map(|w| format!("--add-port={port}/{w}")).collect();
+                let ports = ports.join(" ");
+                out = out.command(format!("sudo firewall-cmd --permanent{zone} {ports} && sudo firewall-cmd --reload"));
+            }
+            Owner::Ufw => {
+                for w in &words {
+                    out = out.command(format!("sudo ufw allow {port}/{w}"));
+                }
+            }
+            Owner::Nftables | Owner::Iptables | Owner::Program(_) => {}
+        }
+    }
+    out
+}
+
+fn unsure(case: &Case<'_>, first: &Seen, unknown: &[&Seen]) -> Outcome {
+    let port = case.target.port;
+    let evidence = unknown.iter().flat_map(|s| {
+        let why = |u: &(Span, _, crate::platform::firewall::walk::Place)| u.2.words();
+        let name = s.name(port);
+        s.answer
+            .unknown
+            .iter()
+            .take(3)
+            .map(move |u| (name.clone(), format!("{}: {}", u.1.text(), why(u))))
+            .collect::<Vec<_>>()
+    });
+    let reason = first.answer.unknown.first().map(|u| u.1.text().to_owned()).unwrap_or_default();
+    if unknown.iter().all(|s| s.answer.only_rate()) {
+        return Outcome::warn(format!("port {port} is let in only up to a limit ({reason}); the rest is lost"))
+            .seen_all(evidence)
+            .advise("take the limit away for the syslog port: a burst of events is what devices send when it matters");
+    }
+    Outcome::unknown(format!("whether port {port} is let in hangs on something that is not judged here: {reason}"))
+        .seen_all(evidence)
+        .advise("send an event from a device or another box and watch for it")
+        .command(format!("cefctl send --host THIS_BOX --port {port}"))
+}
+
+fn some_only(case: &Case<'_>, rules: &Ruleset, first: &Seen, partly: &[&Seen]) -> Outcome {
+    let port = case.target.port;
+    let allowed = networks(&first.answer.allowed, first.way.local.is_ipv6());
+    let lines = partly.iter().flat_map(|s| {
+        let allowed = (s.name(port), format!("let in: {}", networks(&s.answer.allowed, s.way.local.is_ipv6())));
+        std::iter::once(allowed).chain(shut_out(s, port))
+    });
+    if partly.iter().all(|s| s.on_purpose()) {
+        return Outcome::pass(format!("port {port} is open for {allowed} only")).seen_all(lines);
+    }
+    let out = Outcome::warn(format!("only {allowed} can send to port {port}, by rules that are not about it"));
+    let mut owners: Vec<Owner> =
+        partly.iter().filter_map(|s| s.answer.blocked.first()).map(|b| owner::of(rules, &b.place)).collect();
+    owners.sort();
+    owners.dedup();
+    let transports: Vec<Transport> = partly.iter().map(|s| s.transport).collect();
+    opening(case, &owners, &transports, out.seen_all(lines))
+}
+
+pub fn loopback(case: &Case<'_>) -> Judged {
+    let facts = case.facts.firewall.as_ref()?;
+    let rules = facts.listings.read();
+    let port = case.target.agent_port;
+    let user = case.daemon_pid().and_then(|pid| case.facts.process(pid)).map(|p| (p.uid, p.gid));
+    let answer = port::loopback(&rules, false, TCP, port, user);
+    match answer.verdict() {
+        Verdict::Open => Ok(Outcome::pass(format!("nothing keeps the daemon from port {port} over loopback"))),
+        Verdict::Unknown => {
+            let reason = answer.unknown.first().map(|u| u.1.text().to_owned()).unwrap_or_default();
+            let lines = answer.unknown.iter().map(|u| ("loopback", format!("{}: {}", u.1.text(), u.2.words())));
+            let text = format!("whether loopback is open hangs on something that is not judged here: {reason}");
+            Ok(Outcome::unknown(text).seen_all(lines))
+        }
+        Verdict::Partly | Verdict::Closed => {
+            let Some(block) = answer.blocked.first() else {
+                return Err(NotJudged::Unknown("the rules gave no verdict".into()));
+            };
+            let owner = owner::of(&rules, &block.place);
+            let out = Outcome::fail(format!(
+                "the daemon cannot reach the agent: port {port} on loopback is blocked by {}",
+                owner.word()
+            ))
+            .seen("loopback", told(block))
+            .advise("accept what the box sends to itself; loopback is never reached from outside");
+            Ok(match owner {
+                Owner::Firewalld { .. } => out.command(
+                    "sudo firewall-cmd --permanent --zone=trusted --add-interface=lo && sudo firewall-cmd --reload",
+                ),
+                Owner::Nftables | Owner::Program(_) => {
+                    let table = rules.tables.get(block.place.at.table);
+                    let words = table.map(|t| format!("{} {}", t.family.word(), t.name)).unwrap_or_default();
+                    let key = if block.place.at.base.to_ascii_lowercase().contains("output") { "oif" } else { "iif" };
+                    out.command(format!("sudo nft insert rule {words} {} {key} lo accept", block.place.at.base))
+                }
+                Owner::Ufw | Owner::Iptables => {
+                    let out_hook = block.place.at.base == "OUTPUT";
+                    let key = if out_hook { "-o" } else { "-i" };
+                    out.command(format!("sudo iptables -I {} {key} lo -j ACCEPT", block.place.at.base))
+                }
+            })
+        }
+    }
+}
+
+pub fn exposed(case: &Case<'_>) -> Judged {
+    let net = case.facts.net.as_ref()?;
+    let port = case.target.agent_port;
+    if port == case.target.port {
+        return Err(NotJudged::Skip(format!("the agent's port {port} is the one that devices send to")));
+    }
+    let wide: Vec<_> = net.open(Transport::Tcp, port).filter(|s| !s.local.ip().is_loopback()).collect();
+    if !wide.is_empty() {
+        return Ok(Outcome::warn(format!(
+            "the agent's port {port} is bound to more than loopback: anybody can write events into it"
+        ))
+        .seen_all(wide.iter().map(|s| (s.display(), super::listen::owners(case, s))))
+        .advise("bind the agent's input to 127.0.0.1"));
+    }
+    let facts = case.facts.firewall.as_ref()?;
+    let rules = facts.listings.read();
+    let mut ways = port::ways(&facts.interfaces);
+    if ways.is_empty() {
+        ways = supposed_ways();
+    }
+    for way in &ways {
+        let answer = port::inbound(&rules, &facts.interfaces, way, TCP, port, None);
+        // A port that is open because everything is says nothing about the agent's.
+        let whole = answer.blocked.is_empty();
+        let opened = answer.opened_by.iter().find(|(who, place)| place.names_port && !who.is_empty());
+        if let (Some((_, place)), true) = (opened, !whole || names_only(&answer)) {
+            return Ok(Outcome::warn(format!(
+                "a firewall rule opens the agent's port {port} to the network, which only this box needs"
+            ))
+            .seen(&way.interface, place.words())
+            .advise("take the rule away: the daemon reaches the agent over loopback"));
+        }
+    }
+    Ok(Outcome::pass(format!("the agent's port {port} is on loopback only, and no rule opens it")))
+}
+
+/// Is everybody let in by rules about the port?
+fn names_only(answer: &Answer) -> bool {
+    answer.opened_by.iter().all(|(_, place)| place.names_port)
+}
+
+#[cfg(test)]
+#[path = "firewall_tests.rs"]
+mod tests;

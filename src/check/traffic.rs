@@ -1,0 +1,180 @@
+//! Judgements on what devices send, and on what the kernel loses of it.
+
+use super::case::Case;
+use super::facts::{Facts, FileState, TrafficFacts};
+use super::outcome::{Judged, NotJudged, Outcome};
+use super::ports;
+use super::words;
+use crate::agent::AgentKind;
+use crate::host::proc_net::Transport;
+use crate::message::lint::Level;
+use crate::message::lint::live::Traffic;
+use crate::message::lint::tally::{Clock, Sender};
+use crate::report::traffic as text;
+
+/// Events a second that the agents' makers measured (field failures 0).
+const OMS_RATE: u64 = 8_500;
+const AMA_RATE: u64 = 10_000;
+/// Senders named in one finding.
+const MOST_SENDERS: usize = 8;
+
+/// Datagrams thrown away on the UDP sockets of a port; `None` where the kernel does not say.
+pub fn drops(facts: &Facts, port: u16) -> Option<u64> {
+    let net = facts.net.as_ref().ok()?;
+    let counted: Vec<u64> = net.open(Transport::Udp, port).filter_map(|s| s.drops).collect();
+    (!counted.is_empty()).then(|| counted.iter().sum())
+}
+
+fn watched<'a>(case: &Case<'a>) -> Result<&'a TrafficFacts, NotJudged> {
+    let none = || NotJudged::Skip("only while somebody watches: add `--watch 30`".into());
+    let traffic = case.facts.traffic.as_ref().ok_or_else(none)?;
+    match &traffic.seen.blind {
+        Some(why) if traffic.seen.tally.messages == 0 => Err(NotJudged::Unknown(why.clone())),
+        _ => Ok(traffic),
+    }
+}
+
+/// What was seen, for checks that say something about messages.
+fn messages<'a>(case: &Case<'a>) -> Result<&'a Traffic, NotJudged> {
+    let seen = &watched(case)?.seen;
+    if seen.tally.messages == 0 {
+        return Err(NotJudged::Skip("no message arrived that could be read".into()));
+    }
+    Ok(seen)
+}
+
+pub fn arriving(case: &Case<'_>) -> Judged {
+    let seen = &watched(case)?.seen;
+    let port = case.target.port;
+    let time = format!("{:.0} s", seen.milliseconds as f64 / 1000.0);
+    if seen.tally.messages == 0 && seen.encrypted.is_empty() {
+        return Ok(Outcome::warn(format!("nothing arrived on port {port} within {time}"))
+            .seen("packets of all interfaces", format!("none to port {port} with a message in it"))
+            .advise("watch for longer; then look at the device and at what lies between, or send a test from another machine")
+            .command(format!("cefctl send --host {} --port {port}", case.facts.host.hostname)));
+    }
+    if seen.tally.messages == 0 {
+        return Ok(Outcome::pass(format!("encrypted connections only: {}", words::list(&seen.encrypted))));
+    }
+    let senders = words::count(seen.tally.senders.len(), "sender");
+    let count = words::count(usize::try_from(seen.tally.messages).unwrap_or(usize::MAX), "message");
+    let out = Outcome::pass(format!("{count} from {senders} within {time}"));
+    Ok(seen.tally.senders.iter().take(MOST_SENDERS).fold(out, |out, s| {
+        out.seen(
+            who(s),
+            format!("{} messages, {}", s.messages, s.products.keys().cloned().collect::<Vec<_>>().join(", ")),
+        )
+    }))
+}
+
+fn who(sender: &Sender) -> String {
+    format!("{} {}", sender.from, sender.transport).trim_end().to_owned()
+}
+
+/// What a level means on this box.
+fn weight(case: &Case<'_>, level: Level) -> u8 {
+    match (level, case.target.agent) {
+        (Level::Lost, _) => 2,
+        (Level::Foreign, _) => 1,
+        // It reads headers leniently.
+        (Level::Rebuilt | Level::Odd, AgentKind::Ama) | (Level::Good, _) => 0,
+        (Level::Rebuilt, _) if rebuilds(case) => 0,
+        (Level::Rebuilt, _) => 2,
+        (Level::Odd, _) => 1,
+    }
+}
+
+/// Is our rule, which rebuilds headers, in place as it was written?
+fn rebuilds(case: &Case<'_>) -> bool {
+    let receipt = case.facts.receipt.as_ref().ok().and_then(Option::as_ref);
+    receipt.is_some_and(|r| !r.files.is_empty() && r.files.iter().all(|f| f.state == FileState::AsWritten))
+}
+
+pub fn format(case: &Case<'_>) -> Judged {
+    let seen = messages(case)?;
+    let worst = |s: &Sender| {
+        Level::ALL.iter().filter(|l| s.of_level(**l) > 0).map(|l| weight(case, *l)).max().unwrap_or_default()
+    };
+    let bad: Vec<&Sender> = seen.tally.senders.iter().filter(|s| worst(s) > 0).collect();
+    let Some(level) = bad.iter().map(|s| worst(s)).max() else {
+        return Ok(Outcome::pass(text::summary(&seen.tally)));
+    };
+    let summary = text::summary(&seen.tally);
+    let out = if level > 1 { Outcome::fail(summary) } else { Outcome::warn(summary) };
+    let mut out = bad.iter().take(MOST_SENDERS).fold(out, |out, s| {
+        let lines =
+            text::lines(s, None).into_iter().skip(1).filter(|(label, _)| matches!(*label, "" | "odd" | "sample"));
+        lines.take(6).fold(out, |out, (_, line)| out.seen(who(s), line))
+    });
+    let mut advice: Vec<(&str, &str)> = Vec::new();
+    for (one, from) in bad.iter().flat_map(|s| s.advice.iter().map(|(a, _)| (a, s.from.as_str()))) {
+        if !advice.iter().any(|(text, _)| *text == one.text) {
+            advice.push((&one.text, from));
+        }
+    }
+    let steps: Vec<String> = advice.iter().take(4).map(|(text, from)| format!("{from}: {text}")).collect();
+    if !steps.is_empty() {
+        out = out.advise(steps.join("; "));
+    }
+    Ok(out)
+}
+
+pub fn time(case: &Case<'_>) -> Judged {
+    let seen = messages(case)?;
+    let timed: Vec<&Sender> = seen.tally.senders.iter().filter(|s| s.time.count > 0).collect();
+    if timed.is_empty() {
+        return Err(NotJudged::Skip("no message has a time that could be compared".into()));
+    }
+    let wrong: Vec<&&Sender> = timed.iter().filter(|s| s.time.clock() != Clock::Right).collect();
+    if wrong.is_empty() {
+        return Ok(Outcome::pass(format!("the times of {} are right", words::count(timed.len(), "sender"))));
+    }
+    let out = Outcome::warn(format!("the times of {} differ from their arrival", words::count(wrong.len(), "sender")));
+    let out = wrong.iter().take(MOST_SENDERS).fold(out, |out, s| out.seen(who(s), text::clock(s)));
+    Ok(out.advise("set the device's clock by NTP, and let it send UTC or a time with its zone"))
+}
+
+pub fn loss(case: &Case<'_>) -> Judged {
+    let net = ports::net(case)?;
+    let port = case.target.port;
+    if net.open(Transport::Udp, port).next().is_none() {
+        return Err(NotJudged::Skip(format!("nothing listens on udp/{port}")));
+    }
+    let total =
+        drops(case.facts, port).ok_or_else(|| "the kernel does not tell how many datagrams it dropped".to_owned())?;
+    let lately = case.facts.traffic.as_ref().and_then(|t| t.dropped);
+    let out = match (lately, total) {
+        (Some(n), _) if n > 0 => Outcome::fail(format!("{n} datagrams were thrown away while somebody watched")),
+        (_, 0) => return Ok(Outcome::pass("no datagram was thrown away since the port was opened")),
+        (Some(_), _) => return Ok(Outcome::pass(format!("none now; {total} datagrams since the port was opened"))),
+        (None, _) => Outcome::warn(format!("{total} datagrams were thrown away since the port was opened")),
+    };
+    let sockets = net.open(Transport::Udp, port).filter(|s| s.drops.unwrap_or_default() > 0);
+    let out = sockets.fold(out, |out, s| {
+        let buffer = s.recv_buffer.map(|b| format!(", receive buffer {}", words::bytes(b))).unwrap_or_default();
+        out.seen(s.display(), format!("{} dropped{buffer}", s.drops.unwrap_or_default()))
+    });
+    Ok(out
+        .advise("give the listener a larger receive buffer, as the rule of `cefctl install` does, or let devices send over TCP")
+        .command(case.install_command())
+        .fixable())
+}
+
+pub fn rate(case: &Case<'_>) -> Judged {
+    let seen = messages(case)?;
+    let rate = seen.tally.messages.saturating_mul(1000) / seen.milliseconds.max(1);
+    let (limit, agent) = match case.target.agent {
+        AgentKind::Ama => (AMA_RATE, "Azure Monitor Agent"),
+        AgentKind::Oms | AgentKind::None => (OMS_RATE, "Log Analytics agent"),
+    };
+    let said = format!("{rate} messages a second; the {agent} was measured with {limit}");
+    if rate <= limit {
+        return Ok(Outcome::pass(said));
+    }
+    let out = Outcome::warn(said).advise("filter at the devices, or share the load between several collectors");
+    Ok(seen.tally.senders.iter().take(3).fold(out, |out, s| out.seen(who(s), format!("{} messages", s.messages))))
+}
+
+#[cfg(test)]
+#[path = "traffic_tests.rs"]
+mod tests;

@@ -1,0 +1,112 @@
+//! The Azure Monitor Agent on this box: is it there, does its part fit, what of it can be mended from here.
+
+use std::path::Path;
+use std::time::Duration;
+
+use crate::agent::ama::{Ama, Daemon, Finding, Mend, Stream, Transport, judge, steps};
+use crate::cli::args::{DaemonChoice, InstallArgs};
+use crate::cli::exit::{Exit, fail};
+use crate::host::{Host, facts};
+use crate::plan::{Change, WriteFile};
+use crate::platform::service_act::Services;
+use crate::ui::Ui;
+
+/// The agent's watcher looks every 30 s (facts 3.3).
+const WATCHER: Duration = Duration::from_secs(35);
+/// How long the daemon may take to be restarted by it.
+const SETTLE: Duration = Duration::from_secs(15);
+const PAUSE: Duration = Duration::from_secs(1);
+
+pub struct Look {
+    pub findings: Vec<Finding>,
+    /// Why an event cannot be followed to the agent's port; `None`: it can, at least after the mends.
+    pub unproven: Option<String>,
+}
+
+/// Looks, and gives the agent's own watcher its time where it would mend the thing itself.
+pub fn look(host: &Host, ui: &Ui, args: &InstallArgs, dry: bool) -> Look {
+    let daemon = match args.target.daemon {
+        DaemonChoice::SyslogNg => Daemon::SyslogNg,
+        DaemonChoice::Rsyslog => Daemon::Rsyslog,
+        DaemonChoice::Auto => running(host),
+    };
+    let wanted = args.stream.clone();
+    let wanted: &[Stream] = if wanted.is_empty() { &[Stream::Cef, Stream::Asa] } else { &wanted };
+    let mut findings = judged(host, daemon, wanted);
+    let waits = |list: &[Finding]| {
+        list.iter()
+            .any(|f| f.mend.as_ref().is_some_and(|m| m.wait_first) || f.id == "ama.forward-config" && f.mend.is_none())
+    };
+    if !dry && waits(&findings) {
+        let progress = ui.progress("waiting for the Azure Monitor Agent to write its file");
+        let end = host.clock.monotonic() + WATCHER;
+        while waits(&findings) && host.clock.monotonic() < end {
+            host.clock.sleep(PAUSE);
+            findings = judged(host, daemon, wanted);
+        }
+        if !waits(&findings) {
+            settle(host, daemon);
+        }
+        drop(progress);
+    }
+    let blocked = findings.iter().any(|f| f.fatal && f.mend.is_none() && f.id != "ama.dcr-stream");
+    let unproven = match Ama::gather(&host.root).file(daemon) {
+        _ if blocked => Some("the agent takes nothing until Azure tells it to".to_owned()),
+        Some(file) if file.transport == Transport::Socket => {
+            Some("the agent takes them over its socket, where they cannot be seen".to_owned())
+        }
+        _ => None,
+    };
+    Look { findings, unproven }
+}
+
+/// The watcher restarts the daemon after it has written its file.
+fn settle(host: &Host, daemon: Daemon) {
+    let unit = match daemon {
+        Daemon::Rsyslog => "rsyslog.service",
+        Daemon::SyslogNg => "syslog-ng.service",
+    };
+    let services = Services::detect(host);
+    let end = host.clock.monotonic() + SETTLE;
+    loop {
+        host.clock.sleep(PAUSE);
+        let up = services.state(unit).is_ok_and(|s| s.is_active() && !s.job);
+        if up || host.clock.monotonic() >= end {
+            return;
+        }
+    }
+}
+
+fn judged(host: &Host, daemon: Daemon, wanted: &[Stream]) -> Vec<Finding> {
+    judge::judge(&Ama::gather(&host.root), daemon, wanted, None)
+}
+
+/// rsyslog, unless only syslog-ng is there.
+fn running(host: &Host) -> Daemon {
+    let there = |p: &str| matches!(host.root.resolve(Path::new(p)).and_then(|p| host.root.stat(&p)), Ok(Some(_)));
+    let rsyslog = there("/usr/sbin/rsyslogd") || there("/sbin/rsyslogd");
+    if !rsyslog && there("/etc/syslog-ng/syslog-ng.conf") { Daemon::SyslogNg } else { Daemon::Rsyslog }
+}
+
+/// The agent is not there, and how it comes.
+pub fn missing(host: &Host) -> anyhow::Error {
+    let machine = facts::identity().hostname;
+    fail(
+        Exit::Problems,
+        format!(
+            "the Azure Monitor Agent is not installed on this box, and only Azure can install it:\n{}",
+            steps::install(in_azure(host), &machine)
+        ),
+        "take these steps, then run the command again",
+    )
+}
+
+/// A virtual machine of Azure says so by its chassis (known since 2016, all generations).
+fn in_azure(host: &Host) -> Option<bool> {
+    let tag = host.root.read(Path::new("/sys/class/dmi/id/chassis_asset_tag")).ok()?;
+    Some(tag.trim_ascii() == b"7783-7084-3265-9085-8269-3286-77")
+}
+
+pub fn change(mend: &Mend) -> Change {
+    WriteFile::new(&mend.path, mend.content.clone()).mode(0o644).owner(0, 0).purpose(mend.why.clone()).lasting().into()
+}

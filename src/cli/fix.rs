@@ -1,0 +1,193 @@
+//! `troubleshoot --fix`: what the checks name and a program can mend, through the same engine as `install`: plan, diff,
+//! consent, journal, proof, and everything taken back where the proof misses. First the daemon and its files, then what
+//! `install` does; looked at anew in between, since one repair may make another needless.
+
+use std::path::Path;
+
+use anyhow::{Context, bail};
+
+use super::args::{AgentChoice, DaemonChoice, Format, InstallArgs, LocalCopy, Protocol, TroubleshootArgs};
+use super::exit::usage;
+use super::{install, show};
+use crate::host::{FileKind, Host, Interrupt};
+use crate::plan::{Change, Goal, Outcome, ServiceChange, Session, WriteFile};
+use crate::platform::service_act::{Action, Services};
+use crate::report::{CheckResult, Fix, Report, Status, clean};
+use crate::ui::Ui;
+
+/// Places of a mask, the lasting one and the one until the next boot.
+const MASKS: [&str; 2] = ["/etc/systemd/system", "/run/systemd/system"];
+
+/// Mends what can be mended. `look` looks at the machine again.
+///
+/// # Errors
+/// A repair that did not work (and was taken back); no consent to be had.
+pub fn run(
+    host: &Host,
+    ui: &Ui,
+    interrupt: &Interrupt,
+    args: &TroubleshootArgs,
+    first: &Report,
+    look: &dyn Fn() -> Report,
+) -> anyhow::Result<()> {
+    if !host.root.is_live() {
+        return Err(usage("changes are made on the running machine only", "run it there"));
+    }
+    if crate::host::facts::euid() != 0 {
+        return Err(usage("mending needs root", "run it with sudo"));
+    }
+    let all = wanted(first);
+    if all.is_empty() {
+        ui.say("nothing here can be mended by cefctl itself; the remedies above are for a person");
+        return Ok(());
+    }
+    for check in &all {
+        ui.say(&format!("to mend: {}: {}", check.id, clean(&check.summary)));
+    }
+    let direct: Vec<&Fix> = all.iter().flat_map(|c| &c.fixes).filter(|f| !f.is_install()).collect();
+    let mut now = None;
+    if !direct.is_empty() {
+        repair(host, ui, interrupt, args, &direct, first)?;
+        now = Some(look());
+    }
+    let report = now.as_ref().unwrap_or(first);
+    let installing: Vec<&Fix> = wanted(report).into_iter().flat_map(|c| &c.fixes).filter(|f| f.is_install()).collect();
+    if !installing.is_empty() {
+        install::run(host, ui, &install_args(host, args, report, &installing))?;
+    }
+    Ok(())
+}
+
+/// Checks that found something, and of which something can be mended.
+fn wanted(report: &Report) -> Vec<&CheckResult> {
+    let found = |c: &&CheckResult| matches!(c.status, Status::Fail | Status::Warn) && !c.fixes.is_empty();
+    report.checks.iter().filter(found).collect()
+}
+
+/// The daemon and its files.
+fn repair(
+    host: &Host,
+    ui: &Ui,
+    interrupt: &Interrupt,
+    args: &TroubleshootArgs,
+    fixes: &[&Fix],
+    report: &Report,
+) -> anyhow::Result<()> {
+    let progress = ui.progress("planning the repair");
+    let mut session = {
+        let mut observer = show::observe(ui, &progress, Format::Text);
+        Session::begin(host, interrupt, &mut observer).map_err(show::not_begun)?
+    };
+    let plan = session.plan_fix(changes(host, fixes, report)?)?;
+    drop(progress);
+    if plan.is_empty() {
+        return Ok(());
+    }
+    ui.result(&show::plan_text(ui, &plan, &[], true))?;
+    if !install::consent(ui, args.yes)? {
+        bail!("nothing was changed: there was no consent");
+    }
+    let progress = ui.progress("mending");
+    let unit = format!("{}.service", report.target.daemon);
+    let outcome =
+        session.apply(&plan, &Goal::Fix, &mut show::observe(ui, &progress, Format::Text), &mut || runs(host, &unit));
+    drop(progress);
+    if let Outcome::Done { steps, .. } = &outcome {
+        ui.result(&format!("mended: {steps} steps; {} runs\n", report.target.daemon))?;
+    }
+    show::finish(outcome).map(drop)
+}
+
+fn runs(host: &Host, unit: &str) -> anyhow::Result<()> {
+    if !Services::detect(host).state(unit)?.is_active() {
+        bail!("{unit} does not run afterwards");
+    }
+    Ok(())
+}
+
+fn changes(host: &Host, fixes: &[&Fix], report: &Report) -> anyhow::Result<Vec<Change>> {
+    let mut changes: Vec<Change> = Vec::new();
+    let mut files = false;
+    let mut services: Vec<ServiceChange> = Vec::new();
+    for fix in fixes {
+        match fix {
+            Fix::Install | Fix::DropLocalCopy | Fix::OpenFirewall(_) => {}
+            Fix::Unmask(unit) => {
+                let places = MASKS.iter().map(|folder| Path::new(folder).join(unit));
+                // Only a mask: a unit of somebody's own with that name stays.
+                let masks = places.filter(|p| is_mask(host, p));
+                changes.extend(masks.map(|path| Change::RemoveFile { path, secret: false }));
+            }
+            Fix::Start(unit) => services.push(ServiceChange::new(unit, Action::Start)),
+            Fix::Enable(unit) => services.push(ServiceChange::new(unit, Action::Enable)),
+            Fix::FileMode { path, mode } => {
+                files = true;
+                let shown = || format!("reading {}, whose mode is to change", path.display());
+                // The content may hold what nobody is to see, since not even the daemon could.
+                let content = host.root.read(path).with_context(shown)?;
+                let same = WriteFile::new(path, content).mode(*mode).lasting().secret();
+                changes.push(same.purpose("the daemon has to read it").into());
+            }
+            Fix::Folder { path, mode, owner } => {
+                files = true;
+                changes.push(Change::CreateDir { path: path.clone(), mode: *mode, owner: Some(*owner) });
+            }
+        }
+    }
+    if files {
+        services.push(ServiceChange::new(format!("{}.service", report.target.daemon), Action::Restart));
+    }
+    services.dedup();
+    changes.extend(services.into_iter().map(Change::Service));
+    Ok(changes)
+}
+
+fn is_mask(host: &Host, path: &Path) -> bool {
+    let meta = host.root.stat(path).ok().flatten();
+    meta.is_some_and(|m| m.kind == FileKind::Link && m.target.as_deref() == Some(Path::new("/dev/null")))
+}
+
+/// The `install` that brings this box to what it was measured against.
+fn install_args(host: &Host, args: &TroubleshootArgs, report: &Report, fixes: &[&Fix]) -> InstallArgs {
+    let t = &report.target;
+    let receipt = crate::plan::peek(host).ok().flatten();
+    let promised = receipt.as_ref().and_then(|r| {
+        let list = r.options["protocols"].as_array()?.iter().filter_map(|p| p.as_str());
+        Some(
+            list.filter_map(|p| {
+                [("udp", Protocol::Udp), ("tcp", Protocol::Tcp)].iter().find(|(w, _)| *w == p).map(|(_, p)| *p)
+            })
+            .collect(),
+        )
+    });
+    let mut target = args.target.clone();
+    target.port = Some(t.port);
+    target.agent_port = Some(t.agent_port);
+    target.protocol = target.protocol.or(promised);
+    target.agent = match t.agent.as_str() {
+        "oms" => AgentChoice::Oms,
+        "ama" => AgentChoice::Ama,
+        _ => AgentChoice::None,
+    };
+    target.daemon = match t.daemon.as_str() {
+        "rsyslog" => DaemonChoice::Rsyslog,
+        "syslog-ng" => DaemonChoice::SyslogNg,
+        _ => DaemonChoice::Auto,
+    };
+    let sources = fixes.iter().find_map(|f| match f {
+        Fix::OpenFirewall(sources) => Some(sources.clone()),
+        _ => None,
+    });
+    InstallArgs {
+        target,
+        dry_run: false,
+        yes: args.yes,
+        local_copy: if fixes.contains(&&Fix::DropLocalCopy) { LocalCopy::Drop } else { LocalCopy::Auto },
+        rewrite_ids: false,
+        no_octet_counting: false,
+        repair: false,
+        queue_disk: 2048,
+        open_firewall: sources,
+        output: Format::Text,
+    }
+}

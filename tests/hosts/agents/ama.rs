@@ -1,0 +1,189 @@
+//! The Azure Monitor Agent: our part is a listener whose events its own forward sees; what does not fit is named and mended.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use anyhow::{Result, ensure};
+
+use super::lab::Lab;
+use crate::host::{Host, wait_for};
+use crate::{Case, Kind, send};
+
+pub fn cases() -> Vec<Case> {
+    vec![
+        Case::new("events_arrive_once_on_the_port_that_it_has", once),
+        Case::new("a_stale_port_and_a_missing_file_are_mended", mended),
+        Case::new("without_a_rule_the_listener_is_made_and_the_rule_is_named", no_rule),
+        Case::new("a_move_from_one_agent_to_the_other_loses_nothing", migrate),
+        Case::new("a_missing_agent_is_told_how_to_get_it", missing),
+    ]
+}
+
+const ETC: &str = "/etc/opt/microsoft/azuremonitoragent";
+pub const FORWARD: &str = "/etc/rsyslog.d/10-azuremonitoragent-omfwd.conf";
+const RECEIVED: &str = "/var/opt/microsoft/azuremonitoragent/received";
+
+pub struct Ama<'a> {
+    pub host: &'a Host,
+    port: u16,
+}
+
+impl<'a> Ama<'a> {
+    /// The agent with a rule for CEF from local4, taking syslog on `port`; its file in rsyslog is there.
+    pub fn start(host: &'a Host, port: u16) -> Result<Ama<'a>> {
+        let forward = include_str!("../../stand_ins/ama/syslog/rsyslogconf/10-azuremonitoragent-omfwd.conf");
+        let other = include_str!("../../stand_ins/ama/syslog/syslog-ngconf/azuremonitoragent-tcp.conf");
+        host.put(&format!("{ETC}/syslog/rsyslogconf/10-azuremonitoragent-omfwd.conf"), forward);
+        host.put(&format!("{ETC}/syslog/syslog-ngconf/azuremonitoragent-tcp.conf"), other);
+        host.put(&format!("{ETC}/config-cache/syslog.port"), port.to_string());
+        host.put(&format!("{ETC}/config-cache/syslog.marker"), "true");
+        host.put(
+            &format!("{ETC}/config-cache/configchunks/fw.json"),
+            r#"{"dataSources":[{"configuration":{"facilityNames":["local4"],"logLevels":["Warning"]},"id":"fw","kind":"syslog",
+            "streams":[{"stream":"SECURITY_CEF_BLOB","solution":"SecurityInsights"}],"sendToChannels":["ods-1"]}],
+            "channels":[{"endpoint":"https://ws.ods.opinsights.azure.com","id":"ods-1","protocol":"ods"}]}"#,
+        );
+        host.put("/usr/local/lib/stand-in/mdsd.py", include_bytes!("../../stand_ins/ama/mdsd.py"));
+        host.put("/usr/local/lib/stand-in/watcher.sh", include_bytes!("../../stand_ins/ama/watcher.sh"));
+        host.put(FORWARD, forward.replace("28330", &port.to_string()));
+        host.put(RECEIVED, "");
+        host.sh(&format!(
+            "mkdir -p /opt/microsoft/azuremonitoragent/bin; cp $(readlink -f $(command -v python3)) /opt/microsoft/azuremonitoragent/bin/mdsd; \
+             systemd-run --quiet --unit=azuremonitoragent /opt/microsoft/azuremonitoragent/bin/mdsd /usr/local/lib/stand-in/mdsd.py {port} {RECEIVED}; \
+             systemctl restart rsyslog"
+        ));
+        wait_for("the agent listens", Duration::from_secs(5), || host.bound("tcp").contains(&port).then_some(()))?;
+        Ok(Ama { host, port })
+    }
+
+    pub fn watch(&self, seconds: u32) {
+        self.host
+            .sh(&format!("systemd-run --quiet --unit=ama-watcher sh /usr/local/lib/stand-in/watcher.sh {seconds}"));
+    }
+
+    pub fn received(&self) -> Vec<Vec<u8>> {
+        self.host.get(RECEIVED).split(|b| *b == b'\n').filter(|l| !l.is_empty()).map(<[u8]>::to_vec).collect()
+    }
+
+    fn count(&self, number: usize) -> usize {
+        let word = format!("seq={number:09}");
+        self.received().iter().filter(|l| crate::agent::contains(l, word.as_bytes())).count()
+    }
+
+    /// One event over each transport, each of them exactly once.
+    pub fn takes_once(&self, number: usize) -> Result<()> {
+        send::tcp_each(self.host, send::loopback(514), &[send::numbered(number)])?;
+        send::udp(self.host, send::loopback(514), &[send::numbered(number + 1)], Duration::ZERO)?;
+        wait_for("both events reach the agent", Duration::from_secs(15), || {
+            (self.count(number) > 0 && self.count(number + 1) > 0).then_some(())
+        })?;
+        std::thread::sleep(Duration::from_millis(300));
+        let counts = (self.count(number), self.count(number + 1));
+        ensure!(counts == (1, 1), "port {}: events arrived {counts:?} times", self.port);
+        Ok(())
+    }
+}
+
+const INSTALL: [&str; 2] = ["install", "--yes"];
+
+fn once(kind: &Kind) -> Result<()> {
+    for port in [28330, 31755] {
+        let host = kind.boot()?;
+        let ama = Ama::start(&host, port)?;
+        let before = host.get(FORWARD);
+        host.cefctl(&INSTALL).ok();
+        ama.takes_once(10)?;
+        ensure!(host.get(FORWARD) == before, "the agent's own file was changed");
+        let again = host.cefctl(&INSTALL).ok();
+        ensure!(again.all().contains("nothing to do"), "the second run: {again}");
+        host.cefctl(&["uninstall", "--yes"]).ok();
+        ensure!(host.get(FORWARD) == before, "the agent's own file is gone");
+    }
+    Ok(())
+}
+
+fn mended(kind: &Kind) -> Result<()> {
+    let host = kind.boot()?;
+    let ama = Ama::start(&host, 31755)?;
+    // stale: the agent has moved since, and its watcher is dead
+    host.put(FORWARD, String::from_utf8_lossy(&host.get(FORWARD)).replace("31755", "28330"));
+    let out = host.cefctl(&INSTALL).ok();
+    ensure!(out.all().contains("31755"), "the port is not named: {out}");
+    ama.takes_once(20)?;
+    // gone, with the agent's original still there
+    host.sh(&format!("rm {FORWARD}; systemctl restart rsyslog"));
+    host.cefctl(&INSTALL).ok();
+    ama.takes_once(30)?;
+    // gone, and the watcher alive: it is the one that writes it
+    host.sh(&format!("rm {FORWARD}; systemctl restart rsyslog"));
+    ama.watch(3);
+    host.cefctl(&INSTALL).ok();
+    ama.takes_once(40)
+}
+
+fn no_rule(kind: &Kind) -> Result<()> {
+    let host = kind.boot()?;
+    let _ama = Ama::start(&host, 28330)?;
+    host.sh(&format!(
+        "rm {FORWARD} {ETC}/config-cache/syslog.marker {ETC}/config-cache/configchunks/*; systemctl restart rsyslog"
+    ));
+    let out = host.cefctl(&INSTALL).ok();
+    ensure!(out.all().contains("Microsoft-CommonSecurityLog"), "the rule is not named: {out}");
+    ensure!(host.all_bound(514), "514 is not open");
+    Ok(())
+}
+
+fn missing(kind: &Kind) -> Result<()> {
+    let host = kind.boot()?;
+    let out = host.cefctl(&["install", "--yes", "--agent", "ama"]).expect_code(1);
+    for word in ["az vm extension set", "azcmagent connect", "connectedmachine", "hint:"] {
+        ensure!(out.all().contains(word), "“{word}” is not in {out}");
+    }
+    Ok(())
+}
+
+fn numbers(lines: &[Vec<u8>]) -> BTreeMap<usize, usize> {
+    let mut found = BTreeMap::new();
+    for number in lines.iter().filter_map(|l| send::number_of(l)) {
+        *found.entry(number).or_default() += 1;
+    }
+    found
+}
+
+fn migrate(kind: &Kind) -> Result<()> {
+    let host = kind.boot()?;
+    let lab = Lab::start(&host)?;
+    lab.install(&[]).ok();
+    host.put("/etc/rsyslog.d/95-omsagent.conf", "# OMS\nauth.=alert @127.0.0.1:25224\n");
+    // without its successor, or with one that Azure has told nothing, the old agent stays what it is
+    let before = host.tree("/etc");
+    host.cefctl(&["install", "--yes", "--agent", "ama", "--purge-oms"]).expect_code(1);
+    before.assert_same(&host.tree("/etc"), "after a refusal");
+    let ama = Ama::start(&host, 28330)?;
+    let (sent, out) = std::thread::scope(|scope| {
+        let stream = scope.spawn(|| send::steady(&host, send::loopback(514), 200, Duration::from_secs(15)));
+        std::thread::sleep(Duration::from_secs(2));
+        let out = host.cefctl(&["install", "--yes", "--agent", "ama", "--purge-oms"]);
+        (stream.join().expect("the sender"), out)
+    });
+    let out = out.ok();
+    let (total, reconnects) = sent?;
+    // what the old agent had before it was purged is gone with it; the bridge is what makes that no loss
+    let old = lab.kept();
+    let all = wait_for("everything has arrived", Duration::from_secs(15), || {
+        let (old, new) = (numbers(&old), numbers(&ama.received()));
+        (0..total).all(|n| old.contains_key(&n) || new.contains_key(&n)).then_some(new)
+    });
+    let new = all.or_else(|e| {
+        let (old, new) = (numbers(&old), numbers(&ama.received()));
+        let missing: Vec<usize> = (0..total).filter(|n| !old.contains_key(n) && !new.contains_key(n)).collect();
+        anyhow::bail!("{e}: {} of {total} missing, {missing:?}; {reconnects} reconnects\n{out}", missing.len())
+    })?;
+    ensure!(new.len() > total / 4, "the new agent got {} of {total} only", new.len());
+    ensure!(!host.path("/opt/microsoft/omsagent").exists(), "the old agent is still there: {out}");
+    ensure!(!host.path("/etc/rsyslog.d/95-omsagent.conf").exists(), "its rules are still there");
+    ama.takes_once(900_000)?;
+    let again = host.cefctl(&["install", "--yes", "--agent", "ama"]).ok();
+    ensure!(again.all().contains("nothing to do"), "the second run: {again}");
+    Ok(())
+}
