@@ -5,6 +5,7 @@ pub mod ama;
 pub mod cloud;
 pub mod detect;
 pub mod download;
+pub mod logs;
 pub mod oms;
 pub mod proxy;
 

@@ -2,15 +2,43 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
+use super::agents::{self, is_agent};
 use super::case::Case;
 use super::listen::owners;
-use super::outcome::{Judged, Outcome};
+use super::outcome::{Judged, NotJudged, Outcome};
 use super::ports;
 use crate::agent::AgentKind;
+use crate::agent::ama::paths::SOCKET;
 use crate::host::proc_net::{Socket, Transport};
 use crate::host::proc_process::Process;
 
+/// The Log Analytics agent, or whoever takes the place of an agent.
 pub fn listening(case: &Case<'_>) -> Judged {
+    if case.target.agent == AgentKind::Ama {
+        agents::meant(case, AgentKind::Oms)?;
+    }
+    port(case)
+}
+
+/// The Azure Monitor Agent.
+pub fn ama_listening(case: &Case<'_>) -> Judged {
+    agents::meant(case, AgentKind::Ama)?;
+    if !agents::forward_config::over_socket(case) {
+        return port(case);
+    }
+    ports::net(case)?;
+    let Some(ama) = &case.facts.agent_states.ama else { return Err(NotJudged::Skip("there is no agent".into())) };
+    let seen = |out: Outcome| out.seen(SOCKET, if ama.socket.exists { "there" } else { "not there" });
+    match (ama.socket.exists, ama.socket.bound) {
+        (true, Some(true)) => Ok(seen(Outcome::pass("the agent's unix socket is open"))),
+        (true, None) => Err("whether somebody holds the agent's unix socket could not be seen".to_owned().into()),
+        _ => Ok(seen(
+            Outcome::fail("nobody listens on the agent's unix socket").advise("start the agent").command(restart(case)),
+        )),
+    }
+}
+
+fn port(case: &Case<'_>) -> Judged {
     let net = ports::net(case)?;
     let port = case.target.agent_port;
     let open: Vec<&Socket> = net.open(Transport::Tcp, port).collect();
@@ -60,26 +88,10 @@ fn nobody(case: &Case<'_>, elsewhere: &[&Socket]) -> Outcome {
 }
 
 fn restart(case: &Case<'_>) -> String {
+    let workspaces = case.facts.agents.oms.as_ref().map(|o| o.workspaces.as_slice()).unwrap_or_default();
     match case.target.agent {
-        AgentKind::Oms => {
-            let workspaces = case.facts.agents.oms.as_ref().map(|o| o.workspaces.as_slice()).unwrap_or_default();
-            let workspace = workspaces.first().map(String::as_str).unwrap_or_default();
-            format!("sudo /opt/microsoft/omsagent/bin/service_control restart {workspace}").trim_end().to_owned()
-        }
-        AgentKind::Ama => "sudo systemctl restart azuremonitoragent".into(),
         AgentKind::None => format!("cefctl listen --port {}", case.target.agent_port),
-    }
-}
-
-/// The omsagent is a ruby of its own (facts 1.8), AMA's intake is mdsd.
-fn is_agent(agent: AgentKind, process: &Process) -> bool {
-    match agent {
-        AgentKind::Oms => {
-            let unit = process.unit.as_deref().unwrap_or_default();
-            process.exe.starts_with("/opt/microsoft/omsagent/") || unit.starts_with("omsagent")
-        }
-        AgentKind::Ama => process.comm == "mdsd" || process.exe.ends_with("/mdsd"),
-        AgentKind::None => true,
+        agent => agents::restart(agent, workspaces.first().map(String::as_str)),
     }
 }
 
@@ -117,17 +129,17 @@ mod tests {
     fn the_port_must_be_the_agents_own() {
         let mut facts = healthy();
         assert_eq!(judge_for(listening, &facts, &with_agent(AgentKind::Oms)).status, Status::Fail);
-        assert_eq!(judge_for(listening, &facts, &with_agent(AgentKind::Ama)).status, Status::Fail);
+        assert_eq!(judge_for(ama_listening, &facts, &with_agent(AgentKind::Ama)).status, Status::Fail);
         facts.processes.get_mut(&AGENT).unwrap().exe = "/opt/microsoft/omsagent/ruby/bin/ruby".into();
         assert_eq!(judge_for(listening, &facts, &with_agent(AgentKind::Oms)).status, Status::Pass);
         facts.processes.get_mut(&AGENT).unwrap().comm = "mdsd".into();
-        assert_eq!(judge_for(listening, &facts, &with_agent(AgentKind::Ama)).status, Status::Pass);
+        assert_eq!(judge_for(ama_listening, &facts, &with_agent(AgentKind::Ama)).status, Status::Pass);
         let hide = |facts: &mut Facts| {
             sockets(facts).iter_mut().for_each(|s| s.owners.clear());
             facts.net.as_mut().unwrap().owners_complete = false;
         };
         hide(&mut facts);
-        assert_eq!(judge_for(listening, &facts, &with_agent(AgentKind::Ama)).status, Status::Unknown);
+        assert_eq!(judge_for(ama_listening, &facts, &with_agent(AgentKind::Ama)).status, Status::Unknown);
         assert_eq!(judge_for(listening, &facts, &with_agent(AgentKind::None)).status, Status::Pass);
     }
 

@@ -47,9 +47,13 @@ pub fn config(case: &Case<'_>, config: &Effective) -> Judged {
     match report(case) {
         Some(report) if !report.accepted => {
             let errors = || report.messages.iter().filter(|m| m.severity == Severity::Error);
-            // The daemon stops at its first mistake and does not always say where; what we read says more.
-            let first = errors().find(|m| m.file.is_some()).map(said).or_else(|| own().next());
-            let first = first.or_else(|| errors().next().map(said));
+            // The daemon does not always say where, and where something is not closed it stumbles in the next file only.
+            let placed = errors().find(|m| m.file.is_some());
+            let agreed = placed.filter(|m| {
+                let file = |p: &Problem| p.at.as_ref().map(|at| at.file.to_path_buf());
+                reading_errors(case).next().is_none() || reading_errors(case).any(|p| file(p) == m.file)
+            });
+            let first = agreed.map(said).or_else(|| own().next()).or_else(|| errors().next().map(said));
             let (at, text) = first.unwrap_or_else(|| ("syslog-ng --syntax-only".into(), "it is refused".into()));
             let out = Outcome::fail(format!("{at}: {text}; {harm}"));
             Ok(correct(case, out.seen_all(errors().map(said)).seen_all(own())))

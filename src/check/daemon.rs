@@ -168,7 +168,7 @@ fn not_active(case: &Case<'_>, unit: &UnitFacts, state: &str) -> Judged {
             .advise(format!("end that process, then start the unit: `kill {}`", process.pid))
             .command(format!("sudo systemctl start {name}")));
     }
-    if let Some(cause) = cannot_bind(case, unit) {
+    if let Some(cause) = kept_from_starting(case, unit) {
         return Err(cause);
     }
     let s = &unit.state;
@@ -199,9 +199,12 @@ fn not_active(case: &Case<'_>, unit: &UnitFacts, state: &str) -> Judged {
     })
 }
 
-/// syslog-ng ends as a whole when it cannot have a port it wants; then the port is the cause (facts 6.4).
-fn cannot_bind(case: &Case<'_>, unit: &UnitFacts) -> Option<NotJudged> {
-    if case.target.daemon != Daemon::SyslogNg || unit.state.result != "exit-code" {
+/// syslog-ng ends as a whole when it cannot have a port it wants (facts 6.4) or cannot open its disk buffer; then that
+/// is the cause.
+fn kept_from_starting(case: &Case<'_>, unit: &UnitFacts) -> Option<NotJudged> {
+    // Stopped by somebody: nothing keeps it from starting.
+    let stopped = unit.state.active == Active::Inactive && matches!(unit.state.result.as_str(), "success" | "");
+    if case.target.daemon != Daemon::SyslogNg || stopped {
         return None;
     }
     let flow = case.flow().ok()?;
@@ -214,8 +217,13 @@ fn cannot_bind(case: &Case<'_>, unit: &UnitFacts) -> Option<NotJudged> {
     let net = case.facts.net.as_ref().ok()?;
     // Only what `listen.owner` looks at can be its fault.
     let ours = flow.listeners.iter().filter(|l| l.used && l.number == Some(case.target.port));
-    let taken = ours.flat_map(|l| net.open(l.transport, case.target.port).filter(|s| clashes(l, s))).next()?;
-    Some(NotJudged::Blocked("listen.owner", format!("the daemon does not start: {} is taken", taken.display())))
+    let mut taken = ours.flat_map(|l| net.open(l.transport, case.target.port).filter(|s| clashes(l, s)));
+    if let Some(taken) = taken.next() {
+        let why = format!("the daemon does not start: {} is taken", taken.display());
+        return Some(NotJudged::Blocked("listen.owner", why));
+    }
+    let fault = super::spool::fault(case)?;
+    Some(NotJudged::Blocked("forward.reliable", format!("the daemon does not start: {}", fault.summary)))
 }
 
 /// Does the socket stand in the way of the listener?

@@ -5,7 +5,7 @@ use super::case::Case;
 use super::facts::encode_path;
 use super::outcome::Outcome;
 use crate::syslog::syslogng::Effective;
-use crate::syslog::syslogng::effective::{SourceKind, StepKind};
+use crate::syslog::syslogng::effective::{Ref, SourceKind, StepKind};
 
 /// A source that is a comment now.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,12 +48,15 @@ struct Damage {
     added: Option<usize>,
 }
 
-fn look(case: &Case<'_>) -> Option<Damage> {
+fn look(case: &Case<'_>, config: &Effective) -> Option<Damage> {
     let path = case.daemon().main_file.clone();
     let file = case.daemon().config.files.get(&encode_path(std::path::Path::new(&path)))?;
     let text = &file.content.as_ref().ok()?.0;
     let added = String::from_utf8_lossy(text).lines().position(is_added).map(|n| n + 1);
-    Some(Damage { path, commented: commented(text), added })
+    // Distributions have example sources in comments too, which no log path names.
+    let mut commented = commented(text);
+    commented.retain(|c| c.own || is_named(config, &c.name));
+    Some(Damage { path, commented, added })
 }
 
 impl Damage {
@@ -72,7 +75,7 @@ impl Damage {
 
 /// The installer's source stands where the system's own was: local messages of this box are read by nobody.
 pub fn local_logs_lost(case: &Case<'_>, config: &Effective) -> Option<Outcome> {
-    let damage = look(case)?;
+    let damage = look(case, config)?;
     let line = damage.added?;
     let original = damage.commented.iter().find(|c| !c.own)?;
     let local = |kind: &SourceKind| !matches!(kind, SourceKind::Listener(_));
@@ -99,16 +102,16 @@ pub fn local_logs_lost(case: &Case<'_>, config: &Effective) -> Option<Outcome> {
 
 /// Sources that log paths name and that stand in the main file as comments.
 pub fn missing_source(case: &Case<'_>, config: &Effective) -> Vec<(String, String)> {
-    let Some(damage) = look(case) else { return Vec::new() };
-    let named = |name: &str| {
-        config.steps().iter().any(|s| matches!(&s.kind, StepKind::Source(r) if *r == crate::syslog::syslogng::effective::Ref::Named(name.into())))
-    };
-    let gone = damage.commented.iter().any(|c| {
-        !c.own
-            && named(&c.name)
-            && config.source(&crate::syslog::syslogng::effective::Ref::Named(c.name.as_str().into())).is_none()
-    });
+    let Some(damage) = look(case, config) else { return Vec::new() };
+    let gone = |c: &Commented| !c.own && config.source(&Ref::Named(c.name.as_str().into())).is_none();
+    let gone = damage.commented.iter().any(gone);
     if gone { damage.seen() } else { Vec::new() }
+}
+
+/// Does a log path take events of that source?
+fn is_named(config: &Effective, name: &str) -> bool {
+    let name = Ref::Named(name.into());
+    config.steps().iter().any(|s| matches!(&s.kind, StepKind::Source(r) if *r == name))
 }
 
 #[cfg(test)]

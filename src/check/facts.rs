@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::agent_facts::{AgentStates, ClockFacts};
 pub use super::bytes::{Bytes, decode_path, encode_path};
 use crate::agent::AgentFacts;
 use crate::host::interfaces::Interface;
@@ -19,6 +20,7 @@ use crate::platform::access::Step;
 use crate::platform::firewall::listing::Listings;
 use crate::platform::os_release::OsRelease;
 use crate::platform::service::{UnitState, parse_show};
+use crate::platform::{apparmor, selinux};
 use crate::syslog::syslogng::version::Program;
 
 /// Main files of the daemons where their command lines name none.
@@ -46,8 +48,14 @@ pub struct Facts {
     pub syslog_ng: DaemonFacts,
     pub syslog_ng_says: SyslogNgSays,
     pub agents: AgentFacts,
+    #[serde(default)]
+    pub agent_states: AgentStates,
+    #[serde(default)]
+    pub clock: ClockFacts,
     #[serde(default = "not_looked")]
     pub firewall: Fact<FirewallFacts>,
+    #[serde(default)]
+    pub security: SecurityFacts,
     /// What `install` wrote down; `None` where it never ran.
     pub receipt: Fact<Option<ReceiptFacts>>,
     /// Left by the probe, where it ran.
@@ -282,6 +290,49 @@ pub enum FileState {
     Missing,
 }
 
+/// The security modules; `None`: not in use, or not for the daemon.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SecurityFacts {
+    pub selinux: Fact<Option<SelinuxFacts>>,
+    pub apparmor: Fact<Option<AppArmorFacts>>,
+}
+
+impl Default for SecurityFacts {
+    fn default() -> Self {
+        SecurityFacts { selinux: not_looked(), apparmor: not_looked() }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SelinuxFacts {
+    pub mode: selinux::Mode,
+    /// Label of the daemon's process.
+    pub domain: Option<String>,
+    pub ports: Fact<Vec<selinux::Ports>>,
+    /// Of the daemon's configuration.
+    pub files: Fact<Vec<FileLabel>>,
+    /// Of a syslog daemon, since it was started.
+    pub denials: Fact<Vec<selinux::Denial>>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileLabel {
+    pub path: String,
+    /// Types, without user, role and level.
+    pub has: String,
+    /// `None`: the policy has no wish.
+    pub wants: Option<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AppArmorFacts {
+    pub confinement: apparmor::Confinement,
+    /// The profile's text with its includes.
+    pub profile: Fact<String>,
+    /// Since the daemon was started.
+    pub denials: Fact<Vec<apparmor::Denial>>,
+}
+
 /// What the firewall verdicts rest on.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FirewallFacts {
@@ -388,7 +439,10 @@ impl Default for Facts {
             syslog_ng: DaemonFacts::unknown(SYSLOG_NG_CONF),
             syslog_ng_says: SyslogNgSays::default(),
             agents: AgentFacts::default(),
+            agent_states: AgentStates::default(),
+            clock: ClockFacts::default(),
             firewall: not_looked(),
+            security: SecurityFacts::default(),
             receipt: not_looked(),
             probe: BTreeMap::new(),
             no_probe: false,

@@ -6,7 +6,7 @@ use super::outcome::{Judged, NotJudged, Outcome};
 use super::words;
 use crate::host::proc_net::Transport;
 use crate::platform::firewall::answer::{Answer, Block, Verdict};
-use crate::platform::firewall::model::Ruleset;
+use crate::platform::firewall::model::{Hook, Ruleset};
 use crate::platform::firewall::owner::{self, Owner};
 use crate::platform::firewall::packet::{Moment, TCP, UDP};
 use crate::platform::firewall::port::{self, Way};
@@ -321,7 +321,8 @@ pub fn loopback(case: &Case<'_>) -> Judged {
                 Owner::Nftables | Owner::Program(_) => {
                     let table = rules.tables.get(block.place.at.table);
                     let words = table.map(|t| format!("{} {}", t.family.word(), t.name)).unwrap_or_default();
-                    let key = if block.place.at.base.to_ascii_lowercase().contains("output") { "oif" } else { "iif" };
+                    let base = table.and_then(|t| t.chains.get(&block.place.at.base)?.base.as_ref());
+                    let key = if base.is_some_and(|b| b.hook == Hook::Output) { "oif" } else { "iif" };
                     out.command(format!("sudo nft insert rule {words} {} {key} lo accept", block.place.at.base))
                 }
                 Owner::Ufw | Owner::Iptables => {

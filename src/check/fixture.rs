@@ -59,6 +59,7 @@ pub fn healthy() -> Facts {
         ]),
         receipt: Ok(None),
         firewall: Ok(firewall("")),
+        security: SecurityFacts { selinux: Ok(None), apparmor: Ok(None) },
         ..Facts::default()
     };
     facts.host.os = Ok(os);
@@ -66,6 +67,7 @@ pub fn healthy() -> Facts {
     facts.host.systemd = true;
     facts.host.ipv6 = true;
     facts.host.live = true;
+    facts.clock.synchronized = Some(true);
     facts.rsyslog = DaemonFacts {
         program: Some("/usr/sbin/rsyslogd".into()),
         version: Some("8.2302.0".into()),

@@ -1,6 +1,7 @@
 //! Judgements on the rule that passes security events on to the agent: there, complete, to the right place, once, and
 //! not into the local files as well.
 
+use super::agents::forward_config::over_tcp;
 use super::case::Case;
 use super::facts::FileState;
 use super::flow::{self, Flow};
@@ -13,6 +14,7 @@ use super::words;
 use crate::report::{Fix, shell_quote};
 
 pub fn rule(case: &Case<'_>) -> Judged {
+    over_tcp(case)?;
     let flow = case.flow()?;
     if flow.to_agent().next().is_none() {
         return Ok(no_rule(case, flow));
@@ -114,6 +116,7 @@ fn names(samples: &[&Sample]) -> String {
 }
 
 pub fn target(case: &Case<'_>) -> Judged {
+    over_tcp(case)?;
     let flow = case.flow()?;
     let t = case.target;
     needs_a_rule(flow)?;
@@ -148,6 +151,7 @@ pub fn needs_a_rule(flow: &Flow<'_>) -> Result<(), NotJudged> {
 }
 
 pub fn duplicate(case: &Case<'_>) -> Judged {
+    over_tcp(case)?;
     let flow = case.flow()?;
     needs_a_rule(flow)?;
     let mut twice = Vec::new();
@@ -174,6 +178,7 @@ pub fn duplicate(case: &Case<'_>) -> Judged {
 }
 
 pub fn local_copy(case: &Case<'_>) -> Judged {
+    over_tcp(case)?;
     let flow = case.flow()?;
     needs_a_rule(flow)?;
     if flow.entries.iter().all(|e| e.listener.is_none()) {

@@ -1,5 +1,6 @@
 //! Judgement on the marked events: did they arrive at the agent's port as they were sent?
 
+use super::agents::forward_config::over_tcp;
 use super::case::Case;
 use super::facts::ProbeFacts;
 use super::outcome::{Judged, NotJudged, Outcome};
@@ -20,6 +21,7 @@ pub fn tcp(case: &Case<'_>) -> Judged {
 }
 
 fn judge(case: &Case<'_>, transport: Transport) -> Judged {
+    over_tcp(case)?;
     let listeners = case.listeners()?;
     let word = transport.word();
     if ports::listeners(listeners, transport, case.target.port).is_empty() {
@@ -64,6 +66,14 @@ fn lost(case: &Case<'_>, probe: &ProbeFacts, sent: impl Fn(Outcome) -> Outcome) 
     if let Some(waiting) = waiting.shown() {
         let out = Outcome::warn(format!("the test event did not arrive {waited}: {waiting} before it"));
         return sent(out).advise("wait until the queue has drained, then run the check again");
+    }
+    // Less patience than the daemon has: it may only be waiting for its next try.
+    let retry = spool::until_retry(case).and_then(|_| case.flow().ok()?.good_carriers().first()?.retry);
+    if let Some(seconds) = retry.filter(|s| s * 1000 > probe.took_ms) {
+        let text = format!(
+            "the test event did not arrive {waited}: the daemon is not connected to the agent and tries again every {seconds} s"
+        );
+        return sent(Outcome::warn(text)).advise("run the check again after that time");
     }
     let hop = match probe.seen_at_listener {
         Some(true) => "it reached the daemon's port, and the daemon did not pass it on",

@@ -14,7 +14,7 @@ use crate::message::build::{Shape, Stamp, marker, message};
 use crate::message::capture::{Evidence, Hop, Report, Watch};
 
 /// How long an event may take through the box.
-const LIMIT: Duration = Duration::from_millis(1000);
+pub const LIMIT: Duration = Duration::from_millis(1000);
 const CONNECT: Duration = Duration::from_millis(500);
 
 /// Where a probe of one transport goes.
@@ -48,6 +48,7 @@ pub fn run(
     hostname: &str,
     aims: &[Aim],
     agent_port: u16,
+    limit: Duration,
 ) -> BTreeMap<Transport, ProbeFacts> {
     let stamp = Stamp::now(hostname, &*host.clock);
     let mut shots: Vec<Shot> = aims
@@ -67,7 +68,7 @@ pub fn run(
         shot.error = send(host, &shot.aim, &shot.line).err().map(|e| e.to_string());
     }
     let sent: Vec<&Shot> = shots.iter().filter(|s| s.error.is_none()).collect();
-    let limit = if sent.is_empty() { Duration::ZERO } else { LIMIT };
+    let limit = if sent.is_empty() { Duration::ZERO } else { limit };
     watch.wait(&*host.clock, stop, limit, |report| sent.iter().all(|s| report.passed(agent, &s.marker)));
     let took_ms = host.clock.monotonic().saturating_sub(start).as_millis().try_into().unwrap_or(u64::MAX);
     let report = watch.report();

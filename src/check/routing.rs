@@ -1,10 +1,11 @@
 //! Judgements on what happens between a listener and the rule: which of two listeners gets the traffic, whether it comes
 //! to the rule from there.
 
+use super::agents::forward_config::over_tcp;
 use super::case::Case;
 use super::flow::{Entry, Flow};
 use super::outcome::{Judged, NotJudged, Outcome};
-use super::pipeline::{Asked, Listener, Way, Why};
+use super::pipeline::{Asked, Double, Listener, Way, Why};
 use super::ports;
 use super::samples::Fate;
 use super::words;
@@ -65,6 +66,7 @@ fn show(listener: &Listener) -> (String, String) {
 }
 
 pub fn reachable(case: &Case<'_>) -> Judged {
+    over_tcp(case)?;
     let flow = case.flow()?;
     if flow.to_agent().next().is_none() {
         return Err(NotJudged::Blocked("forward.rule", "there is no rule to come to".into()));
@@ -74,6 +76,10 @@ pub fn reachable(case: &Case<'_>) -> Judged {
     }
     if flow.entries.iter().all(|e| e.listener.is_none()) {
         return Err(NotJudged::Skip(format!("nothing is configured to listen on port {}", case.target.port)));
+    }
+    let on_port = |d: &Double| d.refused && d.number == Some(case.target.port);
+    if flow.config.doubles(&flow.listeners).iter().any(on_port) {
+        return Err(NotJudged::Blocked("listen.duplicate", "two listeners want one port".into()));
     }
     let wanted = flow.matched(Fate::Forwarded);
     let mut unsure = Vec::new();

@@ -2,7 +2,9 @@
 //! daemon is through to the agent now.
 
 use std::path::Path;
+use std::time::Duration;
 
+use super::agents::forward_config::over_tcp;
 use super::case::Case;
 use super::facts::{OwnLine, Spool, decode_path};
 use super::flow::Flow;
@@ -17,11 +19,13 @@ use crate::host::proc_mount;
 use crate::host::proc_net::Socket;
 use crate::host::{FileKind, proc_process::Process};
 use crate::platform::access::{self, Who};
-use crate::report::{Fix, shell_quote};
+use crate::report::{Fix, Status, shell_quote};
+use crate::syslog::syslogng::version::Version;
 
 const MIB: u64 = 1 << 20;
 
 pub fn reliable(case: &Case<'_>) -> Judged {
+    over_tcp(case)?;
     let flow = case.flow()?;
     needs_a_rule(flow)?;
     let carriers = flow.good_carriers();
@@ -93,9 +97,10 @@ fn spool_fault(case: &Case<'_>, forward: &Forward) -> Result<Option<Outcome>, No
 }
 
 fn unwritable(case: &Case<'_>, dir: &Spool) -> Result<Option<Outcome>, NotJudged> {
-    let harm = match case.target.daemon {
-        Daemon::SyslogNg => "events that wait for the agent are lost",
-        Daemon::Rsyslog | Daemon::None => "events beyond its memory are lost",
+    let harm = match (case.target.daemon, case.process()) {
+        (Daemon::SyslogNg, Some(_)) => "the daemon does not come back after the next start",
+        (Daemon::SyslogNg, None) => "the daemon does not start",
+        (Daemon::Rsyslog | Daemon::None, _) => "events beyond its memory are lost",
     };
     let lost = |text: String| {
         Outcome::fail(format!("the queue cannot write to {}: {text}; {harm}", dir.path)).seen_all(spool_lines(case))
@@ -103,6 +108,9 @@ fn unwritable(case: &Case<'_>, dir: &Spool) -> Result<Option<Outcome>, NotJudged
     let restart = format!("sudo systemctl restart {}", case.unit_name());
     let quoted = shell_quote(&dir.path);
     let there = dir.walk.last().filter(|s| s.path == dir.real);
+    if there.is_none() && makes_folders(case) {
+        return Ok(None);
+    }
     let Some(last) = there else {
         let (who, group) = writer(case).map(|w| (w.uid, w.gid)).unwrap_or_default();
         return Ok(Some(
@@ -139,6 +147,14 @@ fn unwritable(case: &Case<'_>, dir: &Spool) -> Result<Option<Outcome>, NotJudged
                 .command(restart),
         ));
     }
+    if case.daemon().mounts.is_err() && dir.space.as_ref().is_some_and(|s| s.read_only) {
+        return Ok(Some(
+            lost("it is on a file system that is read-only".into())
+                .seen(&dir.path, "read-only")
+                .advise("mount it writable, then start the daemon")
+                .command(restart),
+        ));
+    }
     if let (Err(why), Some(_)) = (&case.daemon().mounts, case.process()) {
         return Err(NotJudged::Unknown(format!("what the daemon sees of its file systems is not known: {why}")));
     }
@@ -159,6 +175,20 @@ fn unwritable(case: &Case<'_>, dir: &Spool) -> Result<Option<Outcome>, NotJudged
             }))
         }
     }
+}
+
+/// syslog-ng makes a missing folder itself; 3.28 did not (both tried), where between them it learnt it is not known.
+fn makes_folders(case: &Case<'_>) -> bool {
+    let about = case.facts.syslog_ng_says.about.as_ref();
+    case.target.daemon == Daemon::SyslogNg && about.is_ok_and(|p| p.version >= Version::new(3, 38, 0))
+}
+
+/// Why the queue has no folder to write to, if that is so.
+pub fn fault(case: &Case<'_>) -> Option<Outcome> {
+    let flow = case.flow().ok()?;
+    let carriers = flow.good_carriers();
+    let forward = carriers.first().filter(|f| f.queue.storage == Storage::Disk)?;
+    spool_fault(case, forward).ok()?.filter(|o| o.status == Status::Fail)
 }
 
 /// Who the daemon is while it works: after it dropped its privileges.
@@ -210,6 +240,7 @@ fn spool_lines<'a>(case: &'a Case<'_>) -> impl Iterator<Item = (&'a str, &'a str
 
 pub fn connected(case: &Case<'_>) -> Judged {
     let net = ports::net(case)?;
+    over_tcp(case)?;
     let flow = case.flow()?;
     needs_a_rule(flow)?;
     let port = case.target.agent_port;
@@ -254,6 +285,20 @@ pub fn connected(case: &Case<'_>) -> Judged {
         .command(format!("sudo systemctl restart {}", case.unit_name())));
     }
     Ok(Outcome::pass(format!("no connection to port {port} yet: the daemon makes it with the first event")))
+}
+
+/// Most that a diagnosis waits until the daemon tries the agent again.
+const MOST_PATIENCE: Duration = Duration::from_secs(7);
+
+/// How long it takes until a daemon that is not connected tries again, where it only does so at fixed times: an agent
+/// that has just come up is not at fault, nor is the daemon.
+pub fn until_retry(case: &Case<'_>) -> Option<Duration> {
+    let flow = case.flow().ok()?;
+    let retry = flow.good_carriers().first()?.retry?;
+    let pid = case.daemon_pid()?;
+    let net = case.facts.net.as_ref().ok()?;
+    let connected = net.connections_to(case.target.agent_port).any(|s| s.owners.contains(&pid));
+    (!connected).then(|| MOST_PATIENCE.min(Duration::from_secs(retry) + Duration::from_secs(1)))
 }
 
 /// What waits for the agent.

@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 
+use super::agents;
 use super::case::read_config;
 use super::facts::{DaemonFacts, Facts, ReceiptFacts};
 use super::flow::is_plain_syslog;
@@ -83,6 +84,8 @@ impl TargetOptions {
 pub struct Target {
     pub workspace: Option<String>,
     pub cloud: String,
+    /// The cloud, where somebody named it.
+    pub asked_cloud: Option<String>,
     pub agent: AgentKind,
     pub agent_port: u16,
     /// Who says that this is the agent's port, for people.
@@ -101,6 +104,7 @@ impl Default for Target {
         Target {
             workspace: None,
             cloud: "public".into(),
+            asked_cloud: None,
             agent: AgentKind::None,
             agent_port: OMS_PORT,
             agent_port_from: "the default".into(),
@@ -123,7 +127,8 @@ impl Target {
         let (promised, promised_by) = find_promise(options, receipt);
         Target {
             workspace: options.workspace.clone(),
-            cloud: options.cloud.clone().unwrap_or_else(|| "public".into()),
+            cloud: options.cloud.clone().or_else(|| agents::cloud(facts, agent)).unwrap_or_else(|| "public".into()),
+            asked_cloud: options.cloud.clone(),
             agent,
             agent_port,
             agent_port_from,
@@ -140,11 +145,15 @@ impl Target {
     }
 }
 
-/// An installed agent tells more than a receipt written before it came.
+/// An installed agent tells more than a receipt written before it came; the receipt tells more than what an agent that is
+/// gone left behind.
 fn find_agent(facts: &Facts, receipt: Option<&ReceiptFacts>) -> AgentKind {
-    match facts.agents.installed() {
-        AgentKind::None => receipt.and_then(|r| agent_of(r.agent.as_deref()?)).unwrap_or(AgentKind::None),
-        installed => installed,
+    let received = || receipt.and_then(|r| agent_of(r.agent.as_deref()?));
+    match (agents::present(facts), facts.agents.installed()) {
+        ((agent, true), _) => agent,
+        // Facts that have no more than which files are there.
+        ((AgentKind::None, _), agent) if agent != AgentKind::None => agent,
+        ((left, _), _) => received().unwrap_or(left),
     }
 }
 

@@ -6,9 +6,11 @@ use std::path::Path;
 
 use anyhow::{Context, bail};
 
+use super::agent::args::AgentArgs;
 use super::args::{AgentChoice, DaemonChoice, Format, InstallArgs, LocalCopy, Protocol, TroubleshootArgs};
 use super::exit::usage;
 use super::{install, show};
+use crate::check::select::Selection;
 use crate::host::{FileKind, Host, Interrupt};
 use crate::plan::{Change, Goal, Outcome, ServiceChange, Session, WriteFile};
 use crate::platform::service_act::{Action, Services};
@@ -27,6 +29,7 @@ pub fn run(
     ui: &Ui,
     interrupt: &Interrupt,
     args: &TroubleshootArgs,
+    asked: &Selection,
     first: &Report,
     look: &dyn Fn() -> Report,
 ) -> anyhow::Result<()> {
@@ -36,7 +39,11 @@ pub fn run(
     if crate::host::facts::euid() != 0 {
         return Err(usage("mending needs root", "run it with sudo"));
     }
-    let all = wanted(first);
+    let all = wanted(first, asked);
+    let others = first.checks.iter().filter(|c| c.status == Status::Fail && !c.fixes.is_empty() && !asked.has(&c.id));
+    for other in others {
+        ui.say(&format!("not asked for, and left alone: {}: {}", other.id, clean(&other.summary)));
+    }
     if all.is_empty() {
         ui.say("nothing here can be mended by cefctl itself; the remedies above are for a person");
         return Ok(());
@@ -51,16 +58,18 @@ pub fn run(
         now = Some(look());
     }
     let report = now.as_ref().unwrap_or(first);
-    let installing: Vec<&Fix> = wanted(report).into_iter().flat_map(|c| &c.fixes).filter(|f| f.is_install()).collect();
+    let installing: Vec<&Fix> =
+        wanted(report, asked).into_iter().flat_map(|c| &c.fixes).filter(|f| f.is_install()).collect();
     if !installing.is_empty() {
         install::run(host, ui, &install_args(host, args, report, &installing))?;
     }
     Ok(())
 }
 
-/// Checks that found something, and of which something can be mended.
-fn wanted(report: &Report) -> Vec<&CheckResult> {
-    let found = |c: &&CheckResult| matches!(c.status, Status::Fail | Status::Warn) && !c.fixes.is_empty();
+/// Checks that were asked for, found something, and of which something can be mended.
+fn wanted<'a>(report: &'a Report, asked: &Selection) -> Vec<&'a CheckResult> {
+    let bad = |c: &CheckResult| matches!(c.status, Status::Fail | Status::Warn);
+    let found = |c: &&CheckResult| bad(c) && !c.fixes.is_empty() && asked.has(&c.id);
     report.checks.iter().filter(found).collect()
 }
 
@@ -90,7 +99,7 @@ fn repair(
     let progress = ui.progress("mending");
     let unit = format!("{}.service", report.target.daemon);
     let outcome =
-        session.apply(&plan, &Goal::Fix, &mut show::observe(ui, &progress, Format::Text), &mut || runs(host, &unit));
+        session.apply(&plan, &Goal::Mend, &mut show::observe(ui, &progress, Format::Text), &mut || runs(host, &unit));
     drop(progress);
     if let Outcome::Done { steps, .. } = &outcome {
         ui.result(&format!("mended: {steps} steps; {} runs\n", report.target.daemon))?;
@@ -179,7 +188,11 @@ fn install_args(host: &Host, args: &TroubleshootArgs, report: &Report, fixes: &[
         _ => None,
     });
     InstallArgs {
+        // A repair onboards nobody and removes no agent.
+        onboarding: AgentArgs::default(),
         target,
+        stream: Vec::new(),
+        purge_oms: false,
         dry_run: false,
         yes: args.yes,
         local_copy: if fixes.contains(&&Fix::DropLocalCopy) { LocalCopy::Drop } else { LocalCopy::Auto },

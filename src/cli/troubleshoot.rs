@@ -99,7 +99,7 @@ fn mend(
     // No second time what devices send.
     let again = TroubleshootArgs { watch: None, ..args.clone() };
     let look_again = || look(host, &ui, interrupt, &again, selection.clone());
-    super::fix::run(host, &ui, interrupt, args, &found, &look_again)?;
+    super::fix::run(host, &ui, interrupt, args, selection, &found, &look_again)?;
     let now = look_again();
     if text {
         ui.result("\nchecked again:\n")?;

@@ -5,7 +5,7 @@ use anyhow::{Context, Result, bail};
 
 use super::build::{FileOp, Op, Plan, Put, ServiceOp, SettingOp, Step};
 use super::change::Change;
-use super::journal::{Journal, Undo, UndoFile};
+use super::journal::{Journal, Undo, UndoFile, UndoSetting};
 use super::observe::{Event, Observer};
 use super::outcome::Interrupted;
 use super::receipt::{Entry, Receipt, Record};
@@ -116,7 +116,11 @@ impl Forward<'_> {
             true => Record::Put(Entry::Setting { setting: setting.clone(), fix: self.fix }),
             false => Record::SettingGone { setting: setting.clone() },
         };
-        let n = self.journal.begin(Undo::Setting { setting: setting.clone(), made: op.make, record })?;
+        let n = self.journal.begin(Undo::Setting(Box::new(UndoSetting {
+            setting: setting.clone(),
+            made: op.make,
+            record,
+        })))?;
         hit("plan.apply")?;
         if op.make {
             setting.set(host)?
@@ -164,7 +168,7 @@ pub(super) fn next_receipt(old: Option<&Receipt>, journal: &Journal, now: &str) 
     let story = &journal.story;
     let records = story.begun.iter().filter(|b| !b.skipped).filter_map(|b| match &b.undo {
         Undo::File(step) => step.record.clone(),
-        Undo::Setting { record, .. } => Some(record.clone()),
+        Undo::Setting(step) => Some(step.record.clone()),
         Undo::Service { .. } => None,
     });
     receipt.merge(records, &story.header.services);

@@ -165,6 +165,21 @@ pub fn scrub(content: &[u8], id: &str, body: &[u8]) -> Option<Vec<u8>> {
     )
 }
 
+/// For a file that a tool has written anew, without comments: `content` without the lines of `body`, each of which says
+/// itself whose it is. `None`: they do not, or none is there.
+pub fn scrub_signed(content: &[u8], body: &[u8]) -> Option<Vec<u8>> {
+    const SIGNATURE: &[u8] = b"\"cefctl: ";
+    let signed = |line: &[u8]| line.windows(SIGNATURE.len()).any(|w| w == SIGNATURE);
+    let ours: Vec<&[u8]> = lines(body).map(|(_, l)| l.trim_ascii_end()).filter(|l| !l.is_empty()).collect();
+    if ours.is_empty() || !ours.iter().all(|l| signed(l)) {
+        return None;
+    }
+    // Counters may have come before them.
+    let is_ours = |line: &[u8]| ours.iter().any(|o| line.trim_ascii_end().ends_with(o));
+    let kept: Vec<u8> = lines(content).filter(|(_, l)| !is_ours(l)).flat_map(|(_, l)| l.to_vec()).collect();
+    (kept.len() < content.len()).then_some(kept)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -215,6 +230,15 @@ mod tests {
         assert_eq!(scrub(b"# END cefctl block \"x\"\nelse\n", "x", BODY), None);
         assert_eq!(scrub(&[no_end, BODY].concat(), "x", BODY), None);
         assert_eq!(scrub(no_end, "x", b""), None);
+    }
+
+    #[test]
+    fn signed_lines_are_found_without_marks_and_others_are_not() {
+        let body = b"-A INPUT --comment \"cefctl: udp 514\" -j ACCEPT\n";
+        let saved = b"*filter\n[1:2] -A INPUT --comment \"cefctl: udp 514\" -j ACCEPT\nCOMMIT\n";
+        assert_eq!(scrub_signed(saved, body).unwrap(), b"*filter\nCOMMIT\n");
+        assert_eq!(scrub_signed(b"*filter\nCOMMIT\n", body), None);
+        assert_eq!(scrub_signed(BODY, BODY), None);
     }
 
     proptest! {

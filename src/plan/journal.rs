@@ -41,17 +41,17 @@ pub struct Header {
 #[serde(tag = "undo", rename_all = "kebab-case")]
 pub enum Undo {
     File(Box<UndoFile>),
-    Service {
-        unit: String,
-        action: Action,
-    },
-    Setting {
-        setting: Setting,
-        /// The step makes it, else takes it back.
-        made: bool,
-        /// What the step means for the receipt.
-        record: Record,
-    },
+    Service { unit: String, action: Action },
+    Setting(Box<UndoSetting>),
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UndoSetting {
+    pub setting: Setting,
+    /// The step makes it, else takes it back.
+    pub made: bool,
+    /// What the step means for the receipt.
+    pub record: Record,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

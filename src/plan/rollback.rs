@@ -106,7 +106,8 @@ impl RollBack<'_> {
     }
 
     fn setting(&mut self, begun: &Begun, report: &mut Report) {
-        let Undo::Setting { setting, made, .. } = &begun.undo else { return };
+        let Undo::Setting(step) = &begun.undo else { return };
+        let (setting, made) = (&step.setting, step.made);
         if begun.skipped {
             return;
         }

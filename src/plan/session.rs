@@ -26,6 +26,9 @@ pub enum Goal {
     },
     /// Repairs; recorded in the receipt like an install, whose options stay.
     Fix,
+    /// Repairs of the machine itself (a stopped or masked daemon, a file's mode), which stay when everything else is taken
+    /// back: the receipt does not change.
+    Mend,
     Uninstall,
 }
 
@@ -34,6 +37,7 @@ impl Goal {
         match self {
             Goal::Install { .. } => "install",
             Goal::Fix => "fix",
+            Goal::Mend => "repair",
             Goal::Uninstall => "uninstall",
         }
     }
@@ -177,6 +181,7 @@ impl<'a> Session<'a> {
         Forward { host, services, store, interrupt, journal: &mut *journal, observer, notes, fix }.run(plan, prove)?;
         let receipt = match goal {
             Goal::Uninstall => None,
+            Goal::Mend => self.receipt.clone(),
             Goal::Fix => Some(next_receipt(self.receipt.as_ref(), journal, &self.now())),
             Goal::Install { options } => {
                 let receipt = next_receipt(self.receipt.as_ref(), journal, &self.now());

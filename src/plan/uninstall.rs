@@ -201,6 +201,10 @@ impl WayBack<'_> {
     fn block(&mut self, path: &Path, id: &str, body: &[u8]) -> Result<()> {
         let (_, content) = self.builder.look(path)?;
         let Some(content) = content else { return Ok(()) };
+        let unmarked = block::take(&content, id) == Ok(None);
+        if let Some(without) = block::scrub_signed(&content, body).filter(|_| unmarked) {
+            return self.builder.add(WriteFile { for_user: true, ..WriteFile::new(path, without) }.into());
+        }
         if block::take(&content, id).is_ok() {
             return self.builder.add(Change::TakeBlock { path: path.to_owned(), id: id.to_owned() });
         }

@@ -1,6 +1,8 @@
 //! The distribution: os-release, service managers, package managers, firewalls, security modules. Knows nothing of CEF.
 
 pub mod access;
+pub mod accounts;
+pub mod apparmor;
 mod bare;
 pub mod control;
 pub mod firewall;

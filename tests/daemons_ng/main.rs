@@ -52,7 +52,7 @@ pub type Case = (&'static str, fn(Kind) -> Result<()>);
 
 fn main() -> ExitCode {
     let mut args = Arguments::from_args();
-    args.test_threads.get_or_insert(3);
+    args.test_threads.get_or_insert(4);
     if !args.list
         && let Err(e) = if std::env::var_os(INSIDE).is_some() { inside() } else { outside(&args) }
     {

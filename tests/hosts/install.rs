@@ -114,12 +114,14 @@ fn restore_with_listener(kind: &Kind) -> Result<()> {
 
 fn dry_run(kind: &Kind) -> Result<()> {
     let host = kind.boot()?;
-    let before = (host.tree("/etc"), host.tree("/var/lib"), host.main_pid(kind.unit())?);
+    // Where the daemon has got to in the journal is its own business.
+    let state = |host: &Host| host.tree("/var/lib").without(&["syslog-ng/syslog-ng.persist".to_owned()]);
+    let before = (host.tree("/etc"), state(&host), host.main_pid(kind.unit())?);
     let text = host.cefctl(&["install", "--agent", "none", "--dry-run"]).ok();
     ensure!(text.all().contains("25226") && text.all().contains("+++ "), "no plan with a diff: {text}");
     host.cefctl(&["install", "--agent", "none", "--dry-run", "-o", "json"]).ok().json()?;
     before.0.assert_same(&host.tree("/etc"), "after a dry run");
-    before.1.assert_same(&host.tree("/var/lib"), "after a dry run");
+    before.1.assert_same(&state(&host), "after a dry run");
     ensure!(host.main_pid(kind.unit())? == before.2, "a dry run restarted the daemon");
     Ok(())
 }

@@ -14,6 +14,7 @@ mod certificates;
 mod coexist;
 mod corpus;
 mod faults;
+mod firewall;
 mod host;
 mod hostile;
 mod install;
@@ -22,6 +23,7 @@ mod language;
 mod outage;
 mod program;
 mod refusals;
+mod reports;
 mod send;
 #[path = "../support/corpus.rs"]
 mod support;
@@ -168,6 +170,7 @@ fn trials(kinds: Vec<Kind>) -> Vec<Trial> {
             ("agents", agents::cases()),
             ("program", program::cases()),
             ("refusals", refusals::cases()),
+            ("reports", reports::cases()),
             ("coexist", coexist::cases()),
             ("corpus", corpus::cases()),
             ("outage", outage::cases()),
@@ -175,6 +178,7 @@ fn trials(kinds: Vec<Kind>) -> Vec<Trial> {
             ("interrupt", interrupt::cases()),
             ("faults", faults::cases()),
             ("hostile", hostile::cases()),
+            ("firewall", firewall::cases()),
         ]
         .into_iter()
         .flat_map(|(area, cases)| cases.into_iter().map(move |c| Case { name: format!("{area}::{}", c.name), ..c }))

@@ -5,6 +5,10 @@
 pub mod dcr;
 pub mod files;
 pub mod judge;
+pub mod paths;
+pub mod qos;
+pub mod rules;
+pub mod standing;
 pub mod steps;
 pub mod version;
 

@@ -23,12 +23,26 @@ impl Version {
         numbers.filter(|n| n.len() > 1).map(Version)
     }
 
+    /// Which one is newer.
+    pub fn newer(&self, other: &Version) -> Ordering {
+        self.compare(&other.0)
+    }
+
+    /// Begins with these numbers.
+    pub fn is(&self, parts: &[u32]) -> bool {
+        self.0.starts_with(parts)
+    }
+
     /// At least this one? Missing parts count as 0.
     pub fn is_at_least(&self, other: &[u32]) -> bool {
+        self.compare(other).is_ge()
+    }
+
+    fn compare(&self, other: &[u32]) -> Ordering {
         let most = self.0.len().max(other.len());
         let part = |list: &[u32], n: usize| list.get(n).copied().unwrap_or(0);
         let order = (0..most).map(|n| part(&self.0, n).cmp(&part(other, n))).find(|o| o.is_ne());
-        order.unwrap_or(Ordering::Equal).is_ge()
+        order.unwrap_or(Ordering::Equal)
     }
 
     /// One of those that should not be used.

@@ -5,6 +5,7 @@
 pub mod admin;
 pub mod bundle;
 pub mod codes;
+pub mod fluentd;
 pub mod input;
 pub mod leftovers;
 pub mod log;

@@ -4,6 +4,8 @@ use super::Check;
 use crate::check::{forward as judge, spool};
 
 const CONFIG: &[&str] = &["daemon.present"];
+/// The Azure Monitor Agent writes its forward itself; where it does not, that is the cause.
+const RULE: &[&str] = &["daemon.present", "ama.forward-config"];
 
 pub const CHECKS: &[Check] = &[
     Check {
@@ -15,7 +17,7 @@ pub const CHECKS: &[Check] = &[
                    message that must not be forwarded. Rules of older generations of Microsoft's installer are \
                    recognised and named, with what they lose.",
         mend: "`cefctl install` writes the current rule; remove the old file that is named.",
-        needs: CONFIG,
+        needs: RULE,
         judge: judge::rule,
     },
     Check {
@@ -25,7 +27,7 @@ pub const CHECKS: &[Check] = &[
         looks_at: "address, port and protocol of the forward, against the port the agent itself states (the OMS input \
                    file, AMA's syslog.port), the receipt of `install`, or `--agent-port`.",
         mend: "`cefctl install --agent-port PORT` writes the right port.",
-        needs: CONFIG,
+        needs: RULE,
         judge: judge::target,
     },
     Check {
@@ -65,7 +67,7 @@ pub const CHECKS: &[Check] = &[
         looks_at: "the daemon's TCP connection to the agent's port and what is not yet taken from it, messages of the \
                    daemon about suspension, spill files in the spool.",
         mend: "look at the agent first; `systemctl restart rsyslog` makes the daemon try again at once.",
-        needs: &["daemon.present", "daemon.running", "forward.target", "agent.listening"],
+        needs: &["daemon.present", "daemon.running", "forward.target", "agent.listening", "ama.listening"],
         judge: spool::connected,
     },
 ];

@@ -1,7 +1,7 @@
 //! The machine itself.
 
 use super::Check;
-use crate::check::host as judge;
+use crate::check::{clock, host as judge, security};
 
 pub const CHECKS: &[Check] = &[
     Check {
@@ -36,5 +36,48 @@ pub const CHECKS: &[Check] = &[
                system. Security events need no local copy: `cefctl install` keeps them out of the local files.",
         needs: &[],
         judge: judge::disk,
+    },
+    Check {
+        id: "host.clock",
+        title: "Does something keep the clock right?",
+        why: "The agents' services refuse a machine whose clock is off by more than 15 minutes, and events get wrong times.",
+        looks_at: "what timedatectl, chronyc and ntpq say, each where it is there; units of time services; whether the clock \
+                   stands in a year long gone. In a container without a time service the clock is the host's.",
+        mend: "`timedatectl set-ntp true`, or install chrony; let UDP 123 to its servers through.",
+        needs: &[],
+        judge: clock::synchronized,
+    },
+    Check {
+        id: "host.selinux",
+        title: "Does SELinux let the daemon use its ports?",
+        why: "In enforcing mode the daemon may connect only to ports with a label of syslog, which the agent's port does \
+              not have at first, and a refused connection looks like an agent that is not there.",
+        looks_at: "the mode, the label of the daemon's process, the labels of the agent's port and of the port devices send \
+                   to, and refusals of the daemon since it was started.",
+        mend: "`semanage port -a -t syslogd_port_t -p tcp PORT`, which `cefctl install` does where SELinux is enforcing. \
+               Never turn SELinux off for this.",
+        needs: &[],
+        judge: security::selinux,
+    },
+    Check {
+        id: "host.selinux-labels",
+        title: "Have the daemon's files the labels that the policy wants?",
+        why: "A file that was moved into place keeps the label of the folder it came from, and the daemon cannot read it \
+              whatever its mode.",
+        looks_at: "the label of every file of the daemon's configuration, against what the policy has for its path.",
+        mend: "`restorecon -v FILE`, then restart the daemon.",
+        needs: &[],
+        judge: security::labels,
+    },
+    Check {
+        id: "host.apparmor",
+        title: "Does AppArmor let the daemon use its files and folders?",
+        why: "A profile that does not cover the queue's folder keeps events from being kept while the agent is away.",
+        looks_at: "the profile that confines the daemon's process, its rules for the configuration and for the folders of \
+                   queues, and refusals since the daemon was started.",
+        mend: "add the missing rules to the profile's file in /etc/apparmor.d/local and reload AppArmor, or move the \
+               queue's folder to where the profile lets it be.",
+        needs: &[],
+        judge: security::apparmor,
     },
 ];

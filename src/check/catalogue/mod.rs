@@ -2,6 +2,7 @@
 //! monitoring), so an id keeps its meaning for good. `explain` and docs/checks.md are made from these records.
 
 mod agent;
+mod ama;
 mod daemon;
 mod firewall;
 mod forward;
@@ -48,6 +49,7 @@ pub fn all() -> impl Iterator<Item = &'static Check> {
         firewall::CHECKS,
         forward::CHECKS,
         agent::CHECKS,
+        ama::CHECKS,
         traffic::CHECKS,
         probe::CHECKS,
     ]
@@ -109,7 +111,7 @@ mod tests {
         assert_eq!(ids.iter().collect::<BTreeSet<_>>().len(), ids.len());
         let mut groups: Vec<_> = all().map(Check::group).collect();
         groups.dedup();
-        assert_eq!(groups, ["host", "daemon", "listen", "firewall", "forward", "agent", "traffic", "probe"]);
+        assert_eq!(groups, ["host", "daemon", "listen", "firewall", "forward", "agent", "ama", "traffic", "probe"]);
         assert!(ids.iter().all(|id| id.split('.').count() == 2));
     }
 

@@ -1,20 +1,29 @@
 //! The one place that looks at the machine for the checks, for as short a time as it can: what is slow runs side by
 //! side, everything has a limit, and what could not be had is a fact as well.
 
+mod agents;
+mod ama;
+mod clock;
 mod config;
 mod daemon;
 mod disk;
+mod oms;
 mod own_lines;
 mod receipt;
 mod rsyslog;
+mod security;
 mod syslogng;
 mod units;
+
+#[cfg(test)]
+pub use oms::describe as describe_input;
 
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::thread;
 use std::time::Duration;
 
+use super::agent_facts::{AgentStates, ClockFacts};
 use super::facts::*;
 use super::target::{SYSLOG_PORT, TargetOptions};
 use crate::agent::AgentFacts;
@@ -25,7 +34,7 @@ use crate::platform::firewall::listing::Listings;
 use crate::platform::os_release::OsRelease;
 
 /// Processes looked at whether they hold a socket or not.
-const DAEMONS: &[&str] = &["rsyslogd", "syslog-ng", "mdsd"];
+const DAEMONS: &[&str] = &["rsyslogd", "syslog-ng", "mdsd", "omsagent", "ruby"];
 /// Deleted files smaller than this do not matter.
 const MIN_DELETED: u64 = 1 << 20;
 
@@ -45,12 +54,15 @@ pub fn gather(host: &Host, options: &TargetOptions, depth: Depth) -> Facts {
     let port = options.port.or(receipt.as_ref().ok().and_then(|r| r.as_ref()?.port)).unwrap_or(SYSLOG_PORT);
     let agents = AgentFacts::gather(&host.root);
     let identity = identity(host);
-    let units = units::gather(host);
+    let units = units::gather(host, &if deep { agents::units(host) } else { Vec::new() });
+    // Before the sockets: it may start a program of the agent for a moment.
+    let agent_states = if deep { agents::gather(host, &units) } else { AgentStates::default() };
     let unit = |name: &str| units.as_ref().ok().and_then(|u| u.get(name));
     let (rsyslog_unit, syslog_ng_unit) = (unit(rsyslog::NAMES.unit), unit(syslogng::NAMES.unit));
     let mut facts = thread::scope(|scope| {
         let net = scope.spawn(|| sockets(host, port));
         let logs = scope.spawn(|| if deep { disk::logs(host) } else { Default::default() });
+        let clock = scope.spawn(|| if deep { clock::gather(host, units.as_ref().ok()) } else { ClockFacts::default() });
         let lookup = scope.spawn(|| if deep { reverse_lookup(host) } else { None });
         let firewall = scope.spawn(|| if deep { firewall(host) } else { Err("not looked at".to_owned()) });
         let machine = scope.spawn(|| machine(host, identity.clone(), deep));
@@ -68,6 +80,12 @@ pub fn gather(host: &Host, options: &TargetOptions, depth: Depth) -> Facts {
         let (largest, growth) = join(logs);
         let rsyslog = rsyslog::with_processes(rsyslog, host, rsyslog_unit, &processes);
         let syslog_ng = syslogng::with_processes(syslog_ng, host, syslog_ng_unit, &processes);
+        let running = if rsyslog.pid.is_none() && syslog_ng.pid.is_some() { &syslog_ng } else { &rsyslog };
+        let since = [rsyslog_unit, syslog_ng_unit].into_iter().flatten().find(|u| u.state.main_pid == running.pid);
+        let security = match deep && host.root.is_live() {
+            true => security::gather(host, running, since.and_then(|u| u.since)),
+            false => SecurityFacts::default(),
+        };
         Facts {
             taken: host.clock.now().as_second(),
             host: HostFacts { reverse_lookup_ms: join(lookup), ..join(machine) },
@@ -79,7 +97,10 @@ pub fn gather(host: &Host, options: &TargetOptions, depth: Depth) -> Facts {
             syslog_ng,
             syslog_ng_says,
             agents,
+            agent_states,
+            clock: join(clock),
             firewall: join(firewall),
+            security,
             receipt,
             ..Facts::default()
         }

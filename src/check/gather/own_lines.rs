@@ -27,6 +27,10 @@ pub fn rsyslog(host: &Host, hostname: &str, unit: Option<&UnitFacts>) -> Fact<Ve
 /// is events of its source `internal()`, which end in a file.
 pub fn syslog_ng(host: &Host, hostname: &str, unit: Option<&UnitFacts>) -> Fact<Vec<OwnLine>> {
     let journal = journal(host, unit);
+    // What its forerunner wrote says nothing about why it does not start.
+    if unit.is_some_and(|u| !u.state.is_active()) && journal.as_ref().is_ok_and(|l| !l.is_empty()) {
+        return journal;
+    }
     let files = from_files(host, |text| since_last(own(text, hostname, "syslog-ng"), "syslog-ng starting up;"));
     match journal {
         Err(why) if files.is_empty() => Err(why),
@@ -40,7 +44,8 @@ pub fn syslog_ng(host: &Host, hostname: &str, unit: Option<&UnitFacts>) -> Fact<
     }
 }
 
-fn journal(host: &Host, unit: Option<&UnitFacts>) -> Fact<Vec<OwnLine>> {
+/// Lines of a unit: of its present run, or the last ones where it does not run.
+pub fn journal(host: &Host, unit: Option<&UnitFacts>) -> Fact<Vec<OwnLine>> {
     unit.map_or_else(|| Err("the daemon runs under no unit".into()), |unit| from_journal(host, unit))
 }
 

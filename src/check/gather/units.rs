@@ -13,14 +13,15 @@ pub const UNITS: &[&str] = &["rsyslog.service", "syslog-ng.service", "syslog.soc
 /// Beside those of [`service::PROPERTIES`].
 const MORE: &str = "ActiveEnterTimestampMonotonic,InvocationID,FreezerState,ExecMainStatus,User,ExecStart";
 
-/// Asks systemd for all units of interest at once.
-pub fn gather(host: &Host) -> Fact<BTreeMap<String, UnitFacts>> {
+/// Asks systemd for all units of interest, and for `more` of them, at once.
+pub fn gather(host: &Host, more: &[String]) -> Fact<BTreeMap<String, UnitFacts>> {
     if Manager::detect(host) != Manager::Systemd {
         return Err("systemd does not run here".into());
     }
     let properties = format!("{},{MORE}", service::PROPERTIES);
     let mut argv = vec!["systemctl", "show", "--no-pager", "-p", &properties, "--"];
     argv.extend(UNITS);
+    argv.extend(more.iter().map(String::as_str));
     let out = host.runner.run(&Cmd::new(argv).limit(Duration::from_secs(3))).map_err(|e| e.to_string())?;
     if !out.ok() {
         let said = String::from_utf8_lossy(&out.stderr);

@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use crate::check::facts::{Facts, FirewallFacts};
+use crate::check::facts::FirewallFacts;
+use crate::check::gather;
 use crate::host::proc_net::Transport;
 use crate::host::{Cmd, Host};
 use crate::plan::receipt::Entry;
@@ -13,7 +14,7 @@ use crate::platform::firewall::owner::{self, Owner};
 use crate::platform::firewall::packet::{TCP, UDP};
 use crate::platform::firewall::port::{self, Way};
 use crate::platform::firewall::{opening, saved};
-use crate::platform::setting::{Opening, Setting};
+use crate::platform::setting::{Opening, Setting, iptables};
 
 /// Word of the option without a value.
 pub const ANYBODY: &str = "any";
@@ -51,12 +52,12 @@ impl Wish<'_> {
 }
 
 /// The changes, and what the user has to know.
-pub fn changes(host: &Host, facts: &Facts, wish: &Wish<'_>, receipt: Option<&Receipt>) -> (Vec<Change>, Vec<String>) {
+pub fn changes(host: &Host, wish: &Wish<'_>, receipt: Option<&Receipt>) -> (Vec<Change>, Vec<String>) {
     let wanted = wish.openings();
     if wanted.is_empty() {
         return (Vec::new(), Vec::new());
     }
-    let seen = match &facts.firewall {
+    let seen = &match gather::firewall(host) {
         Ok(seen) => seen,
         Err(why) => return (Vec::new(), vec![format!("the firewall is not opened: {why}")]),
     };
@@ -223,6 +224,13 @@ fn iptables_file(
         ));
         return None;
     };
+    // A tool may have saved the running rules, ours among them, and our marks are gone.
+    let line = |(chain, opening): &(String, Opening)| iptables::line(chain, opening);
+    if openings.iter().map(line).all(|l| saved::has_line(&text, l.trim_end()))
+        && crate::plan::block::body(&text, BLOCK) == Ok(None)
+    {
+        return None;
+    }
     match saved::iptables_lines(&text, v6, &seen.interfaces, ways, &openings) {
         Ok(lines) => {
             let block = EditBlock::new(path, BLOCK, lines.text, Place::At(lines.at));

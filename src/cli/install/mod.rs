@@ -8,6 +8,7 @@ mod migrate;
 mod preflight;
 mod proof;
 mod rsyslog;
+mod selinux;
 mod source;
 mod staging;
 mod syslog_ng;
@@ -88,7 +89,8 @@ pub fn run(host: &Host, ui: &Ui, args: &InstallArgs) -> anyhow::Result<Exit> {
         plan = session.plan_install(proposal.changes.clone())?;
     }
     let progress = ui.progress("applying");
-    let mut proof = proof::Proof::prepare(host, &interrupt, proposal.expected(&setup));
+    let expected = proof::Expected { collected: session.receipt().is_some(), ..proposal.expected(&setup) };
+    let mut proof = proof::Proof::prepare(host, &interrupt, expected);
     let mut proven = None;
     let outcome = session.apply(
         &plan,
@@ -176,13 +178,14 @@ impl Proposal {
             agent_port: self.wish.agent.port,
             agent_listens: setup.listens(),
             unproven: setup.unproven.clone(),
+            collected: false,
         }
     }
 }
 
 fn propose(host: &Host, args: &InstallArgs, setup: &mut Setup, receipt: Option<&Receipt>) -> anyhow::Result<Proposal> {
     let options = TargetOptions { port: args.target.port, ..TargetOptions::default() };
-    let mut facts = gather::gather(host, &options, Depth::Change);
+    let facts = gather::gather(host, &options, Depth::Change);
     let wish = wish(args, setup.target);
     let daemon = daemon::choose(&facts, args.target.daemon, receipt, wish.port).map_err(refused)?;
     let mut down = None;
@@ -203,17 +206,18 @@ fn propose(host: &Host, args: &InstallArgs, setup: &mut Setup, receipt: Option<&
         return Err(refused(refusal));
     }
     let mut changes = setup.changes(host)?;
+    // Before the daemon comes up with a configuration that needs them.
+    let (labels, more) = selinux::changes(host, wish.agent.port, wish.port, &protocols(args), receipt);
+    changes.extend(labels);
     changes.extend(changes::changes(host, &facts, daemon, &decided, receipt));
     let mut notes: Vec<String> = setup.notes.iter().chain(&decided.collector.notes).cloned().collect();
-    if args.open_firewall.is_some() {
-        facts.firewall = gather::firewall(host);
-    }
+    notes.extend(more);
     let opening = firewall::Wish {
         sources: args.open_firewall.as_deref().unwrap_or_default(),
         port: wish.port,
         transports: &protocols(args),
     };
-    let (openings, more) = firewall::changes(host, &facts, &opening, receipt);
+    let (openings, more) = firewall::changes(host, &opening, receipt);
     changes.extend(openings);
     notes.extend(more);
     Ok(Proposal { daemon, facts, wish, collector: decided.collector, changes, notes })

@@ -168,3 +168,22 @@ fn a_repair_is_on_the_receipt_and_an_install_leaves_it_alone() {
     done(lab.run(Job::Uninstall).unwrap());
     assert_eq!(lab.snapshot(), start);
 }
+
+#[test]
+fn what_was_mended_stays_and_leaves_no_receipt() {
+    let lab = Lab::new();
+    let mend = |lab: &Lab| {
+        let mut session = lab.session().unwrap();
+        let folder = Change::CreateDir { path: "/var/spool/mended".into(), mode: 0o700, owner: None };
+        let plan = session.plan_fix([folder]).unwrap();
+        done(session.apply(&plan, &Goal::Mend, &mut (), &mut || Ok(())));
+    };
+    mend(&lab);
+    assert!(!lab.exists("/var/lib/cefctl"), "nothing to take back, so no receipt");
+    let mended = lab.snapshot();
+    drop(lab);
+    let lab = installed(&[1]);
+    mend(&lab);
+    done(lab.run(Job::Uninstall).unwrap());
+    assert_eq!(lab.snapshot(), mended, "an uninstall takes the install back and not the repair");
+}

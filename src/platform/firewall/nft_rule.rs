@@ -124,7 +124,7 @@ fn dependency(left: &Json) -> Option<Step> {
 }
 
 /// The left side of a comparison; `Err`: why it is not known.
-fn key(left: &Json, context: &Context<'_>) -> Result<Key, Why> {
+fn key(left: &Json) -> Result<Key, Why> {
     let unknown = || Why::Expression(nft_text::expression(left));
     let text = |json: &Json, name: &str| json.get(name).and_then(Json::as_str).map(str::to_owned);
     if let Some(payload) = left.get("payload") {
@@ -170,7 +170,7 @@ fn key(left: &Json, context: &Context<'_>) -> Result<Key, Why> {
         };
     }
     if let Some([value, mask]) = left.get("&").and_then(Json::as_array).map(Vec::as_slice) {
-        let key = key(value, context)?;
+        let key = key(value)?;
         return match bits(&key, mask) {
             Some(mask) => Ok(Key::Masked(Box::new(key), mask)),
             None => Err(unknown()),
@@ -232,7 +232,7 @@ fn comparison(body: &Json, context: &Context<'_>) -> Step {
     let op = body.get("op").and_then(Json::as_str).unwrap_or("==");
     let shown = || nft_text::one("match", body);
     if let Some(parts) = left.get("concat").and_then(Json::as_array) {
-        let keys: Result<Vec<Key>, Why> = parts.iter().map(|p| key(p, context)).collect();
+        let keys: Result<Vec<Key>, Why> = parts.iter().map(key).collect();
         return match keys {
             Ok(keys) => match rows(&keys, right, context) {
                 Some(rows) if op == "==" || op == "!=" || op == "in" => {
@@ -243,7 +243,7 @@ fn comparison(body: &Json, context: &Context<'_>) -> Step {
             Err(_) => Test::unknown(shown()),
         };
     }
-    let key = match key(left, context) {
+    let key = match key(left) {
         Ok(key) => key,
         Err(_) => return Test::unknown(shown()),
     };
@@ -379,7 +379,7 @@ fn map(body: &Json, context: &Context<'_>) -> Step {
     let (Some(left), Some(data)) = (body.get("key"), body.get("data")) else { return unknown() };
     let parts = left.get("concat").and_then(Json::as_array).map(Vec::as_slice);
     let parts: Vec<&Json> = parts.map(|p| p.iter().collect()).unwrap_or_else(|| vec![left]);
-    let keys: Result<Vec<Key>, Why> = parts.into_iter().map(|p| key(p, context)).collect();
+    let keys: Result<Vec<Key>, Why> = parts.into_iter().map(key).collect();
     let Ok(keys) = keys else { return unknown() };
     let elements = match data.as_str().and_then(|s| s.strip_prefix('@')) {
         Some(name) => context.sets.elements(context.family, context.table, name),

@@ -52,6 +52,11 @@ pub fn iptables_lines(
     Ok(Lines { at: at.unwrap_or(file.len()), text })
 }
 
+/// Is there a line that ends so? Counters may come before.
+pub fn has_line(file: &[u8], line: &str) -> bool {
+    file.split(|b| *b == b'\n').any(|l| l.trim_ascii_end().ends_with(line.as_bytes()))
+}
+
 /// Lines of the table `filter` with where they start.
 fn filter_lines(file: &[u8]) -> Vec<(usize, &[u8])> {
     let mut inside = false;

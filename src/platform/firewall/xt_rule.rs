@@ -336,7 +336,7 @@ fn nat<'w>(name: &str, value: &impl Fn(&str) -> Option<&'w str>, v6: bool) -> Op
         "" => None,
         _ => Some(network(addr, v6)?),
     };
-    Some(Verdict::Nat { to, port: to_port.map(|p| port(p)).unwrap_or_default() })
+    Some(Verdict::Nat { to, port: to_port.map(port).unwrap_or_default() })
 }
 
 /// `10.0.0.1/255.0.0.255`

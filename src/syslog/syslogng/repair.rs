@@ -120,7 +120,10 @@ mod tests {
         for (damaged, whole, times) in
             [("original-debian-twice", "debian", "2 times"), ("original-rhel", "rhel", "once")]
         {
-            let damage = of(&tree(damaged)).unwrap();
+            // Their rule names their source; it goes with them.
+            let rule = "/etc/syslog-ng/conf.d/security-config-omsagent.conf";
+            let changes = [(rule.into(), None)].into();
+            let damage = of(&Overlay { base: &tree(damaged), changes }).unwrap();
             let before = ConfigSource::read(&tree(whole), Path::new(MAIN)).unwrap();
             assert_eq!(String::from_utf8_lossy(&damage.text), String::from_utf8_lossy(&before), "{damaged}");
             assert!(damage.what.contains(times), "{}", damage.what);

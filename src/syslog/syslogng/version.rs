@@ -74,7 +74,8 @@ impl Version {
     pub fn has_own_time_reopen(self) -> bool {
         self >= Version::new(3, 32, 0)
     }
-    /// `capacity-bytes()` instead of `disk-buf-size()`; the old name goes on working.
+    /// `capacity-bytes()` and `flow-control-window-bytes()` instead of `disk-buf-size()` and `mem-buf-size()`; the old names
+    /// go on working.
     pub fn has_capacity_bytes(self) -> bool {
         self >= Version::new(4, 2, 0)
     }

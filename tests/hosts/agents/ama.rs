@@ -11,26 +11,39 @@ use crate::{Case, Kind, send};
 
 pub fn cases() -> Vec<Case> {
     vec![
-        Case::new("events_arrive_once_on_the_port_that_it_has", once),
-        Case::new("a_stale_port_and_a_missing_file_are_mended", mended),
-        Case::new("without_a_rule_the_listener_is_made_and_the_rule_is_named", no_rule),
-        Case::new("a_move_from_one_agent_to_the_other_loses_nothing", migrate),
+        Case::new("events_arrive_once_on_the_port_that_it_has", once).only("rsyslog"),
+        Case::new("a_stale_port_and_a_missing_file_are_mended", mended).only("rsyslog"),
+        Case::new("without_a_rule_the_listener_is_made_and_the_rule_is_named", no_rule).only("rsyslog"),
+        Case::new("a_move_from_one_agent_to_the_other_loses_nothing", migrate).only("rsyslog"),
         Case::new("a_missing_agent_is_told_how_to_get_it", missing),
     ]
 }
 
 const ETC: &str = "/etc/opt/microsoft/azuremonitoragent";
-pub const FORWARD: &str = "/etc/rsyslog.d/10-azuremonitoragent-omfwd.conf";
+
+/// The agent's own file in the daemon's configuration, and where its original lies.
+fn forward_of(kind: &Kind) -> (String, String) {
+    let (folder, original) = match kind.daemon.as_str() {
+        "syslog-ng" => ("/etc/syslog-ng/conf.d", "syslog-ngconf/azuremonitoragent-tcp.conf"),
+        _ => ("/etc/rsyslog.d", "rsyslogconf/10-azuremonitoragent-omfwd.conf"),
+    };
+    let name = original.split('/').next_back().expect("a name");
+    (format!("{folder}/{name}"), format!("{ETC}/syslog/{original}"))
+}
+
 const RECEIVED: &str = "/var/opt/microsoft/azuremonitoragent/received";
 
 pub struct Ama<'a> {
     pub host: &'a Host,
     port: u16,
+    /// Its file in the daemon's configuration.
+    pub forward: String,
+    unit: String,
 }
 
 impl<'a> Ama<'a> {
-    /// The agent with a rule for CEF from local4, taking syslog on `port`; its file in rsyslog is there.
-    pub fn start(host: &'a Host, port: u16) -> Result<Ama<'a>> {
+    /// The agent with a rule for CEF from local4, taking syslog on `port`; its file for the daemon is there.
+    pub fn start(host: &'a Host, kind: &Kind, port: u16) -> Result<Ama<'a>> {
         let forward = include_str!("../../stand_ins/ama/syslog/rsyslogconf/10-azuremonitoragent-omfwd.conf");
         let other = include_str!("../../stand_ins/ama/syslog/syslog-ngconf/azuremonitoragent-tcp.conf");
         host.put(&format!("{ETC}/syslog/rsyslogconf/10-azuremonitoragent-omfwd.conf"), forward);
@@ -45,20 +58,26 @@ impl<'a> Ama<'a> {
         );
         host.put("/usr/local/lib/stand-in/mdsd.py", include_bytes!("../../stand_ins/ama/mdsd.py"));
         host.put("/usr/local/lib/stand-in/watcher.sh", include_bytes!("../../stand_ins/ama/watcher.sh"));
-        host.put(FORWARD, forward.replace("28330", &port.to_string()));
+        let (path, original) = forward_of(kind);
+        host.put(&path, String::from_utf8_lossy(&host.get(&original)).replace("28330", &port.to_string()));
         host.put(RECEIVED, "");
         host.sh(&format!(
             "mkdir -p /opt/microsoft/azuremonitoragent/bin; cp $(readlink -f $(command -v python3)) /opt/microsoft/azuremonitoragent/bin/mdsd; \
              systemd-run --quiet --unit=azuremonitoragent /opt/microsoft/azuremonitoragent/bin/mdsd /usr/local/lib/stand-in/mdsd.py {port} {RECEIVED}; \
-             systemctl restart rsyslog"
+             systemctl restart {}",
+            kind.unit()
         ));
         wait_for("the agent listens", Duration::from_secs(5), || host.bound("tcp").contains(&port).then_some(()))?;
-        Ok(Ama { host, port })
+        Ok(Ama { host, port, forward: path, unit: kind.unit().to_owned() })
     }
 
     pub fn watch(&self, seconds: u32) {
         self.host
             .sh(&format!("systemd-run --quiet --unit=ama-watcher sh /usr/local/lib/stand-in/watcher.sh {seconds}"));
+    }
+
+    fn lose_file(&self) {
+        self.host.sh(&format!("rm {}; systemctl restart {}", self.forward, self.unit));
     }
 
     pub fn received(&self) -> Vec<Vec<u8>> {
@@ -89,33 +108,33 @@ const INSTALL: [&str; 2] = ["install", "--yes"];
 fn once(kind: &Kind) -> Result<()> {
     for port in [28330, 31755] {
         let host = kind.boot()?;
-        let ama = Ama::start(&host, port)?;
-        let before = host.get(FORWARD);
+        let ama = Ama::start(&host, kind, port)?;
+        let before = host.get(&ama.forward);
         host.cefctl(&INSTALL).ok();
         ama.takes_once(10)?;
-        ensure!(host.get(FORWARD) == before, "the agent's own file was changed");
+        ensure!(host.get(&ama.forward) == before, "the agent's own file was changed");
         let again = host.cefctl(&INSTALL).ok();
         ensure!(again.all().contains("nothing to do"), "the second run: {again}");
         host.cefctl(&["uninstall", "--yes"]).ok();
-        ensure!(host.get(FORWARD) == before, "the agent's own file is gone");
+        ensure!(host.get(&ama.forward) == before, "the agent's own file is gone");
     }
     Ok(())
 }
 
 fn mended(kind: &Kind) -> Result<()> {
     let host = kind.boot()?;
-    let ama = Ama::start(&host, 31755)?;
+    let ama = Ama::start(&host, kind, 31755)?;
     // stale: the agent has moved since, and its watcher is dead
-    host.put(FORWARD, String::from_utf8_lossy(&host.get(FORWARD)).replace("31755", "28330"));
+    host.put(&ama.forward, String::from_utf8_lossy(&host.get(&ama.forward)).replace("31755", "28330"));
     let out = host.cefctl(&INSTALL).ok();
     ensure!(out.all().contains("31755"), "the port is not named: {out}");
     ama.takes_once(20)?;
     // gone, with the agent's original still there
-    host.sh(&format!("rm {FORWARD}; systemctl restart rsyslog"));
+    ama.lose_file();
     host.cefctl(&INSTALL).ok();
     ama.takes_once(30)?;
     // gone, and the watcher alive: it is the one that writes it
-    host.sh(&format!("rm {FORWARD}; systemctl restart rsyslog"));
+    ama.lose_file();
     ama.watch(3);
     host.cefctl(&INSTALL).ok();
     ama.takes_once(40)
@@ -123,9 +142,10 @@ fn mended(kind: &Kind) -> Result<()> {
 
 fn no_rule(kind: &Kind) -> Result<()> {
     let host = kind.boot()?;
-    let _ama = Ama::start(&host, 28330)?;
+    let ama = Ama::start(&host, kind, 28330)?;
     host.sh(&format!(
-        "rm {FORWARD} {ETC}/config-cache/syslog.marker {ETC}/config-cache/configchunks/*; systemctl restart rsyslog"
+        "rm {} {ETC}/config-cache/syslog.marker {ETC}/config-cache/configchunks/*; systemctl restart {}",
+        ama.forward, ama.unit
     ));
     let out = host.cefctl(&INSTALL).ok();
     ensure!(out.all().contains("Microsoft-CommonSecurityLog"), "the rule is not named: {out}");
@@ -159,7 +179,7 @@ fn migrate(kind: &Kind) -> Result<()> {
     let before = host.tree("/etc");
     host.cefctl(&["install", "--yes", "--agent", "ama", "--purge-oms"]).expect_code(1);
     before.assert_same(&host.tree("/etc"), "after a refusal");
-    let ama = Ama::start(&host, 28330)?;
+    let ama = Ama::start(&host, kind, 28330)?;
     let (sent, out) = std::thread::scope(|scope| {
         let stream = scope.spawn(|| send::steady(&host, send::loopback(514), 200, Duration::from_secs(15)));
         std::thread::sleep(Duration::from_secs(2));

@@ -12,7 +12,7 @@ mod tests;
 
 use std::path::{Path, PathBuf};
 
-use super::effective::{DestKind, Effective, Family, ListenerAt, ReadSetting, Ref, Transport};
+use super::effective::{DestKind, Destination, Effective, Family, ListenerAt, ReadSetting, Ref, Transport};
 use super::render::{self, RenderError, Stack, Wanted};
 use super::version::Program;
 use crate::agent::AgentKind;
@@ -164,7 +164,7 @@ fn wanted(found: &Found<'_>, wish: &Wish, transports: &[collector::Transport], n
         octet_counting: wish.octet_counting,
         counted_port: (second_port && found.counted_port_free).then_some(COUNTED_PORT),
         stack: found.stack,
-        copies: if wish.local_copy == LocalCopy::Keep { local.clone() } else { Vec::new() },
+        copies: if wish.local_copy == LocalCopy::Keep { kept(config, wish, &local) } else { Vec::new() },
         others: local,
         rewrite_ids: wish.rewrite_ids,
         spool: u64::from(wish.queue_disk) << 20,
@@ -177,6 +177,15 @@ fn wanted(found: &Found<'_>, wish: &Wish, transports: &[collector::Transport], n
         ],
         ..Wanted::default()
     }
+}
+
+/// Where events go besides being forwarded: the local log, and an Azure Monitor Agent beside the agent that is served, as
+/// its own file would have it of every event that it sees (facts 3.3). That is how events reach both during a migration.
+fn kept(config: &Effective, wish: &Wish, local: &[Text]) -> Vec<Text> {
+    let azures =
+        |d: &&Destination| d.at.file.file_name().is_some_and(|n| n.to_string_lossy().starts_with("azuremonitoragent"));
+    let beside = config.destinations.iter().filter(|d| wish.agent.kind != AgentKind::Ama && azures(d));
+    local.iter().cloned().chain(beside.filter_map(|d| d.name.clone())).collect()
 }
 
 /// The destination that the Azure Monitor Agent's own file defines: to its port, or to its socket (facts 3.3).

@@ -13,6 +13,9 @@ const WINDOW: u32 = 100;
 /// Bytes of the longest event. Over UDP no datagram is longer; over TCP every connection takes a buffer of this size.
 const LONGEST_DATAGRAM: u32 = 65_536;
 const LONGEST_LINE: u32 = 262_144;
+/// Bytes of the disk buffer from whose beginning senders are held back. The default, 160 MB, would have a smaller buffer
+/// hold them back as soon as the agent is away.
+const HELD_BACK: u64 = 16 << 20;
 /// Seconds between attempts to connect to the agent.
 const REOPEN: u32 = 5;
 /// Events kept in memory for the agent, where no disk buffer is had or before it is used.
@@ -141,8 +144,12 @@ fn destination(plan: &Plan<'_>, out: &mut String) {
     }
     let _ = write!(driver, " log-fifo-size({FIFO})");
     if plan.reliable() {
-        let size = if version.has_capacity_bytes() { "capacity-bytes" } else { "disk-buf-size" };
-        let _ = write!(driver, "\n    disk-buffer({size}({}) reliable(yes))", plan.wanted.spool);
+        let (size, window) = match version.has_capacity_bytes() {
+            true => ("capacity-bytes", "flow-control-window-bytes"),
+            false => ("disk-buf-size", "mem-buf-size"),
+        };
+        let held = HELD_BACK.min(plan.wanted.spool / 4);
+        let _ = write!(driver, "\n    disk-buffer({size}({}) {window}({held}) reliable(yes))", plan.wanted.spool);
     }
     driver.push_str(" template(\"${MESSAGE}\\n\"))");
     push(out, &format!("destination d_{stem} {{\n  {driver};\n}};"));

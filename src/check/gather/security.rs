@@ -1,0 +1,163 @@
+//! What the security modules make of the daemon: SELinux's mode, labels and refusals, AppArmor's profile. Nothing is asked
+//! where a module is not in use.
+
+use std::path::Path;
+use std::time::Duration;
+
+use crate::check::facts::{AppArmorFacts, Fact, FileLabel, SecurityFacts, SelinuxFacts, decode_path};
+use crate::check::facts::{ConfigFiles, DaemonFacts};
+use crate::host::{Cmd, Host, RunError, facts};
+use crate::platform::{apparmor, selinux};
+
+const AUDIT_LOG: &str = "/var/log/audit/audit.log";
+/// Bytes of the audit log's end that are looked at.
+const AUDIT_TAIL: u64 = 1 << 20;
+const MOST_DENIALS: usize = 50;
+const MOST_FILES: usize = 60;
+const MOST_INCLUDES: usize = 60;
+const LIMIT: Duration = Duration::from_secs(8);
+
+/// About the daemon that runs; `since`: when it was started, in seconds since the epoch.
+pub fn gather(host: &Host, daemon: &DaemonFacts, since: Option<i64>) -> SecurityFacts {
+    SecurityFacts { selinux: selinux(host, daemon, since), apparmor: apparmor(host, daemon, since) }
+}
+
+fn text(host: &Host, path: &str) -> Option<Vec<u8>> {
+    host.root.read_opt(Path::new(path)).ok().flatten()
+}
+
+/// The daemon's own label under the modules that are in use.
+fn label(host: &Host, pid: Option<u32>) -> Option<String> {
+    let found = text(host, &format!("/proc/{}/attr/current", pid?))?;
+    Some(String::from_utf8_lossy(&found).trim_end_matches(['\0', '\n']).to_owned())
+}
+
+fn selinux(host: &Host, daemon: &DaemonFacts, since: Option<i64>) -> Fact<Option<SelinuxFacts>> {
+    let Some(enforce) = text(host, "/sys/fs/selinux/enforce") else { return Ok(None) };
+    let mode = selinux::mode(&enforce).ok_or("/sys/fs/selinux/enforce says neither 0 nor 1")?;
+    let ports = run(host, &["semanage", "port", "-l"]).map(|out| selinux::ports(&out));
+    Ok(Some(SelinuxFacts {
+        mode,
+        domain: label(host, daemon.pid),
+        ports,
+        files: labels(host, &daemon.config),
+        denials: denials(host, since).map(|lines| {
+            let ours = |d: &selinux::Denial| d.who.contains("syslog");
+            lines.iter().filter_map(|l| selinux::denial(l)).filter(ours).take(MOST_DENIALS).collect()
+        }),
+    }))
+}
+
+fn run(host: &Host, argv: &[&str]) -> Fact<Vec<u8>> {
+    match host.runner.run(&Cmd::new(argv).limit(LIMIT)) {
+        Ok(out) if out.ok() => Ok(out.stdout),
+        Ok(out) => Err(format!("{} failed: {}", argv.join(" "), out.last_words(2))),
+        Err(RunError::NotFound(_)) => Err(format!("{} is not installed", argv.first().copied().unwrap_or_default())),
+        Err(e) => Err(e.to_string()),
+    }
+}
+
+/// Labels of the configuration, as they are and as the policy wants them.
+fn labels(host: &Host, config: &ConfigFiles) -> Fact<Vec<FileLabel>> {
+    let paths: Vec<String> = config
+        .files
+        .keys()
+        .map(|p| decode_path(p).to_string_lossy().into_owned())
+        .filter(|p| p.starts_with('/'))
+        .take(MOST_FILES)
+        .collect();
+    if paths.is_empty() {
+        return Ok(Vec::new());
+    }
+    let argv: Vec<&str> = ["matchpathcon", "-n"].into_iter().chain(paths.iter().map(String::as_str)).collect();
+    let wanted = run(host, &argv)?;
+    let wanted = String::from_utf8_lossy(&wanted).into_owned();
+    let label = |(path, wants): (&String, &str)| {
+        let attrs = host.root.attrs(Path::new(path)).ok()?;
+        let has = attrs.xattrs?.into_iter().find(|x| x.name == "security.selinux")?;
+        let has = selinux::type_of(&String::from_utf8_lossy(&has.value)).to_owned();
+        let wants = Some(selinux::type_of(wants.trim()).to_owned()).filter(|w| w != "<<none>>");
+        Some(FileLabel { path: path.clone(), has, wants })
+    };
+    Ok(paths.iter().zip(wanted.lines()).filter_map(label).collect())
+}
+
+/// Lines about refusals since the daemon was started: the audit log where there is one, else the journal.
+fn denials(host: &Host, since: Option<i64>) -> Fact<Vec<String>> {
+    let since = since.unwrap_or_default();
+    if let Ok(tail) = facts::tail(&host.root, Path::new(AUDIT_LOG), AUDIT_TAIL) {
+        let tail = String::from_utf8_lossy(&tail).into_owned();
+        let young = |line: &&str| {
+            let (_, rest) = line.split_once("audit(").unwrap_or(("", ""));
+            rest.split(['.', ':']).next().and_then(|n| n.parse::<i64>().ok()).is_none_or(|at| at >= since)
+        };
+        let told = |line: &&str| line.contains("denied") || line.contains("DENIED");
+        return Ok(tail.lines().filter(told).filter(young).map(str::to_owned).collect());
+    }
+    let since = format!("--since=@{since}");
+    let argv = [
+        "journalctl",
+        "-q",
+        "--no-pager",
+        "-o",
+        "cat",
+        "-n",
+        "2000",
+        &since,
+        "_TRANSPORT=audit",
+        "+",
+        "_TRANSPORT=kernel",
+    ];
+    let out = run(host, &argv)?;
+    let out = String::from_utf8_lossy(&out).into_owned();
+    Ok(out.lines().filter(|l| l.contains("denied") || l.contains("DENIED")).map(str::to_owned).collect())
+}
+
+fn apparmor(host: &Host, daemon: &DaemonFacts, since: Option<i64>) -> Fact<Option<AppArmorFacts>> {
+    let enabled = text(host, "/sys/module/apparmor/parameters/enabled").is_some_and(|t| t.trim_ascii() == b"Y");
+    if !enabled {
+        return Ok(None);
+    }
+    let Some(pid) = daemon.pid else { return Ok(None) };
+    // Where several modules are stacked AppArmor has a file of its own.
+    let own = text(host, &format!("/proc/{pid}/attr/apparmor/current"));
+    let Some(current) = own.or_else(|| text(host, &format!("/proc/{pid}/attr/current"))) else {
+        return Err(format!("/proc/{pid}/attr/current cannot be read"));
+    };
+    let Some(confinement) = apparmor::confinement(&current) else { return Ok(None) };
+    let profile = profile(host, &confinement.profile, daemon.program.as_deref());
+    let denials = denials(host, since).map(|lines| {
+        let ours = |d: &apparmor::Denial| d.profile == confinement.profile;
+        lines.iter().filter_map(|l| apparmor::denial(l)).filter(ours).take(MOST_DENIALS).collect()
+    });
+    Ok(Some(AppArmorFacts { confinement, profile, denials }))
+}
+
+/// The profile's text with its includes.
+fn profile(host: &Host, name: &str, program: Option<&str>) -> Fact<String> {
+    let dotted = |path: &str| path.trim_start_matches('/').replace('/', ".");
+    let program = program.unwrap_or_default();
+    let base = program.rsplit('/').next().unwrap_or_default();
+    let files = [dotted(name), dotted(program), format!("usr.sbin.{base}"), format!("sbin.{base}")];
+    let found = files.iter().find_map(|file| text(host, &format!("/etc/apparmor.d/{file}")));
+    let found = found.ok_or_else(|| format!("the text of the profile {name} was not found in /etc/apparmor.d"))?;
+    let mut whole = String::from_utf8_lossy(&found).into_owned();
+    let mut todo = apparmor::includes(&whole);
+    let mut seen = Vec::new();
+    while let Some(path) = todo.pop() {
+        if seen.contains(&path) || seen.len() >= MOST_INCLUDES {
+            continue;
+        }
+        let names = host.root.list(Path::new(&path)).unwrap_or_default();
+        let inside: Vec<String> = names.iter().map(|n| format!("{path}/{}", n.to_string_lossy())).collect();
+        let files = if inside.is_empty() { vec![path.clone()] } else { inside };
+        for bytes in files.iter().filter_map(|file| text(host, file)) {
+            let more = String::from_utf8_lossy(&bytes).into_owned();
+            todo.extend(apparmor::includes(&more));
+            whole.push('\n');
+            whole.push_str(&more);
+        }
+        seen.push(path);
+    }
+    Ok(whole)
+}

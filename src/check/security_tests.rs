@@ -1,0 +1,132 @@
+use super::*;
+use crate::check::facts::{AppArmorFacts, Facts, FileLabel, SelinuxFacts};
+use crate::check::fixture::*;
+use crate::platform::apparmor::Confinement;
+use crate::report::Status;
+
+const PORTS: &[u8] = b"rsh_port_t tcp 514\nsyslogd_port_t udp 514, 601\nunreserved_port_t tcp 1024-32767\n";
+
+fn enforcing(change: impl Fn(&mut SelinuxFacts)) -> Facts {
+    let mut facts = healthy();
+    let mut found = SelinuxFacts {
+        mode: Mode::Enforcing,
+        domain: Some("system_u:system_r:syslogd_t:s0".into()),
+        ports: Ok(selinux::ports(&[PORTS, b"syslogd_port_t tcp 25226\n"].concat())),
+        files: Ok(vec![FileLabel {
+            path: "/etc/rsyslog.conf".into(),
+            has: "etc_t".into(),
+            wants: Some("etc_t".into()),
+        }]),
+        denials: Ok(Vec::new()),
+    };
+    change(&mut found);
+    facts.security.selinux = Ok(Some(found));
+    facts
+}
+
+const CONNECT: &str = "type=AVC msg=audit(1.1:1): avc:  denied  { name_connect } for  pid=9 comm=\"rs:main\" dest=25226 scontext=system_u:system_r:syslogd_t:s0 tcontext=system_u:object_r:unreserved_port_t:s0 tclass=tcp_socket permissive=0";
+const READ: &str = "avc:  denied  { read } for  pid=9 comm=\"rsyslogd\" path=\"/etc/rsyslog.conf\" scontext=system_u:system_r:syslogd_t:s0 tcontext=system_u:object_r:admin_home_t:s0 tclass=file permissive=0";
+
+#[test]
+fn ports_need_a_label_that_syslog_may_use() {
+    assert_eq!(judge(selinux, &healthy()).status, Status::Pass);
+    assert_eq!(judge(selinux, &enforcing(|_| {})).status, Status::Pass);
+    let unlabelled = enforcing(|s| s.ports = Ok(selinux::ports(PORTS)));
+    let o = judge(selinux, &unlabelled);
+    assert_eq!(o.status, Status::Fail);
+    assert!(o.summary.contains("connect to tcp port 25226, which has unreserved_port_t"), "{}", o.summary);
+    assert_eq!(o.advice.unwrap().commands, ["sudo semanage port -a -t syslogd_port_t -p tcp 25226"]);
+    let free = enforcing(|s| {
+        s.ports = Ok(selinux::ports(PORTS));
+        s.domain = Some("system_u:system_r:unconfined_service_t:s0".into());
+    });
+    assert_eq!(judge(selinux, &free).status, Status::Pass);
+    let permissive = enforcing(|s| {
+        s.ports = Ok(Vec::new());
+        s.mode = Mode::Permissive;
+    });
+    assert_eq!(judge(selinux, &permissive).status, Status::Pass);
+}
+
+#[test]
+fn refusals_are_translated_and_what_is_not_known_is_unknown() {
+    let denied = |line: &'static str| {
+        move |s: &mut SelinuxFacts| {
+            s.ports = Err("semanage is not installed".into());
+            s.denials = Ok(selinux::denial(line).into_iter().collect());
+        }
+    };
+    let o = judge(selinux, &enforcing(denied(CONNECT)));
+    assert_eq!(o.status, Status::Fail);
+    assert!(o.summary.contains("25226") && o.advice.unwrap().commands.len() == 2);
+    let o = judge(selinux, &enforcing(denied(READ)));
+    assert_eq!(o.status, Status::Fail);
+    assert!(o.advice.unwrap().commands[0].contains("restorecon -Rv /etc/rsyslog.conf"));
+    assert_eq!(judge(selinux, &enforcing(denied("nothing"))).status, Status::Unknown);
+    let other = READ.replace("tclass=file", "tclass=capability");
+    let o = judge(selinux, &enforcing(|s| s.denials = Ok(selinux::denial(&other).into_iter().collect())));
+    assert_eq!(o.status, Status::Warn);
+    let mut unknown = healthy();
+    unknown.security.selinux = Err("no".into());
+    assert_eq!(judge(selinux, &unknown).status, Status::Unknown);
+}
+
+#[test]
+fn files_must_have_the_label_of_the_policy() {
+    assert_eq!(judge(labels, &healthy()).status, Status::Pass);
+    assert_eq!(judge(labels, &enforcing(|_| {})).status, Status::Pass);
+    let moved = |s: &mut SelinuxFacts| {
+        s.files = Ok(vec![FileLabel {
+            path: "/etc/rsyslog.conf".into(),
+            has: "admin_home_t".into(),
+            wants: Some("etc_t".into()),
+        }]);
+    };
+    let o = judge(labels, &enforcing(moved));
+    assert_eq!(o.status, Status::Fail);
+    assert!(
+        o.summary.contains("admin_home_t") && o.advice.unwrap().commands[0] == "sudo restorecon -v /etc/rsyslog.conf"
+    );
+    let o = judge(
+        labels,
+        &enforcing(|s| {
+            moved(s);
+            s.mode = Mode::Permissive;
+        }),
+    );
+    assert_eq!(o.status, Status::Warn);
+    let o = judge(labels, &enforcing(|s| s.files = Err("matchpathcon is not installed".into())));
+    assert_eq!(o.status, Status::Unknown);
+}
+
+fn confined(profile: &str, change: impl Fn(&mut AppArmorFacts)) -> Facts {
+    let mut facts = healthy();
+    let mut found = AppArmorFacts {
+        confinement: Confinement { profile: "rsyslogd".into(), enforced: true },
+        profile: Ok(profile.into()),
+        denials: Ok(Vec::new()),
+    };
+    change(&mut found);
+    facts.security.apparmor = Ok(Some(found));
+    facts
+}
+
+const PROFILE: &str = "/etc/rsyslog.conf r,\n/etc/rsyslog.d/** r,\n";
+
+#[test]
+fn a_profile_must_cover_the_spool() {
+    assert_eq!(judge(apparmor, &healthy()).status, Status::Pass);
+    let whole = format!("{PROFILE}/var/spool/rsyslog/** rwk,\n");
+    assert_eq!(judge(apparmor, &confined(&whole, |_| {})).status, Status::Pass);
+    let o = judge(apparmor, &confined(PROFILE, |_| {}));
+    assert_eq!(o.status, Status::Fail);
+    assert!(o.summary.contains("write /var/spool/rsyslog"), "{}", o.summary);
+    assert!(o.evidence[0].text == "/var/spool/rsyslog/** rwk,", "{:?}", o.evidence);
+    assert!(o.advice.unwrap().summary.contains("/etc/apparmor.d/local/usr.sbin.rsyslogd"));
+    let o = judge(apparmor, &confined(PROFILE, |a| a.confinement.enforced = false));
+    assert_eq!(o.status, Status::Pass);
+    let denial = apparmor::denial("apparmor=\"DENIED\" profile=\"rsyslogd\" name=\"/data/q\"");
+    let o = judge(apparmor, &confined(&whole, |a| a.denials = Ok(denial.clone().into_iter().collect())));
+    assert_eq!(o.status, Status::Warn);
+    assert_eq!(judge(apparmor, &confined("", |a| a.profile = Err("no text".into()))).status, Status::Unknown);
+}
