@@ -310,8 +310,20 @@ fn refuse_all(refusals: Vec<Refusal>) -> anyhow::Result<()> {
     Err(error.context(Failure { exit: Exit::Problems, message }))
 }
 
-fn dry_run(host: &Host, ui: &Ui, args: &InstallArgs) -> anyhow::Result<Exit> {
-    let progress = ui.progress("looking at this machine");
+/// A plan, and what was decided on the way to it.
+pub struct Planned {
+    pub plan: Plan,
+    /// What a user may want to know of the decision, one sentence each.
+    pub notes: Vec<String>,
+    /// What would be done before the plan.
+    before: Vec<String>,
+}
+
+/// The plan for a machine. Changes nothing.
+///
+/// # Errors
+/// Why nothing can be planned, with what to do.
+pub fn plan_only(host: &Host, ui: &Ui, args: &InstallArgs) -> anyhow::Result<Planned> {
     let receipt = peek(host)?;
     let mut setup = Setup::decide(host, ui, args, true)?;
     if let Some(sentence) = packages::wanted(host, args)? {
@@ -320,13 +332,18 @@ fn dry_run(host: &Host, ui: &Ui, args: &InstallArgs) -> anyhow::Result<Exit> {
     }
     let proposal = propose(host, args, &mut setup, receipt.as_ref())?;
     let plan = plan_install(host, receipt.as_ref(), proposal.changes.clone())?;
+    Ok(Planned { plan, notes: proposal.notes, before: setup.sentences() })
+}
+
+fn dry_run(host: &Host, ui: &Ui, args: &InstallArgs) -> anyhow::Result<Exit> {
+    let progress = ui.progress("looking at this machine");
+    let Planned { plan, notes, before } = plan_only(host, ui, args)?;
     drop(progress);
-    let notes = &proposal.notes;
     match args.output {
-        Format::Json => ui.result(&show::json(&plan, notes, false, None, None))?,
+        Format::Json => ui.result(&show::json(&plan, &notes, false, None, None))?,
         Format::Text => {
-            ui.result(&show::before_plan(ui, &setup.sentences()))?;
-            ui.result(&show::plan_text(ui, &plan, notes, true))?;
+            ui.result(&show::before_plan(ui, &before))?;
+            ui.result(&show::plan_text(ui, &plan, &notes, true))?;
             ui.say("this was a dry run: nothing was changed");
         }
     }
