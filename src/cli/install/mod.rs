@@ -326,16 +326,15 @@ pub struct Planned {
 pub fn plan_only(host: &Host, ui: &Ui, args: &InstallArgs) -> anyhow::Result<Planned> {
     let receipt = peek(host)?;
     let mut setup = Setup::decide(host, ui, args, true)?;
-    if let Some(sentence) = packages::wanted(host, args)? {
-        drop(progress);
-        return packages::dry_run(ui, args, &sentence);
-    }
     let proposal = propose(host, args, &mut setup, receipt.as_ref())?;
     let plan = plan_install(host, receipt.as_ref(), proposal.changes.clone())?;
     Ok(Planned { plan, notes: proposal.notes, before: setup.sentences() })
 }
 
 fn dry_run(host: &Host, ui: &Ui, args: &InstallArgs) -> anyhow::Result<Exit> {
+    if let Some(sentence) = packages::wanted(host, args)? {
+        return packages::dry_run(ui, args, &sentence);
+    }
     let progress = ui.progress("looking at this machine");
     let Planned { plan, notes, before } = plan_only(host, ui, args)?;
     drop(progress);
