@@ -22,10 +22,12 @@ mod install;
 mod interrupt;
 mod language;
 mod outage;
+mod packages;
 mod program;
 mod refusals;
 mod reports;
 mod send;
+mod start;
 #[path = "../support/corpus.rs"]
 mod support;
 mod tree;
@@ -64,8 +66,10 @@ const DEFAULT: [(&str, &str, Scope); 6] = [
 ];
 
 /// The tests of [`Scope::Version`], as beginnings of their names.
-const VERSION_MATTERS: [&str; 6] = [
+const VERSION_MATTERS: [&str; 8] = [
     "install::",
+    "start::",
+    "packages::brought",
     "coexist::",
     "corpus::",
     "outage::",
@@ -171,6 +175,8 @@ fn trials(kinds: Vec<Kind>) -> Vec<Trial> {
             ("agents", agents::cases()),
             ("program", program::cases()),
             ("refusals", refusals::cases()),
+            ("start", start::cases()),
+            ("packages", packages::cases()),
             ("reports", reports::cases()),
             ("coexist", coexist::cases()),
             ("corpus", corpus::cases()),

@@ -70,7 +70,7 @@ pub fn decide(
         None => None,
     };
     let restart = must_restart(facts, found.stack, &collector);
-    Ok(Decided { collector, replaced, mended, restart })
+    Ok(Decided { collector, replaced, mended, restart, runs_as: None })
 }
 
 /// A reload keeps sockets open until their successors are there, so it fails where ours takes the place of one with
