@@ -68,6 +68,9 @@ pub struct Channel {
     pub id: String,
     pub endpoint: String,
     pub protocol: String,
+    /// Where the agent gets the token that it sends with; empty: not said.
+    #[serde(default)]
+    pub token_uri: String,
 }
 
 /// One file.
@@ -188,6 +191,14 @@ impl Channel {
         rest.split(['/', ':', '?']).next().unwrap_or_default()
     }
 
+    /// The region that the agent says it is in when it asks for a token.
+    pub fn region(&self) -> Option<&str> {
+        let query = self.token_uri.split_once('?')?.1;
+        let region = query.split('&').find_map(|pair| pair.strip_prefix("operatingLocation="))?;
+        let plain = !region.is_empty() && region.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
+        plain.then_some(region)
+    }
+
     /// The workspace, or the host where that does not tell one.
     pub fn receiver(&self) -> String {
         let id = self.id.strip_prefix("ods-").unwrap_or_default();
@@ -232,7 +243,12 @@ pub fn parse(text: &[u8]) -> Result<Rule, String> {
     }
     for channel in list("channels")? {
         let get = |key: &str| text_of(&channel[key]);
-        rule.channels.push(Channel { id: get("id"), endpoint: get("endpoint"), protocol: get("protocol") });
+        rule.channels.push(Channel {
+            id: get("id"),
+            endpoint: get("endpoint"),
+            protocol: get("protocol"),
+            token_uri: get("tokenEndpointUri"),
+        });
     }
     if rule.others.is_empty() && rule.syslog.is_empty() && text_of(&value["kind"]) == "AgentSettings" {
         rule.others.insert("AgentSettings".into());
