@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::agent_facts::{AgentStates, ClockFacts};
 pub use super::bytes::{Bytes, decode_path, encode_path};
+use super::cloud_facts::CloudFacts;
 use crate::agent::AgentFacts;
 use crate::host::interfaces::Interface;
 use crate::host::proc_mount::Mount;
@@ -52,6 +53,9 @@ pub struct Facts {
     pub agent_states: AgentStates,
     #[serde(default)]
     pub clock: ClockFacts,
+    /// `Err`: nobody asked the services, and why.
+    #[serde(default = "not_looked")]
+    pub cloud: Fact<CloudFacts>,
     #[serde(default = "not_looked")]
     pub firewall: Fact<FirewallFacts>,
     #[serde(default)]
@@ -445,6 +449,7 @@ impl Default for Facts {
             agents: AgentFacts::default(),
             agent_states: AgentStates::default(),
             clock: ClockFacts::default(),
+            cloud: not_looked(),
             firewall: not_looked(),
             security: SecurityFacts::default(),
             receipt: not_looked(),

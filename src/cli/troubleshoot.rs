@@ -51,13 +51,7 @@ pub fn run(host: &Host, ui: &Ui, args: &TroubleshootArgs) -> anyhow::Result<Exit
 fn look(host: &Host, ui: &Ui, interrupt: &Interrupt, args: &TroubleshootArgs, selection: Selection) -> Report {
     let progress = ui.progress("looking at every hop");
     let watch = args.watch.map(Duration::from_secs);
-    let options = check::Options {
-        target: target_options(&args.target),
-        selection: selection.clone(),
-        no_probe: args.no_probe,
-        watch,
-    };
-    let options = check::Options { target: TargetOptions { source: args.source, ..options.target }, ..options };
+    let options = check::Options { target: asked(args), selection: selection.clone(), no_probe: args.no_probe, watch };
     let runner = Arc::new(WaitingRunner::new(host.runner.clone()));
     let limit = Duration::from_secs(args.timeout) + watch.unwrap_or_default();
     let (tell, told) = mpsc::channel();
@@ -117,8 +111,7 @@ enum Told {
 fn from_bundle(host: &Host, path: &Path, args: &TroubleshootArgs, selection: &Selection) -> anyhow::Result<Report> {
     let start = host.clock.monotonic();
     let recorded = super::collect::read(host, path)?;
-    let options = TargetOptions { source: args.source, ..target_options(&args.target) };
-    let target = Target::resolve(&options.or(recorded.options), &recorded.facts);
+    let target = Target::resolve(&asked(args).or(recorded.options), &recorded.facts);
     let checks = check::diagnose(&recorded.facts, &target, selection, &*host.clock);
     let taken = jiff::Timestamp::from_second(recorded.facts.taken).map(|t| t.to_string()).unwrap_or_default();
     let time = host.clock.monotonic().saturating_sub(start);
@@ -129,6 +122,16 @@ fn from_bundle(host: &Host, path: &Path, args: &TroubleshootArgs, selection: &Se
 fn watching(seen: &Traffic) -> String {
     let (messages, senders) = (seen.tally.messages, seen.tally.senders.len());
     format!("watching for {} s: {messages} messages from {senders} senders (Ctrl-C ends it)", seen.milliseconds / 1000)
+}
+
+/// All that the command line says to be measured against.
+fn asked(args: &TroubleshootArgs) -> TargetOptions {
+    TargetOptions {
+        source: args.source,
+        workspace: args.workspace.clone(),
+        cloud: args.cloud.map(|c| c.word().to_owned()),
+        ..target_options(&args.target)
+    }
 }
 
 /// What the command line says about the box.

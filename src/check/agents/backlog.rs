@@ -72,10 +72,11 @@ pub fn oms(case: &Case<'_>) -> Judged {
         );
     };
     let out = if bad { Outcome::fail(text) } else { Outcome::warn(text) };
-    Ok(out
+    let out = out
         .seen_all(seen)
         .advise("the agent's log says why uploads fail; look at the clock, the network and the certificate")
-        .command(format!("sudo tail -n 50 /var/opt/microsoft/omsagent/{workspace}/log/omsagent.log")))
+        .command(format!("sudo tail -n 50 /var/opt/microsoft/omsagent/{workspace}/log/omsagent.log"));
+    super::unless_cut_off(case, out)
 }
 
 /// Chunks by buffer: the part of the name up to the key, `out_oms_common`. Empty ones are files for what comes next.
@@ -142,10 +143,11 @@ pub fn ama(case: &Case<'_>) -> Judged {
                 .seen(ama_paths::EVENTS, text));
         }
     };
-    Ok(out
+    let out = out
         .seen(ama_paths::EVENTS, text)
         .advise("mdsd.err and mdsd.qos say why uploads fail; look at the clock, the network and the agent's identity")
-        .command("sudo tail -n 50 /var/opt/microsoft/azuremonitoragent/log/mdsd.err"))
+        .command("sudo tail -n 50 /var/opt/microsoft/azuremonitoragent/log/mdsd.err");
+    super::unless_cut_off(case, out)
 }
 
 fn quota(ama: &AmaState) -> u64 {

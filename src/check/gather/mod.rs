@@ -4,6 +4,7 @@
 mod agents;
 mod ama;
 mod clock;
+mod cloud;
 mod config;
 mod daemon;
 mod disk;
@@ -43,13 +44,15 @@ const MIN_DELETED: u64 = 1 << 20;
 pub enum Depth {
     /// All that a diagnosis judges.
     Diagnosis,
+    /// The same, but nobody beyond this machine is asked.
+    Local,
     /// What has to be known before a change: not how logs grow, nor what the daemons say of themselves.
     Change,
 }
 
 /// Looks at the machine once. Changes nothing on it.
 pub fn gather(host: &Host, options: &TargetOptions, depth: Depth) -> Facts {
-    let deep = depth == Depth::Diagnosis;
+    let deep = depth != Depth::Change;
     let receipt = receipt::gather(&host.root);
     let port = options.port.or(receipt.as_ref().ok().and_then(|r| r.as_ref()?.port)).unwrap_or(SYSLOG_PORT);
     let agents = AgentFacts::gather(&host.root);
@@ -64,6 +67,10 @@ pub fn gather(host: &Host, options: &TargetOptions, depth: Depth) -> Facts {
         let logs = scope.spawn(|| if deep { disk::logs(host) } else { Default::default() });
         let clock = scope.spawn(|| if deep { clock::gather(host, units.as_ref().ok()) } else { ClockFacts::default() });
         let lookup = scope.spawn(|| if deep { reverse_lookup(host) } else { None });
+        let cloud = scope.spawn(|| match depth {
+            Depth::Diagnosis => cloud::gather(host, options, &agent_states, &units),
+            Depth::Local | Depth::Change => not_looked(),
+        });
         let firewall = scope.spawn(|| if deep { firewall(host) } else { Err("not looked at".to_owned()) });
         let machine = scope.spawn(|| machine(host, identity.clone(), deep));
         let other = scope.spawn(|| syslogng::gather(host, &identity.hostname, syslog_ng_unit, depth));
@@ -97,7 +104,7 @@ pub fn gather(host: &Host, options: &TargetOptions, depth: Depth) -> Facts {
             syslog_ng,
             syslog_ng_says,
             agents,
-            agent_states,
+            cloud: join(cloud),
             clock: join(clock),
             firewall: join(firewall),
             security,
@@ -105,6 +112,7 @@ pub fn gather(host: &Host, options: &TargetOptions, depth: Depth) -> Facts {
             ..Facts::default()
         }
     });
+    facts.agent_states = agent_states;
     facts.units = units;
     facts
 }
