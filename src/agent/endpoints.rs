@@ -72,8 +72,8 @@ pub fn oms(workspace: &str, admin: &BTreeMap<String, String>, file: &str, cloud:
 /// Of the Azure Monitor Agent, by the rules on the box; `cloud` where no rule tells.
 pub fn ama(rules: &[(String, Rule)], cloud: Cloud) -> Vec<Endpoint> {
     let channels = || rules.iter().flat_map(|(file, rule)| rule.channels.iter().map(move |c| (file.as_str(), c)));
-    let suffixes = channels().filter_map(|(_, c)| Cloud::of_suffix(c.host().split_once(".ods.")?.1));
-    let cloud = suffixes.last().unwrap_or(cloud);
+    let mut suffixes = channels().filter_map(|(_, c)| Cloud::of_suffix(c.host().split_once(".ods.")?.1));
+    let cloud = suffixes.next().unwrap_or(cloud);
     let mut found: Vec<Option<Endpoint>> = Vec::new();
     for (file, channel) in channels() {
         let path = format!("{}/{file}", ama_paths::CHUNKS);

@@ -48,10 +48,9 @@ pub fn endpoints(case: &Case<'_>) -> Judged {
         return Err(NotJudged::Blocked("host.clock", "the clock is too far off for any certificate".into()));
     }
     if no_way_out(cloud, way, &faults) {
-        let out = Outcome::warn(
-            "this machine has no way out (no route, no proxy of the agent): what the agent takes stays here",
-        )
-        .seen("route", "none to any address outside of this machine's own networks");
+        let text = "this machine has no way out (no route, no proxy of the agent): what the agent takes stays here";
+        let out = if super::agents::backlog::is_stuck(case) { Outcome::fail(text) } else { Outcome::warn(text) };
+        let out = out.seen("route", "none to any address outside of this machine's own networks");
         return Ok(evidence(out, &judged).advise(
             "give it a route, or the agent a proxy; on a closed network that is meant to stay so nothing arrives at the workspace",
         ));
@@ -100,7 +99,8 @@ fn way<'a>(case: &'a Case<'_>) -> Result<(&'a CloudFacts, &'a WayOut), NotJudged
 
 /// Nobody could be asked, and there is nothing by which one could.
 fn no_way_out(cloud: &CloudFacts, way: &WayOut, faults: &[(&Tried, &Fault)]) -> bool {
-    let lost = |f: &Fault| matches!(f.kind, Kind::Name | Kind::Connection);
+    // Whoever refuses was reached.
+    let lost = |f: &Fault| f.kind == Kind::Name || (f.kind == Kind::Connection && f.text.contains("unreachable"));
     cloud.route == Some(false)
         && matches!(way.proxy, Ok(None))
         && faults.len() == way.tries.len()

@@ -65,7 +65,9 @@ pub fn reached(tried: &Tried, way: &WayOut) -> Reached {
     match &seen.names {
         Some(Ok(_)) => {}
         Some(Err(why)) => return no(proxied(Kind::Name), format!("{whose} is not resolved: {why}")),
-        None => return no(proxied(Kind::Name), format!("{whose} is not resolved: {}", late())),
+        None => {
+            return no(proxied(Kind::Name), format!("{whose} is not resolved: the name servers do not answer in time"));
+        }
     }
     let to = if seen.proxied { "no connection to the proxy" } else { "no connection" };
     let address = match &seen.connected {

@@ -117,7 +117,7 @@ fn services_that_answer() {
 fn where_the_way_ends_is_said() {
     for (kind, word) in [
         ("name", "Name or service not known"),
-        ("resolver", "no answer in time"),
+        ("resolver", "do not answer in time"),
         ("refused", "refused"),
         ("silent", "no answer in time"),
         ("tls", "reset"),
@@ -221,7 +221,8 @@ fn the_proxys_own_faults() {
     let good = of(&|_| ());
     is(proxy, &good, Status::Pass, "http://proxy:3128 takes connections");
     is(endpoints, &good, Status::Pass, "through the proxy http://proxy:3128");
-    let faults: [(&dyn Fn(&mut Dialled), &str); 5] = [
+    type Change<'a> = &'a dyn Fn(&mut Dialled);
+    let faults: [(Change<'_>, &str); 5] = [
         (
             &|d| (d.names, d.connected, d.tunnel) = (Some(Err("x".into())), None, None),
             "the proxy's name is not resolved",

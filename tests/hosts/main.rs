@@ -168,6 +168,7 @@ fn trials(kinds: Vec<Kind>) -> Vec<Trial> {
         [
             ("install", install::cases()),
             ("agents", agents::cases()),
+            ("cloud", agents::cloud::cases()),
             ("program", program::cases()),
             ("refusals", refusals::cases()),
             ("reports", reports::cases()),

@@ -9,6 +9,7 @@ use crate::check::agent_facts::{AmaState, Chunk, OmsWorkspace};
 use crate::check::case::Case;
 use crate::check::outcome::{Judged, NotJudged, Outcome};
 use crate::check::words;
+use crate::report::Status;
 
 /// Chunks per kind of buffer in the shipped configuration (facts 1.14), by the beginning of their names.
 const SHIPPED: [(&str, u64); 3] = [("out_oms_common", 10), ("out_oms_blob", 10), ("out_oms_diag", 50)];
@@ -18,6 +19,19 @@ const WAITING: i64 = 600;
 const STUCK: i64 = 1800;
 
 pub fn oms(case: &Case<'_>) -> Judged {
+    super::unless_cut_off(case, oms_waits(case)?)
+}
+
+pub fn ama(case: &Case<'_>) -> Judged {
+    super::unless_cut_off(case, ama_waits(case)?)
+}
+
+/// Do events wait for so long, or are they so many, that some get lost? Whatever the reason.
+pub fn is_stuck(case: &Case<'_>) -> bool {
+    [oms_waits(case), ama_waits(case)].into_iter().any(|j| j.is_ok_and(|o| o.status == Status::Fail))
+}
+
+fn oms_waits(case: &Case<'_>) -> Judged {
     let oms = the_oms(case)?;
     let all = workspaces(oms)?;
     let mut seen = Vec::new();
@@ -72,11 +86,10 @@ pub fn oms(case: &Case<'_>) -> Judged {
         );
     };
     let out = if bad { Outcome::fail(text) } else { Outcome::warn(text) };
-    let out = out
+    Ok(out
         .seen_all(seen)
         .advise("the agent's log says why uploads fail; look at the clock, the network and the certificate")
-        .command(format!("sudo tail -n 50 /var/opt/microsoft/omsagent/{workspace}/log/omsagent.log"));
-    super::unless_cut_off(case, out)
+        .command(format!("sudo tail -n 50 /var/opt/microsoft/omsagent/{workspace}/log/omsagent.log")))
 }
 
 /// Chunks by buffer: the part of the name up to the key, `out_oms_common`. Empty ones are files for what comes next.
@@ -111,7 +124,7 @@ const QUOTA: u64 = 10_000 << 20;
 /// About this much is there on an idle box.
 const IDLE: u64 = 1 << 30;
 
-pub fn ama(case: &Case<'_>) -> Judged {
+fn ama_waits(case: &Case<'_>) -> Judged {
     let ama = the_ama(case)?;
     let Some(events) = &ama.events else {
         return Err(NotJudged::Skip("the agent has no cache yet".into()));
@@ -143,11 +156,10 @@ pub fn ama(case: &Case<'_>) -> Judged {
                 .seen(ama_paths::EVENTS, text));
         }
     };
-    let out = out
+    Ok(out
         .seen(ama_paths::EVENTS, text)
         .advise("mdsd.err and mdsd.qos say why uploads fail; look at the clock, the network and the agent's identity")
-        .command("sudo tail -n 50 /var/opt/microsoft/azuremonitoragent/log/mdsd.err");
-    super::unless_cut_off(case, out)
+        .command("sudo tail -n 50 /var/opt/microsoft/azuremonitoragent/log/mdsd.err"))
 }
 
 fn quota(ama: &AmaState) -> u64 {

@@ -62,7 +62,7 @@ fn names(host: &str, port: u16, end: Instant) -> Result<Vec<SocketAddr>, String>
             let text = e.to_string();
             Err(text.strip_prefix("failed to lookup address information: ").unwrap_or(&text).to_owned())
         }
-        Err(_) => Err("the resolver does not answer in time".into()),
+        Err(_) => Err("the name servers do not answer in time".into()),
     }
 }
 
