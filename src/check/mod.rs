@@ -18,6 +18,7 @@ mod config_ng;
 mod config_rsyslog;
 mod daemon;
 mod damage;
+mod facility;
 pub mod facts;
 mod firewall;
 #[cfg(test)]

@@ -40,7 +40,7 @@ fn the_oms<'a>(case: &'a Case<'_>) -> Result<&'a OmsState, NotJudged> {
 }
 
 /// The Azure Monitor Agent, where it is the one that is meant.
-fn the_ama<'a>(case: &'a Case<'_>) -> Result<&'a AmaState, NotJudged> {
+pub fn the_ama<'a>(case: &'a Case<'_>) -> Result<&'a AmaState, NotJudged> {
     meant(case, AgentKind::Ama)?;
     let missing = || NotJudged::Blocked("ama.installed", "the Azure Monitor Agent is not installed".into());
     case.facts.agent_states.ama.as_ref().ok_or_else(missing)
