@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::agent_facts::{AgentStates, ClockFacts};
 pub use super::bytes::{Bytes, decode_path, encode_path};
 use super::cloud_facts::CloudFacts;
+use super::late::Late;
 use crate::agent::AgentFacts;
 use crate::host::interfaces::Interface;
 use crate::host::proc_mount::Mount;
@@ -69,6 +70,9 @@ pub struct Facts {
     /// What arrived while somebody watched; `None` where nobody did.
     #[serde(default)]
     pub traffic: Option<TrafficFacts>,
+    /// What could not be looked at in time.
+    #[serde(default)]
+    pub late: Vec<Late>,
 }
 
 /// What arrived on the port devices send to.
@@ -456,6 +460,7 @@ impl Default for Facts {
             probe: BTreeMap::new(),
             no_probe: false,
             traffic: None,
+            late: Vec::new(),
         }
     }
 }

@@ -268,7 +268,8 @@ pub struct TroubleshootArgs {
     /// Ctrl-C ends it earlier, with what was seen so far
     #[arg(long, value_name = "SECS", value_parser = clap::value_parser!(u64).range(1..=86400))]
     pub watch: Option<u64>,
-    /// Give up after SECS seconds of looking at this machine (those of --watch come on top), and say what hangs
+    /// End after SECS seconds of looking at this machine (those of --watch come on top): what hangs is named, and the rest
+    /// judged
     #[arg(long, value_name = "SECS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=3600))]
     pub timeout: u64,
     /// Show what passed in one line per group
