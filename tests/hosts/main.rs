@@ -173,6 +173,7 @@ fn trials(kinds: Vec<Kind>) -> Vec<Trial> {
         [
             ("install", install::cases()),
             ("agents", agents::cases()),
+            ("cloud", agents::cloud::cases()),
             ("program", program::cases()),
             ("refusals", refusals::cases()),
             ("start", start::cases()),

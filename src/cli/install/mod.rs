@@ -234,7 +234,7 @@ impl Proposal {
 
 fn propose(host: &Host, args: &InstallArgs, setup: &mut Setup, receipt: Option<&Receipt>) -> anyhow::Result<Proposal> {
     let options = TargetOptions { port: args.target.port, ..TargetOptions::default() };
-    let facts = gather::gather(host, &options, Depth::Change);
+    let facts = gather::gather(host, &options, Depth::Change, None);
     let mut wish = wish(args, setup.target);
     let daemon = daemon::choose(&facts, args.target.daemon, receipt, wish.port).map_err(refused)?;
     let served = wish.agent.kind == AgentKind::Ama && receipt.is_some();

@@ -5,7 +5,6 @@ use crate::check::facts::{Facts, Spool};
 use crate::check::sandbox;
 use crate::host::proc_net::Transport;
 use crate::platform::access::{self, Who};
-use crate::platform::service::Active;
 use crate::syslog::collector::{Refusal, Wish};
 
 /// Free bytes the spool must have; below, the first outage of the agent already loses events.

@@ -131,7 +131,7 @@ fn state_folder(daemon: &DaemonFacts) -> PathBuf {
 fn refuse_broken(host: &Host, config: &Effective, mendable: bool) -> anyhow::Result<()> {
     let fatal = lint::fatal(config);
     let Some(problem) = fatal.first() else { return Ok(()) };
-    let says = gather::gather(host, &TargetOptions::default(), Depth::Diagnosis).syslog_ng_says;
+    let says = gather::gather(host, &TargetOptions::default(), Depth::Local, None).syslog_ng_says;
     if says.loaded.is_ok_and(|l| l.same) {
         return Ok(());
     }
