@@ -312,3 +312,16 @@ fn a_promised_tls_listener_is_judged_and_nothing_else_is_missed() {
     let missing = judged(tcp, &missing);
     assert!(missing.0 == Status::Fail && missing.1.contains("/r.json asks for it"), "{missing:?}");
 }
+
+#[test]
+fn a_list_of_senders_is_named_and_judged_for_the_device() {
+    let list = "$AllowedSender UDP, 127.0.0.1, 10.9.0.0/16\n$AllowedSender TCP, 0.0.0.0/0\n";
+    let facts = with_drop_in(&format!("{list}{DROP_IN}"));
+    let o = judge(udp, &facts);
+    assert_eq!(o.status, Status::Warn, "{}", o.summary);
+    assert!(o.summary.contains("127.0.0.1, 10.9.0.0/16 only"), "{}", o.summary);
+    assert_eq!(status(tcp, &facts), PASS);
+    let from = |ip: &str| Target { source: Some(ip.parse().unwrap()), ..Target::resolve(&Default::default(), &facts) };
+    assert_eq!(judge_for(udp, &facts, &from("10.9.3.4")).status, Status::Pass);
+    assert_eq!(judge_for(udp, &facts, &from("192.0.2.4")).status, Status::Fail);
+}

@@ -1,9 +1,12 @@
 //! Judgement on the marked events: did they arrive at the agent's port as they were sent?
 
+use std::net::Ipv4Addr;
+
 use super::agents::forward_config::over_tcp;
 use super::case::Case;
 use super::facts::ProbeFacts;
 use super::outcome::{Judged, NotJudged, Outcome, both};
+use super::pipeline::Listener;
 use super::ports;
 use super::probe_run::event_of;
 use super::spool;
@@ -12,6 +15,7 @@ use super::words;
 use crate::agent::AgentKind;
 use crate::agent::accept::{self, Verdict};
 use crate::host::proc_net::Transport;
+use crate::syslog::rsyslog::senders::Senders;
 
 pub fn udp(case: &Case<'_>) -> Judged {
     judge(case, Transport::Udp)
@@ -34,6 +38,10 @@ fn judged(case: &Case<'_>, door: Door, probe: Option<&ProbeFacts>) -> Judged {
     let word = door.word();
     if ports::behind(listeners, door).is_empty() {
         return Err(NotJudged::Skip(format!("nothing is configured to take {word}")));
+    }
+    if let Some(senders) = shut_out(listeners, door) {
+        let why = format!("the daemon takes {word} events of {} only, and not of this box", senders.display());
+        return Err(NotJudged::Skip(why));
     }
     let Some(probe) = probe else { return Err(not_sent(case)) };
     let sent = |out: Outcome| out.seen(format!("sent over {word} to {}", probe.to), &probe.sent.0);
@@ -59,6 +67,12 @@ fn judged(case: &Case<'_>, door: Door, probe: Option<&ProbeFacts>) -> Judged {
             .fixable(),
     };
     Ok(sent(out).seen(format!("arrived at port {}", case.target.agent_port), &arrived.0))
+}
+
+/// The list of senders that this box is not on.
+fn shut_out(listeners: &[Listener], door: Door) -> Option<&Senders> {
+    let listener = ports::winner(&ports::behind(listeners, door), door.transport)?;
+    listener.senders.as_ref().filter(|s| s.admits(Ipv4Addr::LOCALHOST.into()) == Some(false))
 }
 
 fn not_sent(case: &Case<'_>) -> NotJudged {

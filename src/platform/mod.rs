@@ -8,6 +8,7 @@ pub mod certificate;
 pub mod control;
 pub mod firewall;
 pub mod os_release;
+pub mod packages;
 pub mod selinux;
 pub mod service;
 pub mod service_act;

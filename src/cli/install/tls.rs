@@ -215,5 +215,5 @@ pub fn driver_hint(facts: &Facts) -> String {
         () if ids.contains("suse") => ("zypper install", "rsyslog-module-gtls"),
         () => ("dnf install", "rsyslog-gnutls"),
     };
-    format!("install it and run the command again: {command} {package}")
+    format!("--install-packages installs {package} first; by hand: {command} {package}")
 }

@@ -7,7 +7,10 @@ use std::net::IpAddr;
 
 use rustls::pki_types::pem::{PemObject, SectionKind};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};
+use x509_cert::Certificate;
+use x509_cert::der::{Decode, Encode};
+use x509_cert::ext::pkix::SubjectAltName;
+use x509_cert::ext::pkix::name::GeneralName;
 
 /// What a certificate says.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -80,31 +83,33 @@ pub fn chain(pem: &[u8]) -> Result<Vec<Vec<u8>>, PairError> {
 /// It is none.
 pub fn about(der: &[u8]) -> Result<About, PairError> {
     let certificate = parse(der)?;
-    let own = certificate.subject_alternative_name().ok().flatten();
-    let mut names: Vec<String> =
-        own.iter().flat_map(|e| &e.value.general_names).filter_map(|name| name_of(name)).collect();
+    let told = certificate.tbs_certificate();
+    let own = told.get_extension::<SubjectAltName>().ok().flatten();
+    let mut names: Vec<String> = own.iter().flat_map(|(_, names)| &names.0).filter_map(name_of).collect();
     if names.is_empty() {
-        names.extend(certificate.subject().iter_common_name().filter_map(|n| n.as_str().ok()).map(str::to_owned));
+        names.extend(told.subject().to_string().split(',').filter_map(|p| p.strip_prefix("CN=")).map(str::to_owned));
     }
+    let seconds = |time: &x509_cert::time::Time| i64::try_from(time.to_unix_duration().as_secs()).unwrap_or(i64::MAX);
     Ok(About {
         names,
-        subject: certificate.subject().to_string(),
-        issuer: certificate.issuer().to_string(),
-        not_before: certificate.validity().not_before.timestamp(),
-        not_after: certificate.validity().not_after.timestamp(),
+        subject: told.subject().to_string(),
+        issuer: told.issuer().to_string(),
+        not_before: seconds(&told.validity().not_before),
+        not_after: seconds(&told.validity().not_after),
     })
 }
 
-fn parse(der: &[u8]) -> Result<X509Certificate<'_>, PairError> {
-    X509Certificate::from_der(der).map(|(_, c)| c).map_err(|e| PairError::Unreadable(e.to_string()))
+fn parse(der: &[u8]) -> Result<Certificate, PairError> {
+    Certificate::from_der(der).map_err(|e| PairError::Unreadable(e.to_string()))
 }
 
-fn name_of(name: &GeneralName<'_>) -> Option<String> {
+fn name_of(name: &GeneralName) -> Option<String> {
     match name {
-        GeneralName::DNSName(name) => Some((*name).to_owned()),
-        GeneralName::IPAddress(bytes) => {
-            let v4 = <[u8; 4]>::try_from(*bytes).map(IpAddr::from);
-            v4.or_else(|_| <[u8; 16]>::try_from(*bytes).map(IpAddr::from)).ok().map(|ip| ip.to_string())
+        GeneralName::DnsName(name) => Some(name.to_string()),
+        GeneralName::IpAddress(bytes) => {
+            let bytes = bytes.as_bytes();
+            let v4 = <[u8; 4]>::try_from(bytes).map(IpAddr::from);
+            v4.or_else(|_| <[u8; 16]>::try_from(bytes).map(IpAddr::from)).ok().map(|ip| ip.to_string())
         }
         _ => None,
     }
@@ -125,7 +130,8 @@ pub fn check(certificate: &[u8], key: &[u8], now: i64) -> Result<About, PairErro
     let first = chain.first().ok_or(PairError::NoCertificate)?;
     let about = about(first)?;
     let key = private_key(key)?;
-    if public_half(key).is_some_and(|own| parse(first).is_ok_and(|c| c.public_key().raw != own)) {
+    let public = parse(first)?.tbs_certificate().subject_public_key_info().to_der().ok();
+    if public_half(key).zip(public).is_some_and(|(own, public)| own != public) {
         return Err(PairError::Mismatch);
     }
     if about.not_after < now {

@@ -143,8 +143,8 @@ fn intake(kind: Transport, port: u16, there: &[ListenerAt<'_>], stack: Stack) ->
         false => (is(Family::V4) || (is(Family::V6) && stack != Stack::Split), is(Family::V6)),
     };
     let transport = if kind == Transport::Udp { collector::Transport::Udp } else { collector::Transport::Tcp };
-    let tls = kind == Transport::Tls;
-    Intake { transport, port, tls, reused: there.first().map(|l| l.driver.at.clone()), v4, v6 }
+    let (tls, reused) = (kind == Transport::Tls, there.first().map(|l| l.driver.at.clone()));
+    Intake { transport, port, tls, reused, v4, v6, only_of: None }
 }
 
 fn note_of(config: &Effective, l: &ListenerAt<'_>, wish: &Wish, (port, done): (u16, bool), stack: Stack) -> String {
@@ -197,7 +197,6 @@ fn wanted(found: &Found<'_>, wish: &Wish, kinds: &[Transport], notes: &mut Vec<S
              as a copy beside it."
                 .to_owned(),
         ],
-        ..Wanted::default()
     }
 }
 
