@@ -195,7 +195,14 @@ mod tests {
     }
 
     fn service(active: bool) -> ServiceState {
-        ServiceState { unit: "x.service".into(), active, enabled: true, main_pid: Some(1), sockets: vec![] }
+        ServiceState {
+            unit: "x.service".into(),
+            active,
+            failed: false,
+            enabled: true,
+            main_pid: Some(1),
+            sockets: vec![],
+        }
     }
 
     #[test]

@@ -223,7 +223,7 @@ impl WayBack<'_> {
 
     /// Off, and not started at boot, before its files go.
     fn service_down(&mut self, before: &ServiceState) -> Result<()> {
-        if !before.active && before.sockets.is_empty() {
+        if !before.is_wanted() && before.sockets.is_empty() {
             self.builder.add(ServiceChange::new(&before.unit, Action::Stop).into())?;
         }
         if !before.enabled {
@@ -234,7 +234,7 @@ impl WayBack<'_> {
 
     /// On with its configuration of before, once its files are back.
     fn service_up(&mut self, before: &ServiceState) -> Result<()> {
-        if !before.active && !before.enabled {
+        if !before.is_wanted() && !before.enabled {
             return Ok(());
         }
         let state = self.services.state(&before.unit)?;
@@ -245,7 +245,7 @@ impl WayBack<'_> {
         if before.enabled {
             self.builder.add(ServiceChange::new(&before.unit, Action::Enable).into())?;
         }
-        if before.active {
+        if before.is_wanted() {
             // A reload keeps the connections of senders.
             let again = if control::answers(&before.unit) { Action::Reload } else { Action::Restart };
             self.builder.add(ServiceChange::new(&before.unit, again).into())?;

@@ -21,6 +21,7 @@ mod hostile;
 mod install;
 mod interrupt;
 mod language;
+mod originals;
 mod outage;
 mod program;
 mod refusals;
@@ -64,9 +65,10 @@ const DEFAULT: [(&str, &str, Scope); 6] = [
 ];
 
 /// The tests of [`Scope::Version`], as beginnings of their names.
-const VERSION_MATTERS: [&str; 6] = [
+const VERSION_MATTERS: [&str; 7] = [
     "install::",
     "coexist::",
+    "originals::",
     "corpus::",
     "outage::",
     "broken::",
@@ -173,6 +175,7 @@ fn trials(kinds: Vec<Kind>) -> Vec<Trial> {
             ("refusals", refusals::cases()),
             ("reports", reports::cases()),
             ("coexist", coexist::cases()),
+            ("originals", originals::cases()),
             ("corpus", corpus::cases()),
             ("outage", outage::cases()),
             ("broken", broken::cases()),

@@ -195,7 +195,11 @@ fn propose(host: &Host, args: &InstallArgs, setup: &mut Setup, receipt: Option<&
         down = preflight::running(&facts, daemon).err();
         // One that damage keeps down is started by the repair.
         if !args.repair {
-            down.take().map_or(Ok(()), |r| Err(refused(r)))?;
+            let why = |r| match daemon {
+                Daemon::SyslogNg => syslog_ng::why_down(host, &facts, receipt, r),
+                Daemon::Rsyslog => r,
+            };
+            down.take().map_or(Ok(()), |r| Err(refused(why(r))))?;
         }
         refuse_all(preflight::in_the_way(&facts, daemon, &wish))?;
     }

@@ -20,7 +20,7 @@ use crate::host::proc_net::Transport;
 use crate::host::{Cmd, Host};
 use crate::plan::Receipt;
 use crate::report::clean;
-use crate::syslog::collector::{Collector, Wish};
+use crate::syslog::collector::{Collector, Refusal, Wish};
 use crate::syslog::source::Overlay;
 use crate::syslog::syslogng::candidate::candidate;
 use crate::syslog::syslogng::collector::{COUNTED_PORT, Found, decide as decide_on};
@@ -71,6 +71,21 @@ pub fn decide(
     };
     let restart = must_restart(facts, found.stack, &collector);
     Ok(Decided { collector, replaced, mended, restart })
+}
+
+/// Why syslog-ng is down, where the older scripts' damage is the reason and can be undone.
+pub fn why_down(host: &Host, facts: &Facts, receipt: Option<&Receipt>, down: Refusal) -> Refusal {
+    let main = PathBuf::from(&facts.syslog_ng.main_file);
+    let Ok(program) = program(facts) else { return down };
+    let replaced = main.parent().unwrap_or(Path::new("/")).join(REPLACED);
+    let without = Without::new(&host.root, receipt, std::slice::from_ref(&replaced));
+    match repair::repair(&main, &without, &ReadSetting::of(&main, program)) {
+        Some(damage) => Refusal::new(
+            format!("{}: {}", down.what, damage.what),
+            "--repair mends that, and the daemon is started with the rest",
+        ),
+        None => down,
+    }
 }
 
 /// A reload keeps sockets open until their successors are there, so it fails where ours takes the place of one with
