@@ -21,6 +21,7 @@ mod hostile;
 mod install;
 mod interrupt;
 mod language;
+mod originals;
 mod outage;
 mod packages;
 mod program;
@@ -66,11 +67,12 @@ const DEFAULT: [(&str, &str, Scope); 6] = [
 ];
 
 /// The tests of [`Scope::Version`], as beginnings of their names.
-const VERSION_MATTERS: [&str; 8] = [
+const VERSION_MATTERS: [&str; 9] = [
     "install::",
     "start::",
     "packages::brought",
     "coexist::",
+    "originals::",
     "corpus::",
     "outage::",
     "broken::",
@@ -180,6 +182,7 @@ fn trials(kinds: Vec<Kind>) -> Vec<Trial> {
             ("packages", packages::cases()),
             ("reports", reports::cases()),
             ("coexist", coexist::cases()),
+            ("originals", originals::cases()),
             ("corpus", corpus::cases()),
             ("outage", outage::cases()),
             ("broken", broken::cases()),
