@@ -19,7 +19,8 @@
 #
 # SUITE   bullseye | bookworm | trixie, or what else the archive of this machine has
 # DAEMON  rsyslog | syslog-ng | none, followed by any +PACKAGE: rsyslog+firewalld+ipset
-#         none+repo: no daemon, and the packages of both in a repository of files that apt is set up for
+#         none+packages: no daemon, and the packages of both (and of the driver for TLS) in a repository of files that
+#         apt is set up for
 #
 # CEFCTL_E2E_DIR    holds trees/ (the cache) and hosts/ (the clones); default /var/tmp/cefctl-e2e, not on an overlay
 # CEFCTL_E2E_OWNER  a process id: hosts started with it belong to that process, and `reap` removes them once it is
@@ -91,7 +92,7 @@ build_base() {
 build_daemon() {
   local suite=$1 daemon=$2 base=$3 top=$4 packages failed='' repo=''
   packages=${daemon//+/ }
-  [[ " $packages " != *" repo "* ]] || { repo=yes packages=${packages/ repo/}; }
+  [[ " $packages " != *" packages "* ]] || { repo=yes packages=${packages/ packages/}; }
   packages=${packages/#syslog-ng/syslog-ng-core}
   packages=${packages/#none/}
   ! mountpoint -q "$top/root" || umount -l "$top/root" # of a build that was killed
@@ -111,7 +112,7 @@ build_daemon() {
     fi
     if [ -n "$REPO" ]; then
       apt-get -qq update; mkdir -p /srv/packages
-      for daemon in rsyslog syslog-ng-core; do
+      for daemon in rsyslog rsyslog-gnutls syslog-ng-core; do
         apt-get -qq install -y --no-install-recommends --download-only $daemon
       done
       mv /var/cache/apt/archives/*.deb /srv/packages; rm -rf /var/lib/apt/lists/*

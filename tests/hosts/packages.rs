@@ -16,6 +16,7 @@ pub fn cases() -> Vec<Case> {
     [
         Case::new("brought_and_taken_away", brought),
         Case::new("syslog_ng_if_asked", other),
+        Case::new("the_driver_for_tls_comes_along", driver),
         Case::new("stay_unless_asked", stay),
         Case::new("what_was_left_of_an_older_package_stays", leftovers),
         Case::new("go_again_when_the_install_fails", fails),
@@ -55,7 +56,7 @@ fn packages(host: &Host) -> String {
 }
 
 fn boot(kind: &Kind) -> Result<Host> {
-    Host::boot(&kind.suite, "none+repo")
+    Host::boot(&kind.suite, "none+packages")
 }
 
 fn brought(kind: &Kind) -> Result<()> {
@@ -72,6 +73,24 @@ fn brought(kind: &Kind) -> Result<()> {
     let again = host.cefctl(&INSTALL).ok();
     ensure!(again.all().contains("nothing to do"), "{again}");
 
+    let back = host.cefctl(&["uninstall", "--yes", "--packages"]).ok();
+    before.is_back(&host, &back)
+}
+
+fn driver(kind: &Kind) -> Result<()> {
+    let host = boot(kind)?;
+    let before = Before::of(&host);
+    let install = [&ADD[..], &["--protocol", "udp,tls"]].concat();
+    let dry = host.cefctl(&[&install[..], &["--dry-run"]].concat()).ok();
+    ensure!(dry.all().contains("install the packages rsyslog and rsyslog-gnutls with apt-get"), "no plan: {dry}");
+    let out = host.cefctl(&install).ok();
+    ensure!(out.all().contains("a marked event over udp and over tls came out"), "no proof: {out}");
+    let back = host.cefctl(&["uninstall", "--yes", "--packages"]).ok();
+    before.is_back(&host, &back)?;
+    // Beside a daemon that is there.
+    host.cefctl(&ADD).ok();
+    let out = host.cefctl(&install).ok();
+    ensure!(out.all().contains("over udp and over tls") || out.all().contains("ports 514 and 6514"), "no TLS: {out}");
     let back = host.cefctl(&["uninstall", "--yes", "--packages"]).ok();
     before.is_back(&host, &back)
 }

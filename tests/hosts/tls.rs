@@ -111,7 +111,8 @@ fn own_pair(kind: &Kind) -> Result<()> {
 fn given_pair(kind: &Kind) -> Result<()> {
     let host = boot(kind)?;
     let agent = Agent::start(&host)?;
-    let (pair, other) = (certificates::make(&["collector.example"]), certificates::make(&["other.example"]));
+    let (pair, other) =
+        (certificates::make("Example", &["collector.example"]), certificates::make("Example", &["other.example"]));
     let (ca, cert, key) = ("/etc/ssl/mine/ca.pem", "/etc/ssl/mine/cert.pem", "/etc/ssl/mine/key.pem");
     host.put(ca, &pair.authority);
     host.put(cert, &pair.server);
@@ -145,7 +146,7 @@ fn given_pair(kind: &Kind) -> Result<()> {
 fn reused(kind: &Kind) -> Result<()> {
     let host = boot(kind)?;
     let agent = Agent::start(&host)?;
-    let pair = certificates::make(&["collector.example"]);
+    let pair = certificates::make("Example", &["collector.example"]);
     host.put("/etc/mine/ca.pem", &pair.authority);
     host.put("/etc/mine/cert.pem", &pair.server);
     host.put("/etc/mine/key.pem", &pair.key);
