@@ -38,7 +38,8 @@ pub fn plan_uninstall(host: &Host, receipt: &Receipt, packages: bool) -> Result<
     for entry in receipt.entries.iter().rev() {
         way.folder(entry)?;
     }
-    for setting in brought {
+    // What came later may need what came before.
+    for setting in brought.into_iter().rev() {
         match packages {
             true => way.builder.add(Change::Unset(setting.clone()))?,
             false => way.builder.note(format!(

@@ -100,11 +100,9 @@ pub fn add(host: &Host, ui: &Ui, args: &InstallArgs, session: &mut Session<'_>) 
     }
     let progress = ui.progress("asking the package manager");
     let packages = Packages::detect(host).map_err(failed)?;
-    let mut names = Vec::new();
-    for name in missing {
-        let more = packages.closure(packages.package_of(name)).map_err(failed)?;
-        names.extend(more.into_iter().filter(|n| !names.contains(n)).collect::<Vec<_>>());
-    }
+    // The driver draws in the daemon.
+    let Some(last) = missing.last() else { return Ok(Added::Nothing) };
+    let names = packages.closure(packages.package_of(last)).map_err(failed)?;
     let mut leftovers = Vec::new();
     for name in &names {
         if packages.presence(name).map_err(failed)? == Presence::Leftovers {
