@@ -227,12 +227,15 @@ fn install_args(host: &Host, args: &TroubleshootArgs, report: &Report, fixes: &[
         purge_oms: false,
         dry_run: false,
         yes: args.yes,
-        local_copy: if fixes.contains(&&Fix::DropLocalCopy) { LocalCopy::Drop } else { LocalCopy::Auto },
+        // What is not said stays as the receipt has it.
+        local_copy: fixes.contains(&&Fix::DropLocalCopy).then_some(LocalCopy::Drop),
         rewrite_ids: false,
+        no_rewrite_ids: false,
         no_octet_counting: false,
+        octet_counting: false,
         repair: false,
         install_packages: missing.is_some(),
-        queue_disk: 2048,
+        queue_disk: None,
         open_firewall: sources,
         output: Format::Text,
     }

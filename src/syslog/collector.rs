@@ -53,6 +53,17 @@ pub enum LocalCopy {
     Drop,
 }
 
+impl LocalCopy {
+    /// As options and receipts have it.
+    pub fn word(self) -> &'static str {
+        match self {
+            LocalCopy::Auto => "auto",
+            LocalCopy::Keep => "keep",
+            LocalCopy::Drop => "drop",
+        }
+    }
+}
+
 /// How the events of one transport come in.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Intake {

@@ -8,6 +8,7 @@ mod migrate;
 mod packages;
 mod preflight;
 mod proof;
+mod remembered;
 mod rsyslog;
 mod selinux;
 mod source;
@@ -60,7 +61,9 @@ pub fn run(host: &Host, ui: &Ui, args: &InstallArgs) -> anyhow::Result<Exit> {
     };
     drop(progress);
     sweep(host);
+    let (args, kept) = &remembered::fill(host, args, session.receipt());
     let mut setup = Setup::decide(host, ui, args, false)?;
+    setup.notes.extend(kept.iter().cloned());
     let brought = match packages::add(host, ui, args, &mut session)? {
         packages::Added::Declined => {
             ui.say("nothing was changed");
@@ -211,6 +214,10 @@ impl Proposal {
             "agent_port": self.wish.agent.port,
             "port": self.wish.port,
             "protocols": protocols,
+            "local_copy": self.wish.local_copy.word(),
+            "rewrite_ids": self.wish.rewrite_ids,
+            "octet_counting": self.wish.octet_counting,
+            "queue_disk": self.wish.queue_disk,
         })
     }
 
@@ -285,14 +292,14 @@ fn wish(args: &InstallArgs, agent: AgentTarget) -> Wish {
         port: args.target.port.unwrap_or(514),
         transports: protocols(args),
         agent,
-        local_copy: match args.local_copy {
+        local_copy: match args.local_copy.unwrap_or_default() {
             LocalCopy::Auto => collector::LocalCopy::Auto,
             LocalCopy::Keep => collector::LocalCopy::Keep,
             LocalCopy::Drop => collector::LocalCopy::Drop,
         },
         rewrite_ids: args.rewrite_ids,
         octet_counting: !args.no_octet_counting,
-        queue_disk: args.queue_disk,
+        queue_disk: args.queue_disk.unwrap_or(remembered::QUEUE_DISK),
         hand_over: false,
         receipt: PathBuf::from(RECEIPT),
     }
@@ -325,7 +332,9 @@ pub struct Planned {
 /// Why nothing can be planned, with what to do.
 pub fn plan_only(host: &Host, ui: &Ui, args: &InstallArgs) -> anyhow::Result<Planned> {
     let receipt = peek(host)?;
+    let (args, kept) = &remembered::fill(host, args, receipt.as_ref());
     let mut setup = Setup::decide(host, ui, args, true)?;
+    setup.notes.extend(kept.iter().cloned());
     let proposal = propose(host, args, &mut setup, receipt.as_ref())?;
     let plan = plan_install(host, receipt.as_ref(), proposal.changes.clone())?;
     Ok(Planned { plan, notes: proposal.notes, before: setup.sentences() })

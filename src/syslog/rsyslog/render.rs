@@ -30,7 +30,7 @@ const INPUT_LIMITS: (u32, u32, u32) = (8, 2106, 0);
 /// First version in which `discardTruncatedMsg` leaves the next message alone.
 const DISCARD_WORKS: (u32, u32, u32) = (8, 2006, 0);
 /// First version whose imptcp has a limit of sessions.
-const PTCP_SESSIONS: (u32, u32, u32) = (8, 2102, 0);
+pub const PTCP_SESSIONS: (u32, u32, u32) = (8, 2102, 0);
 
 /// What the default ruleset does with events of listeners that were there before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

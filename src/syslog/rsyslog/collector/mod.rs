@@ -17,7 +17,7 @@ use super::effective::{Effective, Listener, Transport};
 use super::render::{self, Block, DropIn, OwnInput, TcpModule};
 use crate::agent::AgentKind;
 use crate::syslog::collector::{Collector, Insertion, Intake, LocalCopy, Refusal, Wish, in_order, overlay, show};
-use crate::syslog::{ConfigSource, Text};
+use crate::syslog::{ConfigSource, Location, Text};
 
 /// The daemon as found.
 pub struct Found<'a> {
@@ -67,7 +67,11 @@ pub fn decide(found: &Found<'_>, wish: &Wish) -> Result<Collector, Refusal> {
     let rulesets = place::rulesets(config, &reused);
     let names_off = names_off(config);
     let set_max_message_size = config.setting("maxMessageSize").is_none();
-    let tcp_module = tcp_module(found, names_off, set_max_message_size);
+    let own_tcp = intakes.iter().any(|i| i.reused.is_none() && of_rsyslog(i.transport) == Transport::Tcp);
+    let tcp_module = match speaks_tls(config).filter(|_| own_tcp) {
+        None => tcp_module(found, names_off, set_max_message_size),
+        Some(at) => beside_tls(found, &at)?,
+    };
     let drop_in = DropIn {
         version: found.version,
         receipt: wish.receipt.clone(),
@@ -165,6 +169,27 @@ fn names_off(config: &Effective) -> bool {
     // with it off, the box's own full name is no longer looked up either
     let full_name = is_switched(config, "preserveFQDN", true);
     !network && !full_name && config.setting("net.enableDNS").is_none()
+}
+
+/// Where imtcp is told to speak TLS at every input that does not say otherwise: a plain one of ours would speak it too.
+fn speaks_tls(config: &Effective) -> Option<Location> {
+    let module = config.module("imtcp")?;
+    let mode = module.params.iter().rev().find(|p| p.name.is("streamdriver.mode")).and_then(|p| p.value.text());
+    let told = mode.is_some_and(|m| m.number().map_or(m.switch() == Some(true), |n| n > 0));
+    let at =
+        || config.listeners.iter().find(|l| l.module == "imtcp" && l.tls.is_some() && l.legacy).map(|l| l.at.clone());
+    if told { Some(module.at.clone()) } else { at() }
+}
+
+/// imptcp knows no TLS, so that plain senders can come in by it.
+fn beside_tls(found: &Found<'_>, at: &Location) -> Result<TcpModule, Refusal> {
+    if found.imptcp && found.version >= render::PTCP_SESSIONS {
+        return Ok(TcpModule::Imptcp);
+    }
+    Err(Refusal::new(
+        format!("imtcp speaks TLS at every port here ({at}), and this rsyslog has no other module for plain TCP"),
+        "leave tcp out of --protocol, or have the devices send with TLS to the port that is there",
+    ))
 }
 
 fn tcp_module(found: &Found<'_>, names_off: bool, large_messages: bool) -> TcpModule {
