@@ -207,7 +207,7 @@ impl<'a> Builder<'a> {
             FileState::Absent => {
                 bail!("the folder {} does not exist\nhint: is what it belongs to installed?", parent.display())
             }
-            other => bail!("{} is {}, not a folder", parent.display(), other.noun()),
+            other => bail!("{} is {}, not a folder\nhint: move it away", parent.display(), other.noun()),
         }
     }
 
@@ -338,6 +338,9 @@ impl<'a> Builder<'a> {
         };
         if satisfied {
             return Ok(None);
+        }
+        if let Some(why) = self.services.refusal(&state.id, action) {
+            return Err(why.into());
         }
         let mut then = now.clone();
         match action {

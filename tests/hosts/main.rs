@@ -8,6 +8,7 @@
 
 mod agent;
 mod agents;
+mod bare;
 mod broken;
 #[path = "../support/certificates.rs"]
 mod certificates;
@@ -65,10 +66,11 @@ const DEFAULT: [(&str, &str, Scope); 6] = [
 ];
 
 /// The tests of [`Scope::Version`], as beginnings of their names.
-const VERSION_MATTERS: [&str; 8] = [
+const VERSION_MATTERS: [&str; 9] = [
     "install::",
     "start::",
     "packages::brought",
+    "bare::",
     "coexist::",
     "corpus::",
     "outage::",
@@ -176,6 +178,7 @@ fn trials(kinds: Vec<Kind>) -> Vec<Trial> {
             ("refusals", refusals::cases()),
             ("start", start::cases()),
             ("packages", packages::cases()),
+            ("bare", bare::cases()),
             ("reports", reports::cases()),
             ("coexist", coexist::cases()),
             ("corpus", corpus::cases()),

@@ -31,6 +31,7 @@ use crate::check::target::TargetOptions;
 use crate::host::proc_net::Transport;
 use crate::host::{Host, Interrupt};
 use crate::plan::{Change, Goal, Outcome, Plan, Receipt, Session, peek, plan_install};
+use crate::platform::service_act::Services;
 use crate::syslog::collector::{self, Collector, Refusal, Wish};
 use crate::syslog::syslogng::repair::Damage;
 use crate::ui::{AskError, Ui};
@@ -264,6 +265,13 @@ fn propose(host: &Host, args: &InstallArgs, setup: &mut Setup, receipt: Option<&
         port: wish.port,
         transports: &protocols(args),
     };
+    if host.root.is_live() && Services::detect(host).is_unmanaged(daemon.unit()) {
+        notes.push(format!(
+            "no service manager looks after {0} here: nobody restarts it when it ends, and whoever starts this container or \
+             box has to start it",
+            daemon.name()
+        ));
+    }
     let (openings, more) = firewall::changes(host, &opening, receipt);
     changes.extend(openings);
     notes.extend(more);
