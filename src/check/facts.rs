@@ -9,6 +9,8 @@ use serde::{Deserialize, Serialize};
 
 use super::agent_facts::{AgentStates, ClockFacts};
 pub use super::bytes::{Bytes, decode_path, encode_path};
+use super::cloud_facts::CloudFacts;
+use super::late::Late;
 use crate::agent::AgentFacts;
 use crate::host::interfaces::Interface;
 use crate::host::proc_mount::Mount;
@@ -52,6 +54,9 @@ pub struct Facts {
     pub agent_states: AgentStates,
     #[serde(default)]
     pub clock: ClockFacts,
+    /// `Err`: nobody asked the services, and why.
+    #[serde(default = "not_looked")]
+    pub cloud: Fact<CloudFacts>,
     #[serde(default = "not_looked")]
     pub firewall: Fact<FirewallFacts>,
     #[serde(default)]
@@ -65,6 +70,9 @@ pub struct Facts {
     /// What arrived while somebody watched; `None` where nobody did.
     #[serde(default)]
     pub traffic: Option<TrafficFacts>,
+    /// What could not be looked at in time.
+    #[serde(default)]
+    pub late: Vec<Late>,
 }
 
 /// What arrived on the port devices send to.
@@ -135,6 +143,9 @@ pub struct UnitFacts {
     pub begun: Option<i64>,
     /// Id of this run, by which the journal finds its lines.
     pub invocation: String,
+    /// What the unit takes from the daemon's network.
+    #[serde(default)]
+    pub sandbox: Sandbox,
     /// `running`, or `frozen` while somebody holds the whole control group still.
     pub freezer: String,
     pub exec_status: Option<i32>,
@@ -142,6 +153,17 @@ pub struct UnitFacts {
     pub user: String,
     /// Command line of the main process as the unit file has it.
     pub exec_start: String,
+}
+
+/// Settings of a unit by which its processes have another network, or a part of it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Sandbox {
+    pub private_network: bool,
+    /// Empty: none.
+    pub network_namespace_path: String,
+    /// `RestrictAddressFamilies=` as systemd shows it.
+    pub address_families: String,
 }
 
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -393,6 +415,7 @@ impl Default for UnitFacts {
             since: None,
             begun: None,
             invocation: String::new(),
+            sandbox: Sandbox::default(),
             freezer: String::new(),
             exec_status: None,
             user: String::new(),
@@ -462,12 +485,14 @@ impl Default for Facts {
             agents: AgentFacts::default(),
             agent_states: AgentStates::default(),
             clock: ClockFacts::default(),
+            cloud: not_looked(),
             firewall: not_looked(),
             security: SecurityFacts::default(),
             receipt: not_looked(),
             probe: BTreeMap::new(),
             no_probe: false,
             traffic: None,
+            late: Vec::new(),
         }
     }
 }

@@ -132,6 +132,7 @@ pub fn units(units: &[(&str, &str)]) -> BTreeMap<String, UnitFacts> {
             since: Some(1_000_000),
             begun: Some(1_000_000),
             invocation: "i".into(),
+            sandbox: Default::default(),
             freezer: "running".into(),
             exec_status: Some(0),
             user: String::new(),

@@ -243,6 +243,7 @@ pub fn connected(case: &Case<'_>) -> Judged {
     over_tcp(case)?;
     let flow = case.flow()?;
     needs_a_rule(flow)?;
+    super::listen::blocked_elsewhere(case)?;
     let port = case.target.agent_port;
     let pid = case.daemon_pid();
     let all: Vec<&Socket> = net.connections_to(port).collect();

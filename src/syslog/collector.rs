@@ -74,6 +74,8 @@ pub struct Intake {
     /// Senders with IPv4, with IPv6 addresses come in by it.
     pub v4: bool,
     pub v6: bool,
+    /// Whose events alone it takes, where this box is not among them.
+    pub only_of: Option<String>,
 }
 
 /// What to add, and why.

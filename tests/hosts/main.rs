@@ -10,6 +10,7 @@ mod agent;
 mod agents;
 mod bare;
 mod broken;
+mod broken_ng;
 #[path = "../support/certificates.rs"]
 mod certificates;
 mod coexist;
@@ -174,6 +175,7 @@ fn trials(kinds: Vec<Kind>) -> Vec<Trial> {
         [
             ("install", install::cases()),
             ("agents", agents::cases()),
+            ("cloud", agents::cloud::cases()),
             ("program", program::cases()),
             ("refusals", refusals::cases()),
             ("start", start::cases()),

@@ -31,6 +31,7 @@ pub fn listeners(config: &Effective) -> Vec<Listener> {
             shown: format!("{} listener, address {address}, ruleset {ruleset}", l.module),
             leads_to: format!("ruleset {ruleset}"),
             used: true,
+            senders: config.allowed_senders(&l.module),
             at: l.at.clone(),
         })
     };

@@ -9,6 +9,7 @@ mod packages;
 mod preflight;
 mod proof;
 mod remembered;
+pub mod removal;
 mod rsyslog;
 mod selinux;
 mod source;
@@ -224,11 +225,13 @@ impl Proposal {
 
     fn expected(&self, setup: &Setup) -> proof::Expected {
         let ipv6 = self.facts.host.ipv6;
-        let sockets = self.collector.intakes.iter().map(|i| (i.transport, i.v4, i.v6 && ipv6)).collect();
+        let intakes = &self.collector.intakes;
+        let sockets = intakes.iter().map(|i| (i.transport, i.v4, i.v6 && ipv6)).collect();
         proof::Expected {
             daemon: self.daemon,
             port: self.wish.port,
             sockets,
+            silent: intakes.iter().filter(|i| i.only_of.is_some()).map(|i| i.transport).collect(),
             agent_port: self.wish.agent.port,
             agent_listens: setup.listens(),
             unproven: setup.unproven.clone(),
@@ -239,7 +242,7 @@ impl Proposal {
 
 fn propose(host: &Host, args: &InstallArgs, setup: &mut Setup, receipt: Option<&Receipt>) -> anyhow::Result<Proposal> {
     let options = TargetOptions { port: args.target.port, ..TargetOptions::default() };
-    let facts = gather::gather(host, &options, Depth::Change);
+    let facts = gather::gather(host, &options, Depth::Change, None);
     let mut wish = wish(args, setup.target);
     let daemon = daemon::choose(&facts, args.target.daemon, receipt, wish.port).map_err(refused)?;
     let served = wish.agent.kind == AgentKind::Ama && receipt.is_some();

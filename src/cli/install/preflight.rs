@@ -2,6 +2,7 @@
 
 use super::daemon::{Daemon, install_hint};
 use crate::check::facts::{Facts, Spool};
+use crate::check::sandbox;
 use crate::host::proc_net::Transport;
 use crate::platform::access::{self, Who};
 use crate::syslog::collector::{Refusal, Wish};
@@ -45,8 +46,18 @@ pub fn may_run(facts: &Facts, daemon: Daemon) -> Result<(), Refusal> {
 pub fn in_the_way(facts: &Facts, daemon: Daemon, wish: &Wish) -> Vec<Refusal> {
     let mut found: Vec<Refusal> =
         wish.transports.iter().filter_map(|t| port_owner(facts, daemon, wish.port, *t)).collect();
+    found.extend(own_network(facts, daemon));
     found.extend(daemon.facts(facts).spools.iter().find_map(|dir| spool(facts, daemon, dir)));
     found
+}
+
+/// A daemon in another network would open its ports where no device reaches them, and not find the agent.
+fn own_network(facts: &Facts, daemon: Daemon) -> Option<Refusal> {
+    let found = sandbox::elsewhere(facts, daemon.facts(facts), daemon.unit())?;
+    Some(refusal(
+        format!("{} gives {} a network of its own: no device could reach it", found.cause, daemon.name()),
+        format!("{}, and run the command again: {}", found.advice, found.commands.join("; ")),
+    ))
 }
 
 /// Somebody else on the port: our listener would fail, or get nothing.

@@ -8,11 +8,12 @@ use super::{Found, Insertion, Refusal, Wish, reach, show, word};
 use crate::agent::AgentKind;
 use crate::syslog::collector::line_start;
 use crate::syslog::rsyslog::effective::{DEFAULT_RULESET, Effective, Listener, Ruleset, StepKind, Transport};
+use crate::syslog::rsyslog::parse::Include;
 use crate::syslog::rsyslog::problem::Severity;
 use crate::syslog::rsyslog::query::around;
 use crate::syslog::rsyslog::render::{self, DropIn, OwnInput};
 use crate::syslog::source::Overlay;
-use crate::syslog::{Text, glob};
+use crate::syslog::{Location, Text, glob};
 
 /// Where drop-ins live unless the configuration says otherwise.
 const USUAL_FOLDER: &str = "/etc/rsyslog.d";
@@ -61,7 +62,7 @@ fn call(found: &Found<'_>, ruleset: &Ruleset, callable: &str) -> Result<Insertio
     let before = text.get(start..first.at.start).unwrap_or_default();
     if !before.iter().all(u8::is_ascii_whitespace) {
         // `ruleset(name="x") { action(…) }` in one line: between the brace and the statement
-        if before.trim_ascii_end().last() != Some(&b'{') || before.iter().any(|b| *b == b'#') {
+        if before.trim_ascii_end().last() != Some(&b'{') || before.contains(&b'#') {
             return Err(by_hand(&first.at));
         }
         start = first.at.start;
@@ -102,7 +103,14 @@ pub fn drop_in(
     insertions: &mut Vec<Insertion>,
 ) -> Result<PathBuf, Refusal> {
     let folder = folder(found.config);
-    if !NAMES.iter().any(|n| would_read(found.config, &folder.join(n))) {
+    let readers = readers(found.config, &folder.join(NAMES[0]));
+    if let [first, second, ..] = readers.as_slice() {
+        return Err(Refusal::new(
+            format!("{} is read twice, by {first} and by {second}; everything in it would count double", show(&folder)),
+            "remove one of the two lines and run the command again",
+        ));
+    }
+    if !NAMES.iter().any(|n| !self::readers(found.config, &folder.join(n)).is_empty()) {
         insertions.push(include(found, &folder.join(NAMES[0]))?);
     }
     let (mut works_at, mut first_reason) = (None, None);
@@ -146,12 +154,14 @@ fn folder(config: &Effective) -> PathBuf {
     if folders.contains(&usual) { usual } else { folders.into_iter().next().unwrap_or(usual) }
 }
 
-fn would_read(config: &Effective, path: &Path) -> bool {
-    config.includes.iter().any(|i| {
+/// The includes that would read a file at `path`.
+fn readers(config: &Effective, path: &Path) -> Vec<Location> {
+    let reads = |i: &&Include| {
         let pattern = i.pattern.to_str_lossy();
         let folder = Path::new(pattern.trim_end_matches('/'));
         glob::matches(Path::new(pattern.as_ref()), path) || (pattern.ends_with('/') && path.parent() == Some(folder))
-    })
+    };
+    config.includes.iter().filter(reads).map(|i| i.at.clone()).collect()
 }
 
 /// Has the main file read our drop-in, before its first rule.

@@ -117,6 +117,13 @@ fn ours_stands_before_what_takes_events_of_any_device_away() {
 }
 
 #[test]
+fn a_folder_that_is_read_twice_is_refused_with_both_places() {
+    let source = main_with("$IncludeConfig /etc/rsyslog.d/*.conf\n");
+    let refusal = decided(&source, &Wish::usual()).unwrap_err();
+    assert!(refusal.what.contains("rsyslog.conf:5 and by /etc/rsyslog.conf:9"), "{}", refusal.what);
+}
+
+#[test]
 fn a_ruleset_in_one_line_is_split_at_its_brace() {
     let source = main_with(
         "module(load=\"imudp\")\nruleset(name=\"fw\"){ action(type=\"omfile\" file=\"/var/log/fw.log\") stop }\n\

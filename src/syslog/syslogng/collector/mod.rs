@@ -120,7 +120,7 @@ fn intake(transport: collector::Transport, port: u16, there: &[ListenerAt<'_>], 
         // One IPv6 socket takes both families, unless the kernel is told otherwise.
         false => (is(Family::V4) || (is(Family::V6) && stack != Stack::Split), is(Family::V6)),
     };
-    Intake { transport, port, reused: there.first().map(|l| l.driver.at.clone()), v4, v6 }
+    Intake { transport, port, reused: there.first().map(|l| l.driver.at.clone()), v4, v6, only_of: None }
 }
 
 fn note_of(config: &Effective, l: &ListenerAt<'_>, wish: &Wish, done: bool, stack: Stack) -> String {
