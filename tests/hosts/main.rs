@@ -22,6 +22,7 @@ mod hostile;
 mod install;
 mod interrupt;
 mod language;
+mod originals;
 mod outage;
 mod packages;
 mod program;
@@ -67,12 +68,13 @@ const DEFAULT: [(&str, &str, Scope); 6] = [
 ];
 
 /// The tests of [`Scope::Version`], as beginnings of their names.
-const VERSION_MATTERS: [&str; 9] = [
+const VERSION_MATTERS: &[&str] = &[
     "install::",
     "start::",
     "packages::brought",
     "bare::",
     "coexist::",
+    "originals::",
     "corpus::",
     "outage::",
     "broken::",
@@ -183,6 +185,7 @@ fn trials(kinds: Vec<Kind>) -> Vec<Trial> {
             ("bare", bare::cases()),
             ("reports", reports::cases()),
             ("coexist", coexist::cases()),
+            ("originals", originals::cases()),
             ("corpus", corpus::cases()),
             ("outage", outage::cases()),
             ("broken", broken::cases()),
