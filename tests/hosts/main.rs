@@ -13,6 +13,7 @@ mod broken;
 mod certificates;
 mod coexist;
 mod corpus;
+mod evil;
 mod faults;
 mod firewall;
 mod host;
@@ -179,6 +180,7 @@ fn trials(kinds: Vec<Kind>) -> Vec<Trial> {
             ("interrupt", interrupt::cases()),
             ("faults", faults::cases()),
             ("hostile", hostile::cases()),
+            ("evil", evil::cases()),
             ("firewall", firewall::cases()),
         ]
         .into_iter()
