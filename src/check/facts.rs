@@ -143,6 +143,9 @@ pub struct UnitFacts {
     pub begun: Option<i64>,
     /// Id of this run, by which the journal finds its lines.
     pub invocation: String,
+    /// What the unit takes from the daemon's network.
+    #[serde(default)]
+    pub sandbox: Sandbox,
     /// `running`, or `frozen` while somebody holds the whole control group still.
     pub freezer: String,
     pub exec_status: Option<i32>,
@@ -150,6 +153,17 @@ pub struct UnitFacts {
     pub user: String,
     /// Command line of the main process as the unit file has it.
     pub exec_start: String,
+}
+
+/// Settings of a unit by which its processes have another network, or a part of it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Sandbox {
+    pub private_network: bool,
+    /// Empty: none.
+    pub network_namespace_path: String,
+    /// `RestrictAddressFamilies=` as systemd shows it.
+    pub address_families: String,
 }
 
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -267,7 +281,24 @@ pub struct Spool {
     pub walk: Vec<Step>,
     /// Files in it; `Err` where it may not be read or is no folder.
     pub files: Fact<Vec<SizedFile>>,
+    /// How far the daemon has read those that it has open for reading, in bytes.
+    #[serde(default)]
+    pub read: BTreeMap<String, u64>,
     pub space: Option<FsSpace>,
+}
+
+impl Spool {
+    /// Bytes of the segments of rsyslog's queue files (`NAME.00000001`) that still wait. A queue that is through keeps its
+    /// last segment until the daemon is restarted (seen with 8.2302), so the size alone tells nothing.
+    pub fn waiting(&self, is_queue: impl Fn(&str) -> bool) -> u64 {
+        let is_segment = |path: &str| {
+            let name = path.rsplit('/').next().unwrap_or_default();
+            let parts = name.rsplit_once('.').filter(|(_, n)| !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit()));
+            parts.is_some_and(|(stem, _)| is_queue(stem))
+        };
+        let files = self.files.iter().flatten().filter(|f| is_segment(&f.path));
+        files.map(|f| f.size.saturating_sub(self.read.get(&f.path).copied().unwrap_or(0))).sum()
+    }
 }
 
 /// What `install` promised.
@@ -384,6 +415,7 @@ impl Default for UnitFacts {
             since: None,
             begun: None,
             invocation: String::new(),
+            sandbox: Sandbox::default(),
             freezer: String::new(),
             exec_status: None,
             user: String::new(),

@@ -212,6 +212,10 @@ pub struct InstallArgs {
     /// network source added at the end. Stays when everything else is uninstalled; a copy of the file is kept
     #[arg(long)]
     pub repair: bool,
+    /// Where no syslog daemon is installed, install the distribution's rsyslog (or what --daemon names) with its package
+    /// manager first. Without it, you are asked
+    #[arg(long)]
+    pub install_packages: bool,
     /// Disk space that events may take while the agent is away, in MB
     #[arg(long, value_name = "MB", default_value_t = 2048, value_parser = clap::value_parser!(u32).range(64..))]
     pub queue_disk: u32,
@@ -299,6 +303,9 @@ pub struct UninstallArgs {
     /// Also remove the Log Analytics agent, by its own tool, and what it leaves behind
     #[arg(long)]
     pub agent: bool,
+    /// Also remove the packages that install has installed (--install-packages); they stay otherwise
+    #[arg(long)]
+    pub packages: bool,
     /// Show what would change and touch nothing
     #[arg(long)]
     pub dry_run: bool,

@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 use super::encode;
 use crate::host::root::READ_CAP;
 use crate::host::{Attrs, FileKind, Root};
-use crate::platform::service::UnitState;
+use crate::platform::service::{Active, UnitState};
 
 /// State of one path, without following a link.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -151,6 +151,9 @@ pub struct ServiceState {
     /// Sockets that were on and start the unit.
     #[serde(default)]
     pub sockets: Vec<String>,
+    /// Its last start came to nothing.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub failed: bool,
 }
 
 impl ServiceState {
@@ -161,6 +164,7 @@ impl ServiceState {
             enabled: state.is_enabled(),
             main_pid: state.main_pid,
             sockets,
+            failed: state.active == Active::Failed,
         }
     }
 }

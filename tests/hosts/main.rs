@@ -9,6 +9,7 @@
 mod agent;
 mod agents;
 mod broken;
+mod broken_ng;
 #[path = "../support/certificates.rs"]
 mod certificates;
 mod coexist;
@@ -22,10 +23,12 @@ mod install;
 mod interrupt;
 mod language;
 mod outage;
+mod packages;
 mod program;
 mod refusals;
 mod reports;
 mod send;
+mod start;
 #[path = "../support/corpus.rs"]
 mod support;
 mod tree;
@@ -64,8 +67,10 @@ const DEFAULT: [(&str, &str, Scope); 6] = [
 ];
 
 /// The tests of [`Scope::Version`], as beginnings of their names.
-const VERSION_MATTERS: [&str; 6] = [
+const VERSION_MATTERS: [&str; 8] = [
     "install::",
+    "start::",
+    "packages::brought",
     "coexist::",
     "corpus::",
     "outage::",
@@ -172,6 +177,8 @@ fn trials(kinds: Vec<Kind>) -> Vec<Trial> {
             ("cloud", agents::cloud::cases()),
             ("program", program::cases()),
             ("refusals", refusals::cases()),
+            ("start", start::cases()),
+            ("packages", packages::cases()),
             ("reports", reports::cases()),
             ("coexist", coexist::cases()),
             ("corpus", corpus::cases()),

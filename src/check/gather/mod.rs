@@ -162,6 +162,11 @@ pub fn gather(host: &Host, options: &TargetOptions, depth: Depth, limit: Option<
     }
 }
 
+/// Program file of a daemon, where it is installed.
+pub fn program(host: &Host, daemon: &str) -> Option<String> {
+    daemon::find_program(host, if daemon == "rsyslog" { "rsyslogd" } else { daemon })
+}
+
 /// Looks at the sockets once more.
 pub fn sockets_again(host: &Host, facts: &mut Facts, port: u16) {
     let (net, processes, _) = sockets(host, port);

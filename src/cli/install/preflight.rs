@@ -2,6 +2,7 @@
 
 use super::daemon::{Daemon, install_hint};
 use crate::check::facts::{Facts, Spool};
+use crate::check::sandbox;
 use crate::host::proc_net::Transport;
 use crate::platform::access::{self, Who};
 use crate::syslog::collector::{Refusal, Wish};
@@ -21,21 +22,22 @@ pub fn installed(facts: &Facts, daemon: Daemon) -> Result<(), Refusal> {
     }
 }
 
-/// Does it run?
-pub fn running(facts: &Facts, daemon: Daemon) -> Result<(), Refusal> {
-    let (name, unit, pid) = (daemon.name(), daemon.unit(), daemon.facts(facts).pid);
-    match facts.unit(unit) {
-        Some(u) if u.state.is_masked() => Err(refusal(
-            format!("{unit} is masked"),
-            format!("systemctl unmask {name} && systemctl enable --now {name}"),
+/// May it be started as what it is, where it does not run? Nobody starts what somebody has forbidden, or has started
+/// otherwise.
+pub fn may_run(facts: &Facts, daemon: Daemon) -> Result<(), Refusal> {
+    let (name, unit) = (daemon.name(), daemon.unit());
+    let Some(state) = facts.unit(unit).map(|u| &u.state) else { return Ok(()) };
+    if state.is_masked() {
+        return Err(refusal(
+            format!("{unit} is masked: somebody has forbidden {name} to start"),
+            format!("if it shall run here, allow it and run the command again: systemctl unmask {name}"),
+        ));
+    }
+    match daemon.facts(facts).pid {
+        Some(pid) if !state.is_active() && !state.is_coming_up() => Err(refusal(
+            format!("{name} runs (process {pid}), but not as {unit}: systemd neither watches nor restarts it"),
+            format!("end that process and run the command again, which starts the unit: kill {pid}"),
         )),
-        Some(u) if !u.state.is_active() || pid.is_none() => Err(refusal(
-            format!("{name} is not running ({unit} is {})", u.state.sub),
-            format!(
-                "start it and run the command again: systemctl start {name}; if it does not start: journalctl -u {name} -n 50"
-            ),
-        )),
-        None if pid.is_none() => Err(refusal(format!("{name} is not running"), "start it and run the command again")),
         _ => Ok(()),
     }
 }
@@ -44,8 +46,18 @@ pub fn running(facts: &Facts, daemon: Daemon) -> Result<(), Refusal> {
 pub fn in_the_way(facts: &Facts, daemon: Daemon, wish: &Wish) -> Vec<Refusal> {
     let mut found: Vec<Refusal> =
         wish.transports.iter().filter_map(|t| port_owner(facts, daemon, wish.port, *t)).collect();
+    found.extend(own_network(facts, daemon));
     found.extend(daemon.facts(facts).spools.iter().find_map(|dir| spool(facts, daemon, dir)));
     found
+}
+
+/// A daemon in another network would open its ports where no device reaches them, and not find the agent.
+fn own_network(facts: &Facts, daemon: Daemon) -> Option<Refusal> {
+    let found = sandbox::elsewhere(facts, daemon.facts(facts), daemon.unit())?;
+    Some(refusal(
+        format!("{} gives {} a network of its own: no device could reach it", found.cause, daemon.name()),
+        format!("{}, and run the command again: {}", found.advice, found.commands.join("; ")),
+    ))
 }
 
 /// Somebody else on the port: our listener would fail, or get nothing.
@@ -118,6 +130,7 @@ mod tests {
     use super::*;
     use crate::agent::{AgentKind, AgentTarget};
     use crate::check::fixture::{add_socket, healthy};
+    use crate::platform::service::Active;
     use crate::syslog::collector::LocalCopy;
 
     fn whats(facts: &Facts, daemon: Daemon) -> Vec<String> {
@@ -129,9 +142,10 @@ mod tests {
             rewrite_ids: false,
             octet_counting: true,
             queue_disk: 64,
+            hand_over: false,
             receipt: "/r".into(),
         };
-        let first = installed(facts, daemon).and_then(|()| running(facts, daemon)).err();
+        let first = installed(facts, daemon).and_then(|()| may_run(facts, daemon)).err();
         first.into_iter().chain(in_the_way(facts, daemon, &wish)).map(|r| r.what).collect()
     }
 
@@ -146,7 +160,16 @@ mod tests {
         assert!(whats(&Facts::default(), Daemon::SyslogNg)[0].contains("syslog-ng is not installed"));
         let mut stopped = healthy();
         stopped.rsyslog.pid = None;
-        assert!(whats(&stopped, Daemon::Rsyslog)[0].contains("not running"));
+        stopped.net.as_mut().unwrap().sockets.clear();
+        let unit = stopped.units.as_mut().unwrap().get_mut("rsyslog.service").unwrap();
+        (unit.state.active, unit.state.sub) = (Active::Inactive, "dead".into());
+        // It is started.
+        assert_eq!(whats(&stopped, Daemon::Rsyslog), Vec::<String>::new());
+        let mut by_hand = stopped.clone();
+        by_hand.rsyslog.pid = Some(12);
+        assert!(whats(&by_hand, Daemon::Rsyslog)[0].contains("not as rsyslog.service"));
+        stopped.units.as_mut().unwrap().get_mut("rsyslog.service").unwrap().state.load = "masked".into();
+        assert!(whats(&stopped, Daemon::Rsyslog)[0].contains("masked"));
     }
 
     #[test]
