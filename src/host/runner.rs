@@ -260,6 +260,8 @@ impl Run for EndingRunner {
         if left < LEAST {
             return Err(RunError::Failed(cmd.display(), "no time was left to ask it".into()));
         }
+        // Whole milliseconds, for the limit is shown to people.
+        let left = Duration::from_millis(u64::try_from(left.as_millis()).unwrap_or(u64::MAX)).max(LEAST);
         self.inner.run(&cmd.clone().limit(cmd.limit.min(left)))
     }
     fn waiting(&self) -> Vec<String> {
