@@ -111,7 +111,7 @@ pub fn references(case: &Case<'_>, config: &Effective) -> Judged {
         };
         let text = text.trim_end_matches("; the daemon does not start").to_owned();
         let out = Outcome::fail(format!("{at}: {text}; {harm}")).seen_all(errors().map(shown));
-        return Ok(again(out.seen_all(damage::missing_source(case, config))));
+        return Ok(damage::explain_missing(case, config, again(out)));
     }
     let words = || case.syslog_ng_problems().iter().filter(|p| p.topic == Topic::TemplateMissing);
     let Some(first) = words().next() else {

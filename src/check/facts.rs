@@ -164,6 +164,11 @@ pub struct Sandbox {
     pub network_namespace_path: String,
     /// `RestrictAddressFamilies=` as systemd shows it.
     pub address_families: String,
+    /// `IPAddressAllow=` and `IPAddressDeny=`: networks, which systemd itself has the kernel filter by.
+    #[serde(default)]
+    pub ip_allow: String,
+    #[serde(default)]
+    pub ip_deny: String,
 }
 
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]

@@ -146,25 +146,30 @@ pub struct ServiceState {
     /// The unit's own name.
     pub unit: String,
     pub active: bool,
+    /// It was meant to run and could not: at the end of our stay it is started all the same.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub failed: bool,
     pub enabled: bool,
     pub main_pid: Option<u32>,
     /// Sockets that were on and start the unit.
     #[serde(default)]
     pub sockets: Vec<String>,
-    /// Its last start came to nothing.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub failed: bool,
 }
 
 impl ServiceState {
+    /// Does it run when nobody stands in its way?
+    pub fn is_wanted(&self) -> bool {
+        self.active || (self.failed && self.enabled)
+    }
+
     pub fn of(state: &UnitState, sockets: Vec<String>) -> Self {
         ServiceState {
             unit: state.id.clone(),
             active: state.is_active() || state.is_coming_up(),
+            failed: state.active == Active::Failed || (state.active == Active::Activating && !state.is_coming_up()),
             enabled: state.is_enabled(),
             main_pid: state.main_pid,
             sockets,
-            failed: state.active == Active::Failed,
         }
     }
 }

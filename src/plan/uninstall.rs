@@ -236,7 +236,7 @@ impl WayBack<'_> {
 
     /// Off, and not started at boot, before its files go.
     fn service_down(&mut self, before: &ServiceState) -> Result<()> {
-        if !before.active {
+        if !before.is_wanted() {
             self.builder.add(ServiceChange::new(&before.unit, Action::Stop).into())?;
         }
         if !before.enabled {
@@ -247,7 +247,7 @@ impl WayBack<'_> {
 
     /// On with its configuration of before, once its files are back.
     fn service_up(&mut self, before: &ServiceState) -> Result<()> {
-        if !before.active && !before.enabled && before.sockets.is_empty() {
+        if !before.is_wanted() && !before.enabled && before.sockets.is_empty() {
             return Ok(());
         }
         let state = self.services.state(&before.unit)?;
@@ -258,7 +258,7 @@ impl WayBack<'_> {
         if before.enabled {
             self.builder.add(ServiceChange::new(&before.unit, Action::Enable).into())?;
         }
-        if before.active {
+        if before.is_wanted() {
             // A reload keeps the connections of senders.
             let again = if control::answers(&before.unit) { Action::Reload } else { Action::Restart };
             self.builder.add(ServiceChange::new(&before.unit, again).into())?;

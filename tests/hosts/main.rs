@@ -22,6 +22,7 @@ mod hostile;
 mod install;
 mod interrupt;
 mod language;
+mod originals;
 mod outage;
 mod packages;
 mod program;
@@ -67,11 +68,12 @@ const DEFAULT: [(&str, &str, Scope); 6] = [
 ];
 
 /// The tests of [`Scope::Version`], as beginnings of their names.
-const VERSION_MATTERS: [&str; 8] = [
+const VERSION_MATTERS: [&str; 9] = [
     "install::",
     "start::",
     "packages::brought",
     "coexist::",
+    "originals::",
     "corpus::",
     "outage::",
     "broken::",
@@ -181,6 +183,7 @@ fn trials(kinds: Vec<Kind>) -> Vec<Trial> {
             ("packages", packages::cases()),
             ("reports", reports::cases()),
             ("coexist", coexist::cases()),
+            ("originals", originals::cases()),
             ("corpus", corpus::cases()),
             ("outage", outage::cases()),
             ("broken", broken::cases()),

@@ -12,6 +12,7 @@ pub fn cases() -> Vec<Case> {
         Case::new("plain_user", plain_user),
         Case::new("no_terminal_and_no_yes", no_terminal),
         Case::new("port_taken_by_another_program", port_taken),
+        Case::new("daemon_in_a_network_of_its_own", own_network),
         Case::new("no_space_for_the_spool", no_space),
         Case::new("impossible_port", impossible_port),
         Case::new("second_run_at_the_same_time", second_run),
@@ -69,6 +70,18 @@ fn port_taken(kind: &Kind) -> Result<()> {
         let out = refused(&host, 1, || host.cefctl(&INSTALL))?;
         ensure!(out.all().contains("python3"), "the owner of the port is not named: {out}");
     }
+    Ok(())
+}
+
+/// Its ports would be open where no device comes by.
+fn own_network(kind: &Kind) -> Result<()> {
+    let host = kind.boot()?;
+    crate::broken::harden(&host, kind, "PrivateNetwork=yes");
+    let out = refused(&host, 1, || host.cefctl(&INSTALL))?;
+    ensure!(out.all().contains("PrivateNetwork=yes"), "the setting is not named: {out}");
+    // What the hint says is what helps.
+    crate::broken::harden(&host, kind, "PrivateNetwork=no");
+    crate::install::installed(&host);
     Ok(())
 }
 
