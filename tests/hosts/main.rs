@@ -15,6 +15,7 @@ mod broken_ng;
 mod certificates;
 mod coexist;
 mod corpus;
+mod evil;
 mod faults;
 mod firewall;
 mod host;
@@ -192,6 +193,7 @@ fn trials(kinds: Vec<Kind>) -> Vec<Trial> {
             ("interrupt", interrupt::cases()),
             ("faults", faults::cases()),
             ("hostile", hostile::cases()),
+            ("evil", evil::cases()),
             ("firewall", firewall::cases()),
         ]
         .into_iter()
