@@ -206,6 +206,10 @@ pub struct InstallArgs {
     /// count octets are then misread
     #[arg(long)]
     pub no_octet_counting: bool,
+    /// TCP port for senders that count octets, where the daemon takes one framing a port (syslog-ng up to 4.8); that of
+    /// --port makes all TCP senders count
+    #[arg(long, value_name = "PORT", default_value_t = 601, value_parser = clap::value_parser!(u16).range(1..))]
+    pub counted_port: u16,
     /// Undo what the older installation scripts have done to syslog-ng's main file: sources turned into comments, a
     /// network source added at the end. Stays when everything else is uninstalled; a copy of the file is kept
     #[arg(long)]

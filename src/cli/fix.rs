@@ -229,6 +229,7 @@ fn install_args(host: &Host, args: &TroubleshootArgs, report: &Report, fixes: &[
         local_copy: if fixes.contains(&&Fix::DropLocalCopy) { LocalCopy::Drop } else { LocalCopy::Auto },
         rewrite_ids: false,
         no_octet_counting: false,
+        counted_port: 601,
         repair: false,
         queue_disk: 2048,
         open_firewall: sources,

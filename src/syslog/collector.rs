@@ -18,6 +18,8 @@ pub struct Wish {
     pub local_copy: LocalCopy,
     pub rewrite_ids: bool,
     pub octet_counting: bool,
+    /// Where TCP senders go that count octets, with a daemon that takes one framing a port (docs/syslog-ng.md).
+    pub counted_port: u16,
     /// Disk space of the queue, MB.
     pub queue_disk: u32,
     /// Named in the drop-in's header.
@@ -35,6 +37,7 @@ impl Wish {
             local_copy: LocalCopy::Auto,
             rewrite_ids: false,
             octet_counting: true,
+            counted_port: 601,
             queue_disk: 2048,
             receipt: PathBuf::from("/var/lib/cefctl/receipt.json"),
         }
@@ -59,6 +62,8 @@ pub struct Intake {
     /// Senders with IPv4, with IPv6 addresses come in by it.
     pub v4: bool,
     pub v6: bool,
+    /// Takes events with their length in front only (RFC 6587).
+    pub counted: bool,
 }
 
 /// What to add, and why.

@@ -176,6 +176,7 @@ impl Proposal {
             daemon: self.daemon,
             port: self.wish.port,
             sockets,
+            counted: self.collector.intakes.iter().any(|i| i.counted),
             agent_port: self.wish.agent.port,
             agent_listens: setup.listens(),
             unproven: setup.unproven.clone(),
@@ -257,6 +258,7 @@ fn wish(args: &InstallArgs, agent: AgentTarget) -> Wish {
         },
         rewrite_ids: args.rewrite_ids,
         octet_counting: !args.no_octet_counting,
+        counted_port: args.counted_port,
         queue_disk: args.queue_disk,
         receipt: PathBuf::from(RECEIPT),
     }

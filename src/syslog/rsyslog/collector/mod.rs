@@ -47,6 +47,7 @@ pub fn decide(found: &Found<'_>, wish: &Wish) -> Result<Collector, Refusal> {
         let listener = existing(config, of_rsyslog(transport), wish.port)?;
         let only = |any: &str| listener.and_then(|l| l.address.as_ref()).is_some_and(|a| a.is(any));
         intakes.push(Intake {
+            counted: false,
             transport,
             port: wish.port,
             reused: listener.map(|l| l.at.clone()),
