@@ -9,6 +9,8 @@ use serde::{Deserialize, Serialize};
 
 use super::agent_facts::{AgentStates, ClockFacts};
 pub use super::bytes::{Bytes, decode_path, encode_path};
+use super::cloud_facts::CloudFacts;
+use super::late::Late;
 use crate::agent::AgentFacts;
 use crate::host::interfaces::Interface;
 use crate::host::proc_mount::Mount;
@@ -52,6 +54,9 @@ pub struct Facts {
     pub agent_states: AgentStates,
     #[serde(default)]
     pub clock: ClockFacts,
+    /// `Err`: nobody asked the services, and why.
+    #[serde(default = "not_looked")]
+    pub cloud: Fact<CloudFacts>,
     #[serde(default = "not_looked")]
     pub firewall: Fact<FirewallFacts>,
     #[serde(default)]
@@ -65,6 +70,9 @@ pub struct Facts {
     /// What arrived while somebody watched; `None` where nobody did.
     #[serde(default)]
     pub traffic: Option<TrafficFacts>,
+    /// What could not be looked at in time.
+    #[serde(default)]
+    pub late: Vec<Late>,
 }
 
 /// What arrived on the port devices send to.
@@ -273,7 +281,24 @@ pub struct Spool {
     pub walk: Vec<Step>,
     /// Files in it; `Err` where it may not be read or is no folder.
     pub files: Fact<Vec<SizedFile>>,
+    /// How far the daemon has read those that it has open for reading, in bytes.
+    #[serde(default)]
+    pub read: BTreeMap<String, u64>,
     pub space: Option<FsSpace>,
+}
+
+impl Spool {
+    /// Bytes of the segments of rsyslog's queue files (`NAME.00000001`) that still wait. A queue that is through keeps its
+    /// last segment until the daemon is restarted (seen with 8.2302), so the size alone tells nothing.
+    pub fn waiting(&self, is_queue: impl Fn(&str) -> bool) -> u64 {
+        let is_segment = |path: &str| {
+            let name = path.rsplit('/').next().unwrap_or_default();
+            let parts = name.rsplit_once('.').filter(|(_, n)| !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit()));
+            parts.is_some_and(|(stem, _)| is_queue(stem))
+        };
+        let files = self.files.iter().flatten().filter(|f| is_segment(&f.path));
+        files.map(|f| f.size.saturating_sub(self.read.get(&f.path).copied().unwrap_or(0))).sum()
+    }
 }
 
 /// What `install` promised.
@@ -460,12 +485,14 @@ impl Default for Facts {
             agents: AgentFacts::default(),
             agent_states: AgentStates::default(),
             clock: ClockFacts::default(),
+            cloud: not_looked(),
             firewall: not_looked(),
             security: SecurityFacts::default(),
             receipt: not_looked(),
             probe: BTreeMap::new(),
             no_probe: false,
             traffic: None,
+            late: Vec::new(),
         }
     }
 }

@@ -79,6 +79,7 @@ pub fn healthy() -> Facts {
             real: "/var/spool/rsyslog".into(),
             walk: folders(&["/", "/var", "/var/spool", "/var/spool/rsyslog"]),
             files: Ok(Vec::new()),
+            read: Default::default(),
             space: Some(space),
         }],
         mounts: Ok(vec![Mount { point: "/".into(), fs_type: "ext4".into(), read_only: false, noexec: false }]),

@@ -37,11 +37,41 @@ fn transport(case: &Case<'_>, transport: Transport) -> Judged {
     if !closed.is_empty() || families.is_empty() {
         return Ok(not_open(case, &port, &closed));
     }
+    if let Some(out) = turned_away(case, &port) {
+        return Ok(out);
+    }
     let words: Vec<&str> = families.iter().map(|f| f.word()).collect();
     let limited = if families.len() == 1 && case.facts.host.ipv6 { ", as configured" } else { "" };
     Ok(Outcome::pass(format!("{} is open over {}{limited}", port.display(), words::list(&words)))
         .seen_all(port.listeners.iter().map(|l| (l.at.to_string(), "listener")))
         .seen_all(port.own.iter().map(|s| (s.display(), owners(case, s)))))
+}
+
+/// A daemon with a list of senders throws away what others send, although their packets arrive.
+fn turned_away(case: &Case<'_>, port: &Port<'_>) -> Option<Outcome> {
+    let listener = ports::winner(&port.listeners, port.transport)?;
+    let senders = listener.senders.as_ref().filter(|s| !s.admits_all())?;
+    let (name, list) = (port.display(), senders.display());
+    let out = match case.target.source {
+        Some(source) => match senders.admits(source) {
+            Some(true) => return None,
+            Some(false) => Outcome::fail(format!("the daemon takes {name} events of {list} only, and not of {source}")),
+            None => Outcome::unknown(format!(
+                "whether the daemon takes {name} events of {source} hangs on its name: {list}"
+            )),
+        },
+        None => Outcome::warn(format!("the daemon takes {name} events of {list} only; other devices are not heard")),
+    };
+    let remedy = format!(
+        "add the devices' networks to $AllowedSender at {}, then restart the daemon",
+        words::list(&senders.at.iter().map(ToString::to_string).collect::<Vec<_>>(),)
+    );
+    Some(
+        out.seen_all(senders.at.iter().map(|at| (at.to_string(), "$AllowedSender")))
+            .seen_all(port.own.iter().map(|s| (s.display(), owners(case, s))))
+            .advise(remedy)
+            .command(format!("sudo systemctl restart {}", case.unit_name())),
+    )
 }
 
 /// A daemon in another network has its ports there: neither reading its files again nor our drop-in changes that.

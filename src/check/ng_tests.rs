@@ -428,6 +428,7 @@ fn what_waits_for_the_agent() {
         real: "/data/q".into(),
         walk: folders(&["/", "/data"]),
         files: Err("no such folder".into()),
+        read: Default::default(),
         space: None,
     };
     facts.syslog_ng.spools.push(gone);

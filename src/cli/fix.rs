@@ -141,7 +141,7 @@ fn changes(host: &Host, fixes: &[Fix], report: &Report) -> anyhow::Result<Vec<Ch
     let mut services: Vec<ServiceChange> = Vec::new();
     for fix in fixes {
         match fix {
-            Fix::Install | Fix::DropLocalCopy | Fix::OpenFirewall(_) => {}
+            Fix::Install | Fix::DropLocalCopy | Fix::OpenFirewall(_) | Fix::InstallDaemon(_) => {}
             Fix::Unmask(unit) => {
                 let places = MASKS.iter().map(|folder| Path::new(folder).join(unit));
                 // Only a mask: a unit of somebody's own with that name stays.
@@ -151,15 +151,7 @@ fn changes(host: &Host, fixes: &[Fix], report: &Report) -> anyhow::Result<Vec<Ch
                 changes.extend(new);
             }
             Fix::Start(unit) => services.push(ServiceChange::new(unit, Action::Start)),
-            // With the unit its alias syslog.service comes back, and systemd 252 then takes a running daemon for a dead
-            // one that it no longer watches (seen on Debian 12): therefore it is down while that happens.
-            Fix::Enable(unit) => {
-                let running = Services::detect(host).state(unit)?.is_active();
-                let around = |action| running.then(|| ServiceChange::new(unit, action));
-                services.extend(around(Action::Stop));
-                services.push(ServiceChange::new(unit, Action::Enable));
-                services.extend(around(Action::Start));
-            }
+            Fix::Enable(unit) => services.push(ServiceChange::new(unit, Action::Enable)),
             Fix::FileMode { path, mode } => {
                 files = true;
                 let shown = || format!("reading {}, whose mode is to change", path.display());
@@ -177,6 +169,8 @@ fn changes(host: &Host, fixes: &[Fix], report: &Report) -> anyhow::Result<Vec<Ch
     if files {
         services.push(ServiceChange::new(format!("{}.service", report.target.daemon), Action::Restart));
     }
+    // Before it is started, since one that runs would have to stop for it.
+    services.sort_by_key(|s| s.action != Action::Enable);
     services.dedup();
     changes.extend(services.into_iter().map(Change::Service));
     Ok(changes)
@@ -214,6 +208,13 @@ fn install_args(host: &Host, args: &TroubleshootArgs, report: &Report, fixes: &[
         "syslog-ng" => DaemonChoice::SyslogNg,
         _ => DaemonChoice::Auto,
     };
+    let missing = fixes.iter().find_map(|f| match f {
+        Fix::InstallDaemon(name) => Some(name.as_str()),
+        _ => None,
+    });
+    if missing == Some("syslog-ng") {
+        target.daemon = DaemonChoice::SyslogNg;
+    }
     let sources = fixes.iter().find_map(|f| match f {
         Fix::OpenFirewall(sources) => Some(sources.clone()),
         _ => None,
@@ -231,6 +232,7 @@ fn install_args(host: &Host, args: &TroubleshootArgs, report: &Report, fixes: &[
         no_octet_counting: false,
         counted_port: 601,
         repair: false,
+        install_packages: missing.is_some(),
         queue_disk: 2048,
         open_firewall: sources,
         output: Format::Text,

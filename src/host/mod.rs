@@ -3,6 +3,7 @@
 #![allow(clippy::disallowed_methods)] // this module is what the bans protect
 
 pub mod clock;
+pub mod dial;
 pub mod facts;
 #[cfg(any(test, feature = "failpoints"))]
 pub mod fake;
@@ -21,6 +22,7 @@ pub mod names;
 pub mod net;
 pub mod packet;
 pub mod proc_diag;
+pub mod proc_files;
 pub mod proc_mount;
 pub mod proc_net;
 pub mod proc_process;

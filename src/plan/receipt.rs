@@ -168,6 +168,14 @@ impl Receipt {
         }
     }
 
+    /// Packages that an install has brought.
+    pub fn packages(&self) -> impl Iterator<Item = &Setting> {
+        self.entries.iter().filter_map(|entry| match entry {
+            Entry::Setting { setting, .. } if !setting.packages().is_empty() => Some(setting),
+            _ => None,
+        })
+    }
+
     /// Names of the backups it needs.
     pub fn backups(&self) -> BTreeSet<String> {
         let backup = |entry: &Entry| match entry {
@@ -198,10 +206,10 @@ mod tests {
         ServiceState {
             unit: "x.service".into(),
             active,
-            failed: false,
             enabled: true,
             main_pid: Some(1),
             sockets: vec![],
+            failed: false,
         }
     }
 

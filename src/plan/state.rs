@@ -146,14 +146,14 @@ pub struct ServiceState {
     /// The unit's own name.
     pub unit: String,
     pub active: bool,
-    /// It was meant to run and could not: at the end of our stay it is started all the same.
-    #[serde(default)]
-    pub failed: bool,
     pub enabled: bool,
     pub main_pid: Option<u32>,
     /// Sockets that were on and start the unit.
     #[serde(default)]
     pub sockets: Vec<String>,
+    /// Its last start came to nothing, whether systemd tries again or not.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub failed: bool,
 }
 
 impl ServiceState {
@@ -166,10 +166,10 @@ impl ServiceState {
         ServiceState {
             unit: state.id.clone(),
             active: state.is_active() || state.is_coming_up(),
-            failed: state.active == Active::Failed || (state.active == Active::Activating && !state.is_coming_up()),
             enabled: state.is_enabled(),
             main_pid: state.main_pid,
             sockets,
+            failed: state.active == Active::Failed || (state.active == Active::Activating && !state.is_coming_up()),
         }
     }
 }

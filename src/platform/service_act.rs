@@ -232,6 +232,17 @@ impl<'a> Services<'a> {
         self.wait(unit, action, stop)
     }
 
+    /// Has systemd forget that the unit failed to start. Does nothing to one that did not.
+    ///
+    /// # Errors
+    /// systemd cannot be asked.
+    pub fn forget_failure(&self, unit: &str) -> Result<(), ServiceError> {
+        if self.manager == Manager::Systemd && self.state(unit)?.active == Active::Failed {
+            self.systemctl(&["reset-failed", "--", unit])?;
+        }
+        Ok(())
+    }
+
     fn job(&self, verb: &'static str, units: &[String]) -> Result<(), ServiceError> {
         let mut args = vec!["--no-block", verb, "--"];
         args.extend(units.iter().map(String::as_str));

@@ -84,6 +84,8 @@ pub enum Fix {
     DropLocalCopy,
     /// The same, with the port opened for these networks.
     OpenFirewall(Vec<String>),
+    /// The same, with the distribution's package of this daemon installed first.
+    InstallDaemon(String),
     /// Takes away what forbids the unit to start.
     Unmask(String),
     Start(String),
@@ -103,7 +105,7 @@ pub enum Fix {
 impl Fix {
     /// Is it done by `install`?
     pub fn is_install(&self) -> bool {
-        matches!(self, Fix::Install | Fix::DropLocalCopy | Fix::OpenFirewall(_))
+        matches!(self, Fix::Install | Fix::DropLocalCopy | Fix::OpenFirewall(_) | Fix::InstallDaemon(_))
     }
 }
 

@@ -22,6 +22,9 @@ pub struct Wish {
     pub counted_port: u16,
     /// Disk space of the queue, MB.
     pub queue_disk: u32,
+    /// Events wait in our queue for an agent that is no longer the one: they shall go to this one, which has a forward of
+    /// its own.
+    pub hand_over: bool,
     /// Named in the drop-in's header.
     pub receipt: PathBuf,
 }
@@ -39,6 +42,7 @@ impl Wish {
             octet_counting: true,
             counted_port: 601,
             queue_disk: 2048,
+            hand_over: false,
             receipt: PathBuf::from("/var/lib/cefctl/receipt.json"),
         }
     }
@@ -64,6 +68,8 @@ pub struct Intake {
     pub v6: bool,
     /// Takes events with their length in front only (RFC 6587).
     pub counted: bool,
+    /// Whose events alone it takes, where this box is not among them.
+    pub only_of: Option<String>,
 }
 
 /// What to add, and why.

@@ -23,10 +23,12 @@ mod interrupt;
 mod language;
 mod originals;
 mod outage;
+mod packages;
 mod program;
 mod refusals;
 mod reports;
 mod send;
+mod start;
 #[path = "../support/corpus.rs"]
 mod support;
 mod tree;
@@ -65,8 +67,10 @@ const DEFAULT: [(&str, &str, Scope); 6] = [
 ];
 
 /// The tests of [`Scope::Version`], as beginnings of their names.
-const VERSION_MATTERS: [&str; 7] = [
+const VERSION_MATTERS: [&str; 9] = [
     "install::",
+    "start::",
+    "packages::brought",
     "coexist::",
     "originals::",
     "corpus::",
@@ -171,8 +175,11 @@ fn trials(kinds: Vec<Kind>) -> Vec<Trial> {
         [
             ("install", install::cases()),
             ("agents", agents::cases()),
+            ("cloud", agents::cloud::cases()),
             ("program", program::cases()),
             ("refusals", refusals::cases()),
+            ("start", start::cases()),
+            ("packages", packages::cases()),
             ("reports", reports::cases()),
             ("coexist", coexist::cases()),
             ("originals", originals::cases()),

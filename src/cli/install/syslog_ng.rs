@@ -20,7 +20,7 @@ use crate::host::proc_net::Transport;
 use crate::host::{Cmd, Host};
 use crate::plan::Receipt;
 use crate::report::clean;
-use crate::syslog::collector::{Collector, Refusal, Wish};
+use crate::syslog::collector::{Collector, Wish};
 use crate::syslog::source::Overlay;
 use crate::syslog::syslogng::candidate::candidate;
 use crate::syslog::syslogng::collector::{Found, decide as decide_on};
@@ -70,22 +70,7 @@ pub fn decide(
         None => None,
     };
     let restart = must_restart(facts, found.stack, &collector, wish.counted_port);
-    Ok(Decided { collector, replaced, mended, restart })
-}
-
-/// Why syslog-ng is down, where the older scripts' damage is the reason and can be undone.
-pub fn why_down(host: &Host, facts: &Facts, receipt: Option<&Receipt>, down: Refusal) -> Refusal {
-    let main = PathBuf::from(&facts.syslog_ng.main_file);
-    let Ok(program) = program(facts) else { return down };
-    let replaced = main.parent().unwrap_or(Path::new("/")).join(REPLACED);
-    let without = Without::new(&host.root, receipt, std::slice::from_ref(&replaced));
-    match repair::repair(&main, &without, &ReadSetting::of(&main, program)) {
-        Some(damage) => Refusal::new(
-            format!("{}: {}", down.what, damage.what),
-            "--repair mends that, and the daemon is started with the rest",
-        ),
-        None => down,
-    }
+    Ok(Decided { collector, replaced, mended, restart, runs_as: None })
 }
 
 /// A reload keeps sockets open until their successors are there, so it fails where ours takes the place of one with
@@ -146,7 +131,7 @@ fn state_folder(daemon: &DaemonFacts) -> PathBuf {
 fn refuse_broken(host: &Host, config: &Effective, mendable: bool) -> anyhow::Result<()> {
     let fatal = lint::fatal(config);
     let Some(problem) = fatal.first() else { return Ok(()) };
-    let says = gather::gather(host, &TargetOptions::default(), Depth::Diagnosis).syslog_ng_says;
+    let says = gather::gather(host, &TargetOptions::default(), Depth::Local, None).syslog_ng_says;
     if says.loaded.is_ok_and(|l| l.same) {
         return Ok(());
     }
@@ -216,7 +201,15 @@ mod tests {
         let mut facts = healthy();
         facts.net.as_mut().unwrap().sockets.clear();
         facts.syslog_ng.pid = Some(9);
-        let intake = |transport| Intake { transport, port: 514, reused: None, v4: true, v6: true, counted: false };
+        let intake = |transport| Intake {
+            transport,
+            port: 514,
+            reused: None,
+            v4: true,
+            v6: true,
+            counted: false,
+            only_of: None,
+        };
         let collector = Collector {
             drop_in: None,
             insertions: Vec::new(),

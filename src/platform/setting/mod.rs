@@ -4,6 +4,7 @@
 mod firewalld;
 pub mod iptables;
 pub mod nft;
+mod packages;
 mod semanage;
 mod ufw;
 
@@ -13,6 +14,7 @@ use std::time::Duration;
 use anyhow::{Result, bail};
 use serde::{Deserialize, Serialize};
 
+use super::packages::Packages;
 use crate::host::{Cmd, Host, Output, RunError};
 
 /// firewalld's and SELinux's tools are Python and slow on a small machine.
@@ -82,6 +84,13 @@ pub enum Setting {
     },
     /// A port that a confined program may use.
     SelinuxPort { label: String, protocol: String, port: u16 },
+    /// Packages that are installed: the one that was wanted, then what comes with it. `leftovers`: those of them whose
+    /// configuration files were there before.
+    Packages {
+        names: Vec<String>,
+        #[serde(default)]
+        leftovers: Vec<String>,
+    },
 }
 
 impl Setting {
@@ -98,6 +107,7 @@ impl Setting {
             }
             Setting::Iptables { program, chain, opening, .. } => iptables::is_set(host, program, chain, opening),
             Setting::SelinuxPort { label, protocol, port } => semanage::is_set(host, label, protocol, *port),
+            Setting::Packages { names, .. } => packages::is_set(host, names),
         }
     }
 
@@ -118,6 +128,7 @@ impl Setting {
                 iptables::set(host, program, chain, opening, *before)
             }
             Setting::SelinuxPort { label, protocol, port } => semanage::set(host, label, protocol, *port),
+            Setting::Packages { names, .. } => Ok(Packages::detect(host)?.install(names)?),
         }
     }
 
@@ -134,6 +145,7 @@ impl Setting {
             Setting::Nft { family, table, chain, opening, .. } => nft::unset(host, &[family, table, chain], opening),
             Setting::Iptables { program, chain, opening, .. } => iptables::unset(host, program, chain, opening),
             Setting::SelinuxPort { protocol, port, .. } => semanage::unset(host, protocol, *port),
+            Setting::Packages { names, leftovers } => Ok(Packages::detect(host)?.take_back(names, leftovers)?),
         }
     }
 
@@ -148,7 +160,7 @@ impl Setting {
             Setting::Ufw { first, .. } => *first = false,
             Setting::Nft { before, .. } => *before = None,
             Setting::Iptables { before, .. } => *before = None,
-            Setting::Firewalld { .. } | Setting::SelinuxPort { .. } => {}
+            Setting::Firewalld { .. } | Setting::SelinuxPort { .. } | Setting::Packages { .. } => {}
         }
         bare
     }
@@ -160,7 +172,15 @@ impl Setting {
             | Setting::Ufw { opening, .. }
             | Setting::Nft { opening, .. }
             | Setting::Iptables { opening, .. } => Some(opening),
-            Setting::SelinuxPort { .. } => None,
+            Setting::SelinuxPort { .. } | Setting::Packages { .. } => None,
+        }
+    }
+
+    /// The packages it brings; empty for everything else.
+    pub fn packages(&self) -> &[String] {
+        match self {
+            Setting::Packages { names, .. } => names,
+            _ => &[],
         }
     }
 
@@ -181,12 +201,14 @@ impl Setting {
             Setting::SelinuxPort { label, protocol, port } => {
                 format!("{} port {port} as {label} for SELinux", protocol.to_uppercase())
             }
+            Setting::Packages { names, .. } => packages::noun(names),
         }
     }
 
     pub fn sentence(&self) -> String {
         match self {
             Setting::SelinuxPort { .. } => format!("label {}", self.noun()),
+            Setting::Packages { .. } => format!("install {}", self.noun()),
             _ => format!("open {}", self.noun()),
         }
     }
@@ -194,6 +216,7 @@ impl Setting {
     pub fn undo_sentence(&self) -> String {
         match self {
             Setting::SelinuxPort { .. } => format!("take back the label of {}", self.noun()),
+            Setting::Packages { .. } => format!("remove {}", self.noun()),
             _ => format!("close {}", self.noun()),
         }
     }

@@ -14,8 +14,10 @@ pub fn cases() -> Vec<Case> {
         Case::new("events_arrive_once_on_the_port_that_it_has", once),
         Case::new("a_stale_port_and_a_missing_file_are_mended", mended),
         Case::new("without_a_rule_the_listener_is_made_and_the_rule_is_named", no_rule),
-        Case::new("a_move_from_one_agent_to_the_other_loses_nothing", migrate).only("rsyslog"),
+        Case::new("a_move_from_one_agent_to_the_other_loses_nothing", migrate),
+        Case::new("what_waits_for_the_old_agent_goes_to_the_new_one", waiting),
         Case::new("a_missing_agent_is_told_how_to_get_it", missing),
+        Case::new("what_no_rule_asks_for_is_seen_on_the_wire", facilities),
     ]
 }
 
@@ -140,6 +142,32 @@ fn mended(kind: &Kind) -> Result<()> {
     ama.takes_once(40)
 }
 
+/// The old agent is dead, as most are by now, and events wait for it in memory and on disk.
+fn waiting(kind: &Kind) -> Result<()> {
+    const EVENTS: usize = 5000;
+    let host = kind.boot()?;
+    let lab = Lab::start(&host)?;
+    lab.install(&[]).ok();
+    host.put(
+        &format!("/etc/systemd/system/{}.d/broken.conf", lab.unit()),
+        "[Service]\nExecStart=\nExecStart=/bin/false\n",
+    );
+    host.sh(&format!("systemctl daemon-reload; systemctl stop {}", lab.unit()));
+    send::steady(&host, send::loopback(514), 2000, Duration::from_millis(EVENTS as u64 / 2))?;
+    let ama = Ama::start(&host, kind, 28330)?;
+    let out = host.cefctl(&["install", "--yes", "--agent", "ama", "--purge-oms"]).ok();
+    let missing = |ama: &Ama<'_>| {
+        let (old, new) = (numbers(&lab.kept()), numbers(&ama.received()));
+        (0..EVENTS).filter(|n| !old.contains_key(n) && !new.contains_key(n)).count()
+    };
+    wait_for("all that waited arrived", Duration::from_secs(20), || (missing(&ama) == 0).then_some(()))
+        .map_err(|e| anyhow::anyhow!("{e}: {} of {EVENTS} are missing\n{out}", missing(&ama)))?;
+    ama.takes_once(900_000)?;
+    let again = host.cefctl(&["install", "--yes", "--agent", "ama"]).ok();
+    ensure!(again.all().contains("nothing to do"), "the second run: {again}");
+    Ok(())
+}
+
 fn no_rule(kind: &Kind) -> Result<()> {
     let host = kind.boot()?;
     let ama = Ama::start(&host, kind, 28330)?;
@@ -162,6 +190,39 @@ fn missing(kind: &Kind) -> Result<()> {
     Ok(())
 }
 
+/// The rule asks for local4 at Warning; three devices send other things.
+fn facilities(kind: &Kind) -> Result<()> {
+    let host = kind.boot()?;
+    let ama = Ama::start(&host, kind, 28330)?;
+    host.cefctl(&INSTALL).ok();
+    for (pri, status, word) in [
+        (164, "pass", "all asked for"),
+        // A level that the rule leaves out was left out by somebody.
+        (166, "warn", "local4.Info is not collected"),
+        (188, "fail", "local7.Warning is not collected: no rule asks for this facility"),
+    ] {
+        let event = format!("<{pri}>Aug  1 10:00:00 fw1 CEF:0|V|P|1|id|name|5|src=10.0.0.1");
+        let (report, sent) = std::thread::scope(|scope| {
+            let sender = scope.spawn(|| {
+                (0..20).try_for_each(|_| {
+                    std::thread::sleep(Duration::from_millis(150));
+                    send::udp(&host, send::loopback(514), &[event.clone().into_bytes()], Duration::ZERO)
+                })
+            });
+            let report =
+                host.cefctl(&["troubleshoot", "--watch", "2", "--no-probe", "--only", "traffic", "-o", "json"]);
+            (report, sender.join().expect("the sender"))
+        });
+        sent?;
+        let report = report.json()?;
+        let check = report["checks"].as_array().into_iter().flatten().find(|c| c["id"] == "traffic.facility");
+        let text = |key: &str| check.and_then(|c| c[key].as_str()).unwrap_or_default();
+        ensure!(text("status") == status && text("summary").contains(word), "<{pri}>: {report:#}");
+    }
+    drop(ama);
+    Ok(())
+}
+
 fn numbers(lines: &[Vec<u8>]) -> BTreeMap<usize, usize> {
     let mut found = BTreeMap::new();
     for number in lines.iter().filter_map(|l| send::number_of(l)) {
@@ -174,7 +235,9 @@ fn migrate(kind: &Kind) -> Result<()> {
     let host = kind.boot()?;
     let lab = Lab::start(&host)?;
     lab.install(&[]).ok();
-    host.put("/etc/rsyslog.d/95-omsagent.conf", "# OMS\nauth.=alert @127.0.0.1:25224\n");
+    if kind.daemon == "rsyslog" {
+        host.put("/etc/rsyslog.d/95-omsagent.conf", "# OMS\nauth.=alert @127.0.0.1:25224\n");
+    }
     // without its successor, or with one that Azure has told nothing, the old agent stays what it is
     let before = host.tree("/etc");
     host.cefctl(&["install", "--yes", "--agent", "ama", "--purge-oms"]).expect_code(1);

@@ -1,6 +1,7 @@
 //! The agents on booted hosts, with stand-ins for what cannot be had here: tests/stand_ins.
 
 mod ama;
+pub mod cloud;
 mod lab;
 mod oms;
 mod secrets;

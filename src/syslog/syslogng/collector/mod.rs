@@ -122,7 +122,7 @@ fn intake(found: &Found<'_>, wish: &Wish, transport: collector::Transport, there
         Some(l) => l.listener.framing == Framing::OctetCounted,
         None => transport == collector::Transport::Tcp && takes_counts_only(found, wish),
     };
-    Intake { transport, port, reused: there.first().map(|l| l.driver.at.clone()), v4, v6, counted }
+    Intake { transport, port, reused: there.first().map(|l| l.driver.at.clone()), v4, v6, counted, only_of: None }
 }
 
 /// Is the port devices send to to be that of senders who count octets, for lack of one that takes both?
@@ -192,6 +192,7 @@ fn wanted(found: &Found<'_>, wish: &Wish, transports: &[collector::Transport], n
         rewrite_ids: wish.rewrite_ids,
         spool: u64::from(wish.queue_disk) << 20,
         hand_to: (wish.agent.kind == AgentKind::Ama).then(|| agents_own(config, wish)).flatten(),
+        hand_over: wish.hand_over,
         banner: vec![
             format!("Written by cefctl {}, receipt {}.", env!("CARGO_PKG_VERSION"), wish.receipt.display()),
             "cefctl install with other options changes this file, cefctl uninstall removes it; your edits are kept \
