@@ -235,7 +235,7 @@ mod tests {
         assert!(both.status == Status::Fail && both.summary.contains("plain Syslog"), "{both:?}");
         assert_eq!(ama(&[], &[event("<164>")]).blocked_by, Some("ama.dcr-present"));
         let asa = "<164>Aug  1 10:00:00 fw1 %ASA-6-302013: Built".to_owned();
-        assert_eq!(ama(&[(CEF, &["*"], &["*"])], &[asa.clone()]).status, Status::Fail);
+        assert_eq!(ama(&[(CEF, &["*"], &["*"])], std::slice::from_ref(&asa)).status, Status::Fail);
         assert_eq!(ama(&[("SECURITY_CISCO_ASA_BLOB", &["*"], &["*"])], &[asa]).status, Status::Pass);
     }
 
