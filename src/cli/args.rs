@@ -228,6 +228,10 @@ pub struct InstallArgs {
     /// Take TCP input of senders that count octets again
     #[arg(long)]
     pub octet_counting: bool,
+    /// TCP port for senders that count octets, where the daemon takes one framing a port (syslog-ng up to 4.8); that of
+    /// --port makes all TCP senders count [default: 601, or what install set up]
+    #[arg(long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
+    pub counted_port: Option<u16>,
     /// Undo what the older installation scripts have done to syslog-ng's main file: sources turned into comments, a
     /// network source added at the end. Stays when everything else is uninstalled; a copy of the file is kept
     #[arg(long)]

@@ -233,6 +233,7 @@ fn install_args(host: &Host, args: &TroubleshootArgs, report: &Report, fixes: &[
         no_rewrite_ids: false,
         no_octet_counting: false,
         octet_counting: false,
+        counted_port: None,
         repair: false,
         install_packages: missing.is_some(),
         queue_disk: None,

@@ -24,6 +24,7 @@ pub fn listeners(config: &Effective) -> Vec<Listener> {
             id,
             transport,
             tls: l.tls.is_some(),
+            counted: false,
             port: l.port.clone(),
             number: l.port_number(),
             address: l.address.clone(),

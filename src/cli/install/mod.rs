@@ -220,6 +220,7 @@ impl Proposal {
             "rewrite_ids": self.wish.rewrite_ids,
             "octet_counting": self.wish.octet_counting,
             "queue_disk": self.wish.queue_disk,
+            "counted_port": self.wish.counted_port,
         })
     }
 
@@ -231,6 +232,7 @@ impl Proposal {
             daemon: self.daemon,
             port: self.wish.port,
             sockets,
+            counted: self.collector.intakes.iter().any(|i| i.counted),
             silent: intakes.iter().filter(|i| i.only_of.is_some()).map(|i| i.transport).collect(),
             agent_port: self.wish.agent.port,
             agent_listens: setup.listens(),
@@ -311,6 +313,7 @@ fn wish(args: &InstallArgs, agent: AgentTarget) -> Wish {
         rewrite_ids: args.rewrite_ids,
         octet_counting: !args.no_octet_counting,
         queue_disk: args.queue_disk.unwrap_or(remembered::QUEUE_DISK),
+        counted_port: args.counted_port.unwrap_or(remembered::COUNTED_PORT),
         hand_over: false,
         receipt: PathBuf::from(RECEIPT),
     }

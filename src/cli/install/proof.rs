@@ -29,6 +29,8 @@ pub struct Expected {
     pub port: u16,
     /// Transports, and whether senders with IPv4, with IPv6 addresses must be taken.
     pub sockets: Vec<(Transport, bool, bool)>,
+    /// Over TCP events come with their length in front.
+    pub counted: bool,
     /// Transports on which the daemon takes nothing from this box, so that no test event can be sent.
     pub silent: Vec<Transport>,
     pub agent_port: u16,
@@ -217,13 +219,16 @@ fn send_all(
     let name = facts::identity().hostname;
     for (transport, marker) in marked {
         let to = SocketAddr::from((Ipv4Addr::LOCALHOST, expected.port));
-        let plan = Plan::new(
+        let mut plan = Plan::new(
             match transport {
                 Transport::Udp => send::Transport::Udp,
                 Transport::Tcp => send::Transport::Tcp,
             },
             to,
         );
+        if expected.counted {
+            plan.framing = send::Framing::OctetCount;
+        }
         let message = build::message(Shape::Cef, &Stamp::now(name.as_str(), &*host.clock), marker, 1);
         let summary = send::send(&*host.net, &*host.clock, interrupt, &plan, [message]);
         if let Some(error) = summary.error {

@@ -10,6 +10,8 @@ use crate::plan::Receipt;
 
 /// Disk space of the queue where nobody has said anything, MB.
 pub const QUEUE_DISK: u32 = 2048;
+/// Port for senders that count octets, where nobody has said anything (RFC 3195 gave it to syslog over TCP).
+pub const COUNTED_PORT: u16 = 601;
 
 /// The options with what the receipt says filled in, and a sentence on each that is not the usual one.
 pub fn fill(host: &Host, args: &InstallArgs, receipt: Option<&Receipt>) -> (InstallArgs, Vec<String>) {
@@ -56,6 +58,12 @@ pub fn fill(host: &Host, args: &InstallArgs, receipt: Option<&Receipt>) -> (Inst
         args.queue_disk = number(&options["queue_disk"]);
         if let Some(size) = args.queue_disk.filter(|s| *s != QUEUE_DISK) {
             kept(format!("the queue may take {size} MB"), &format!("--queue-disk {QUEUE_DISK}"));
+        }
+    }
+    if args.counted_port.is_none() {
+        args.counted_port = number(&options["counted_port"]);
+        if let Some(port) = args.counted_port.filter(|p| *p != COUNTED_PORT) {
+            kept(format!("senders that count octets use port {port}"), &format!("--counted-port {COUNTED_PORT}"));
         }
     }
     (args, notes)

@@ -44,11 +44,7 @@ pub fn fit(host: &Host, plan: Plan) -> anyhow::Result<Plan> {
     };
     // What the daemon has loaded as it stands is no mistake, whatever we make of it.
     let loaded = facts.syslog_ng_says.loaded.as_ref().is_ok_and(|l| l.same);
-<<<<<<< HEAD
     let now = if loaded { lint::fatal(&left(&Plan::default())) } else { Vec::new() };
-=======
-    let now = if loaded { lint::fatal(&left(&Plan::default())) } else { Default::default() };
->>>>>>> cloud
     let wrong = |config: &Effective| -> Vec<Problem> {
         lint::fatal(config).into_iter().filter(|p| now.iter().all(|known| known.text != p.text)).collect()
     };

@@ -23,7 +23,7 @@ use crate::report::clean;
 use crate::syslog::collector::{Collector, Wish};
 use crate::syslog::source::Overlay;
 use crate::syslog::syslogng::candidate::candidate;
-use crate::syslog::syslogng::collector::{COUNTED_PORT, Found, decide as decide_on};
+use crate::syslog::syslogng::collector::{Found, decide as decide_on};
 use crate::syslog::syslogng::effective::ReadSetting;
 use crate::syslog::syslogng::render::Stack;
 use crate::syslog::syslogng::validate::Report;
@@ -57,7 +57,7 @@ pub fn decide(
         setting: &setting,
         program,
         stack: stack(host, facts),
-        counted_port_free: counted_port_is_free(facts),
+        counted_port_free: is_free(facts, wish.counted_port),
         work_directory: state_folder(&facts.syslog_ng),
     };
     let mut collector = decide_on(&found, wish).map_err(refused)?;
@@ -69,13 +69,13 @@ pub fn decide(
         }
         None => None,
     };
-    let restart = must_restart(facts, found.stack, &collector);
+    let restart = must_restart(facts, found.stack, &collector, wish.counted_port);
     Ok(Decided { collector, replaced, mended, restart, runs_as: None })
 }
 
 /// A reload keeps sockets open until their successors are there, so it fails where ours takes the place of one with
 /// another address on the same port (tried: `0.0.0.0:514`, then `[::]:514`).
-fn must_restart(facts: &Facts, stack: Stack, collector: &Collector) -> bool {
+fn must_restart(facts: &Facts, stack: Stack, collector: &Collector, counted_port: u16) -> bool {
     let Ok(net) = &facts.net else { return false };
     let ours = |ip: IpAddr| match stack {
         Stack::V4 => ip == IpAddr::V4(Ipv4Addr::UNSPECIFIED),
@@ -85,7 +85,7 @@ fn must_restart(facts: &Facts, stack: Stack, collector: &Collector) -> bool {
     let mut ports: Vec<(Transport, u16)> =
         collector.intakes.iter().filter(|i| i.reused.is_none()).map(|i| (i.transport, i.port)).collect();
     if ports.iter().any(|(t, _)| *t == Transport::Tcp) {
-        ports.push((Transport::Tcp, COUNTED_PORT));
+        ports.push((Transport::Tcp, counted_port));
     }
     let pid = facts.syslog_ng.pid;
     let theirs = |(transport, port): (Transport, u16)| {
@@ -115,10 +115,10 @@ fn stack(host: &Host, facts: &Facts) -> Stack {
 }
 
 /// Has nobody but the daemon itself the second port?
-fn counted_port_is_free(facts: &Facts) -> bool {
+fn is_free(facts: &Facts, port: u16) -> bool {
     let Ok(net) = &facts.net else { return true };
     let theirs = |owners: &[u32]| !owners.iter().any(|pid| Some(*pid) == facts.syslog_ng.pid);
-    !net.open(Transport::Tcp, COUNTED_PORT).any(|s| theirs(&s.owners))
+    !net.open(Transport::Tcp, port).any(|s| theirs(&s.owners))
 }
 
 /// Where the daemon keeps its disk queues.
@@ -201,7 +201,15 @@ mod tests {
         let mut facts = healthy();
         facts.net.as_mut().unwrap().sockets.clear();
         facts.syslog_ng.pid = Some(9);
-        let intake = |transport| Intake { transport, port: 514, reused: None, v4: true, v6: true, only_of: None };
+        let intake = |transport| Intake {
+            transport,
+            port: 514,
+            reused: None,
+            v4: true,
+            v6: true,
+            counted: false,
+            only_of: None,
+        };
         let collector = Collector {
             drop_in: None,
             insertions: Vec::new(),
@@ -211,10 +219,10 @@ mod tests {
         };
         add_socket(&mut facts, Transport::Tcp, "0.0.0.0:514", 4711);
         add_socket(&mut facts, Transport::Udp, "[::]:514", 9);
-        assert!(!must_restart(&facts, Stack::Dual, &collector));
-        assert!(must_restart(&facts, Stack::V4, &collector));
-        assert!(!must_restart(&facts, Stack::Split, &collector));
+        assert!(!must_restart(&facts, Stack::Dual, &collector, 601));
+        assert!(must_restart(&facts, Stack::V4, &collector, 601));
+        assert!(!must_restart(&facts, Stack::Split, &collector, 601));
         add_socket(&mut facts, Transport::Tcp, "0.0.0.0:601", 9);
-        assert!(must_restart(&facts, Stack::Dual, &collector));
+        assert!(must_restart(&facts, Stack::Dual, &collector, 601));
     }
 }

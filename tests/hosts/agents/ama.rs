@@ -12,7 +12,7 @@ use crate::{Case, Kind, send};
 pub fn cases() -> Vec<Case> {
     vec![
         Case::new("events_arrive_once_on_the_port_that_it_has", once),
-        Case::new("a_stale_port_and_a_missing_file_are_mended", mended),
+        Case::new("a_stale_port_and_a_missing_file_are_mended", mended).only("rsyslog"),
         Case::new("without_a_rule_the_listener_is_made_and_the_rule_is_named", no_rule),
         Case::new("a_move_from_one_agent_to_the_other_loses_nothing", migrate),
         Case::new("what_waits_for_the_old_agent_goes_to_the_new_one", waiting),

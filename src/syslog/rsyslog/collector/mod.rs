@@ -50,6 +50,7 @@ pub fn decide(found: &Found<'_>, wish: &Wish) -> Result<Collector, Refusal> {
         let senders = listener.and_then(|l| config.allowed_senders(&l.module));
         let only = |any: &str| listener.and_then(|l| l.address.as_ref()).is_some_and(|a| a.is(any));
         intakes.push(Intake {
+            counted: false,
             transport,
             port: wish.port,
             reused: listener.map(|l| l.at.clone()),
