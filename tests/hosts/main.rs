@@ -20,6 +20,7 @@ mod hostile;
 mod install;
 mod interrupt;
 mod language;
+mod matrix;
 mod outage;
 mod program;
 mod refusals;
@@ -175,6 +176,7 @@ fn trials(kinds: Vec<Kind>) -> Vec<Trial> {
             ("corpus", corpus::cases()),
             ("outage", outage::cases()),
             ("broken", broken::cases()),
+            ("matrix", matrix::cases()),
             ("interrupt", interrupt::cases()),
             ("faults", faults::cases()),
             ("hostile", hostile::cases()),

@@ -1,7 +1,7 @@
 //! The agents on booted hosts, with stand-ins for what cannot be had here: tests/stand_ins.
 
-mod ama;
-mod lab;
+pub mod ama;
+pub mod lab;
 mod oms;
 mod secrets;
 
