@@ -3,7 +3,7 @@
 use std::cell::OnceCell;
 use std::path::Path;
 
-use super::facts::{DaemonFacts, Fact, Facts, OwnLine, decode_path, encode_path};
+use super::facts::{DaemonFacts, Fact, Facts, FileState, OwnLine, decode_path, encode_path};
 use super::flow::Flow;
 use super::outcome::NotJudged;
 use super::pipeline::{Config, Listener};
@@ -12,7 +12,7 @@ use super::words;
 use crate::agent::AgentFacts;
 use crate::host::FileKind;
 use crate::host::proc_process::Process;
-use crate::report::shell_quote;
+use crate::report::{Fix, shell_quote};
 use crate::syslog::syslogng::effective::ReadSetting;
 use crate::syslog::syslogng::version::Program;
 use crate::syslog::{SourceError, rsyslog as rs, syslogng as ng};
@@ -89,6 +89,24 @@ impl<'a> Case<'a> {
     /// What the configuration tells the daemon to listen on.
     pub fn listeners(&self) -> Result<&[Listener], NotJudged> {
         Ok(&self.flow()?.listeners)
+    }
+
+    /// Restarts the daemon.
+    pub fn restart(&self) -> Fix {
+        Fix::Restart(format!("{}.service", self.unit_name()))
+    }
+
+    /// Files that `install` wrote and that somebody has changed since: writing them anew undoes that.
+    pub fn changed_files(&self) -> impl Iterator<Item = &str> {
+        let receipt = self.facts.receipt.as_ref().ok().and_then(Option::as_ref);
+        let files = receipt.map(|r| r.files.as_slice()).unwrap_or_default();
+        files.iter().filter(|f| f.state == FileState::Changed).map(|f| f.path.as_str())
+    }
+
+    /// Is it one of them?
+    pub fn is_changed(&self, file: &Path) -> bool {
+        let name = encode_path(file);
+        self.changed_files().any(|f| f == name)
     }
 
     /// What is wrong with rsyslog's configuration as it was read: only what asks for something that does not happen.

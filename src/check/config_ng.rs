@@ -1,6 +1,8 @@
 //! syslog-ng's configuration. The daemon refuses a configuration with a mistake as a whole, and its own check misses
 //! names that lead nowhere: with them it goes on as it runs and does not come back after the next start (facts 6.4).
 
+use std::path::Path;
+
 use super::case::Case;
 use super::config::{concerns_file, correct};
 use super::damage;
@@ -21,6 +23,10 @@ fn report(case: &Case<'_>) -> Option<Report> {
 /// Errors of the reading: what stands in files cannot be told, or not all of it.
 fn reading_errors<'a>(case: &'a Case<'_>) -> impl Iterator<Item = &'a Problem> {
     case.syslog_ng_problems().iter().filter(|p| p.severity == Severity::Error && is_reading(p.topic))
+}
+
+fn error_files<'a>(case: &'a Case<'_>) -> impl Iterator<Item = &'a Path> {
+    reading_errors(case).filter_map(|p| p.at.as_ref()).map(|at| &*at.file)
 }
 
 fn is_reading(topic: Topic) -> bool {
@@ -56,14 +62,17 @@ pub fn config(case: &Case<'_>, config: &Effective) -> Judged {
             let first = agreed.map(said).or_else(|| own().next()).or_else(|| errors().next().map(said));
             let (at, text) = first.unwrap_or_else(|| ("syslog-ng --syntax-only".into(), "it is refused".into()));
             let out = Outcome::fail(format!("{at}: {text}; {harm}"));
-            Ok(correct(case, out.seen_all(errors().map(said)).seen_all(own())))
+            let files = errors().filter_map(|m| m.file.as_deref()).chain(error_files(case));
+            Ok(correct(case, files, out.seen_all(errors().map(said)).seen_all(own())))
         }
         Some(_) => match damage::local_logs_lost(case, config) {
             Some(damage) => Ok(damage),
             None => Ok(Outcome::pass(format!("{files} accepted"))),
         },
         None => match (own().next(), &case.facts.syslog_ng.validation) {
-            (Some((at, text)), _) => Ok(correct(case, Outcome::fail(format!("{at}: {text}; {harm}")).seen_all(own()))),
+            (Some((at, text)), _) => {
+                Ok(correct(case, error_files(case), Outcome::fail(format!("{at}: {text}; {harm}")).seen_all(own())))
+            }
             (None, Err(why)) if case.facts.host.live => Err(NotJudged::Unknown(format!(
                 "nothing wrong was found in {files}, but syslog-ng was not asked: {why}"
             ))),

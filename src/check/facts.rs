@@ -142,6 +142,9 @@ pub struct UnitFacts {
     pub user: String,
     /// Command line of the main process as the unit file has it.
     pub exec_start: String,
+    /// The last start was left out, since a condition of the unit was not met.
+    #[serde(default)]
+    pub skipped: bool,
 }
 
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -341,6 +344,9 @@ pub struct AppArmorFacts {
 pub struct FirewallFacts {
     pub listings: Listings,
     pub interfaces: Vec<Interface>,
+    /// Why nothing can be sent to 127.0.0.1, whatever the rules: what the kernel says of the way there.
+    #[serde(default)]
+    pub no_way_to_self: Option<String>,
 }
 
 /// What became of one marked event.
@@ -380,6 +386,7 @@ impl Default for UnitFacts {
             exec_status: None,
             user: String::new(),
             exec_start: String::new(),
+            skipped: false,
         }
     }
 }

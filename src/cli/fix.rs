@@ -5,7 +5,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use anyhow::{Context, bail};
+use anyhow::bail;
 
 use super::agent::args::AgentArgs;
 use super::args::{AgentChoice, DaemonChoice, Format, InstallArgs, LocalCopy, Protocol, TroubleshootArgs};
@@ -13,7 +13,7 @@ use super::exit::usage;
 use super::{install, show};
 use crate::check::select::Selection;
 use crate::host::{FileKind, Host, Interrupt};
-use crate::plan::{Change, Goal, Outcome, ServiceChange, Session, WriteFile};
+use crate::plan::{Change, Goal, Outcome, ServiceChange, Session, When};
 use crate::platform::service_act::{Action, Services};
 use crate::report::{CheckResult, Fix, Report, Status, clean};
 use crate::ui::Ui;
@@ -137,11 +137,11 @@ fn runs(host: &Host, unit: &str) -> anyhow::Result<()> {
 
 fn changes(host: &Host, fixes: &[Fix], report: &Report) -> anyhow::Result<Vec<Change>> {
     let mut changes: Vec<Change> = Vec::new();
-    let mut files = false;
     let mut services: Vec<ServiceChange> = Vec::new();
     for fix in fixes {
         match fix {
-            Fix::Install | Fix::DropLocalCopy | Fix::OpenFirewall(_) => {}
+            Fix::Install | Fix::DropLocalCopy | Fix::NoPortalSync | Fix::OpenFirewall(_) => {}
+            Fix::Set(setting) => changes.push(setting.clone().into()),
             Fix::Unmask(unit) => {
                 let places = MASKS.iter().map(|folder| Path::new(folder).join(unit));
                 // Only a mask: a unit of somebody's own with that name stays.
@@ -150,6 +150,7 @@ fn changes(host: &Host, fixes: &[Fix], report: &Report) -> anyhow::Result<Vec<Ch
                 let new: Vec<Change> = removals.filter(|c| !changes.contains(c)).collect();
                 changes.extend(new);
             }
+            Fix::Restart(unit) => services.push(ServiceChange::new(unit, Action::Restart).when(When::Always)),
             Fix::Start(unit) => services.push(ServiceChange::new(unit, Action::Start)),
             // With the unit its alias syslog.service comes back, and systemd 252 then takes a running daemon for a dead
             // one that it no longer watches (seen on Debian 12): therefore it is down while that happens.
@@ -160,23 +161,16 @@ fn changes(host: &Host, fixes: &[Fix], report: &Report) -> anyhow::Result<Vec<Ch
                 services.push(ServiceChange::new(unit, Action::Enable));
                 services.extend(around(Action::Start));
             }
-            Fix::FileMode { path, mode } => {
-                files = true;
-                let shown = || format!("reading {}, whose mode is to change", path.display());
-                // The content may hold what nobody is to see, since not even the daemon could.
-                let content = host.root.read(path).with_context(shown)?;
-                let same = WriteFile::new(path, content).mode(*mode).lasting().secret();
-                changes.push(same.purpose("the daemon has to read it").into());
+            Fix::Access { path, mode, owner } => {
+                changes.push(Change::Access { path: path.clone(), mode: *mode, owner: *owner });
             }
             Fix::Folder { path, mode, owner } => {
-                files = true;
                 changes.push(Change::CreateDir { path: path.clone(), mode: *mode, owner: Some(*owner) });
             }
         }
     }
-    if files {
-        services.push(ServiceChange::new(format!("{}.service", report.target.daemon), Action::Restart));
-    }
+    // The agent first: the daemon connects to it when it comes up. Each once, whoever asks for it.
+    services.sort_by_key(|s| s.unit.starts_with(&report.target.daemon));
     services.dedup();
     changes.extend(services.into_iter().map(Change::Service));
     Ok(changes)
@@ -220,7 +214,7 @@ fn install_args(host: &Host, args: &TroubleshootArgs, report: &Report, fixes: &[
     });
     InstallArgs {
         // A repair onboards nobody and removes no agent.
-        onboarding: AgentArgs::default(),
+        onboarding: AgentArgs { no_portal_sync: fixes.contains(&&Fix::NoPortalSync), ..AgentArgs::default() },
         target,
         stream: Vec::new(),
         purge_oms: false,

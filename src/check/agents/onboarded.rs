@@ -41,7 +41,8 @@ pub fn onboarded(case: &Case<'_>) -> Judged {
         return Ok(Outcome::warn("the file with the workspace key that onboarding reads was left behind")
             .seen(paths::ONBOARD_FILE, "there; it holds the key in plain text")
             .advise("remove it: the agent is onboarded and does not need it")
-            .command(format!("sudo rm {}", paths::ONBOARD_FILE)));
+            .command(format!("sudo rm {}", paths::ONBOARD_FILE))
+            .fixable());
     }
     let ending = all.iter().flat_map(|w| &w.certificates).filter_map(|c| Some((c, c.not_after?)));
     if let Some((certificate, end)) =

@@ -95,6 +95,9 @@ pub struct DropIn {
     /// Off for an agent that brings its own forward (Azure Monitor Agent): then there are inputs only, bound to the
     /// default ruleset.
     pub forward: bool,
+    /// Security events end in the default ruleset: the agent's own forward stands before, and the local files are to get
+    /// none of them.
+    pub end: bool,
     pub inputs: Vec<OwnInput>,
     pub tcp_module: TcpModule,
     pub block: Block,
@@ -138,6 +141,9 @@ pub fn render(drop_in: &DropIn) -> Vec<u8> {
             out.push('\n');
             out += &block(drop_in);
         }
+    }
+    if drop_in.end {
+        out += &rule::end();
     }
     out += &inputs(drop_in);
     out.into_bytes()

@@ -73,6 +73,8 @@ pub struct Seen {
 impl<'a> Bench<'a> {
     /// A healthy collector.
     pub fn set_up(host: &'a Host, kind: &'a Kind, side: Side) -> Result<Bench<'a>> {
+        // A way in for devices.
+        host.sh("ip link add eth0 type veth peer name far0; ip addr add 192.0.2.1/24 dev eth0; ip -6 addr add 2001:db8::1/64 dev eth0 nodad; ip link set eth0 up; ip link set far0 up");
         let stock = host.tree("/etc");
         let mut bench = Bench { host, kind, side, ours: String::new(), ama: None, lab: None, _agent: None };
         match side {
@@ -125,7 +127,8 @@ impl<'a> Bench<'a> {
 
     fn look(&self, disk: bool, more: &[&str]) -> Result<Value> {
         // How full the disk is says something of the machine that runs the tests.
-        let skip: &[&str] = if disk { &[] } else { &["--skip", "host.disk"] };
+        // That the Log Analytics agent was retired is said of every box that has it.
+        let skip: &[&str] = if disk { &["--skip", "agent.retired"] } else { &["--skip", "host.disk,agent.retired"] };
         let out = self.host.cefctl(&[&["troubleshoot", "-o", "json"], skip, more].concat());
         out.json().with_context(|| out.to_string())
     }
@@ -162,12 +165,7 @@ impl<'a> Bench<'a> {
             let skip = ["--skip", "host.disk", "--fix", "--yes"];
             let out = self.host.cefctl(&[&["troubleshoot", "-o", "json"], skip.as_slice()].concat());
             let after = out.json().with_context(|| out.to_string())?;
-            ensure!(
-                after["verdict"] == "healthy",
-                "not mended: {}\n{}",
-                odd(&after),
-                String::from_utf8_lossy(&out.stderr)
-            );
+            ensure!(after["verdict"] == "healthy", "not mended: {}", odd(&after));
         }
         Ok(Seen { root_cause, fixed: fault.fixed })
     }

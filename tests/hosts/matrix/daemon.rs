@@ -6,7 +6,7 @@ pub fn faults() -> Vec<Fault> {
     vec![
         fault("1.30", "the daemon was stopped", "daemon.running", "systemctl stop syslog.socket $UNIT").fixed(),
         fault("1.30", "the daemon was killed, and nothing starts it again", "daemon.running",
-            "hardened Restart=no; systemctl kill -s KILL $UNIT; sleep 0.2").fixed(),
+            "hardened Restart=no; systemctl stop syslog.socket; systemctl kill -s KILL $UNIT; sleep 0.2").fixed(),
         fault("1.30", "the daemon is masked", "daemon.running", "systemctl mask --now --runtime $UNIT")
             .undo("systemctl unmask --runtime $UNIT").fixed(),
         fault("1.30", "the daemon does not start at boot", "daemon.enabled", "systemctl disable $UNIT").warns().fixed(),
@@ -42,7 +42,8 @@ pub fn faults() -> Vec<Fault> {
         fault("1.38", "our file is gone, and the daemon still has it in memory", "listen.udp", "rm $OURS").fixed(),
         fault("", "our file was renamed", "listen.udp", "mv $OURS $OURS.disabled; restart").fixed(),
         fault("", "our file is empty", "listen.udp", ": >$OURS; restart").fixed(),
-        fault("", "our file was cut off", "daemon.config", "truncate -s 1500 $OURS; restart").fixed(),
-        fault("1.25", "a file of the daemon is a link to nowhere", "daemon.files", "ln -s /nowhere $CONF/20-lost.conf").warns(),
+        fault("", "our file was cut off", "listen.udp", "truncate -s 1500 $OURS; restart").rsyslog().fixed(),
+        fault("", "our file was cut off", "daemon.config", "truncate -s 1500 $OURS; restart").syslog_ng().fixed(),
+        fault("1.25", "a file of the daemon is a link to nowhere", "daemon.config", "ln -s /nowhere $CONF/20-lost.conf; restart"),
     ]
 }

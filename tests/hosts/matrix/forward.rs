@@ -2,19 +2,16 @@
 
 use super::{Fault, fault};
 
-const SPOOL: &str = "SPOOL=$( ng && echo /var/lib/syslog-ng || echo /var/spool/rsyslog);";
-const _: &str = SPOOL;
-
 pub fn faults() -> Vec<Fault> {
     vec![
         fault("1.13", "the rule sends to another port", "forward.target", "edit $OURS 's/25226/25999/'; restart").fixed(),
         fault("1.4", "the rule sends to another machine", "forward.rule", "edit $OURS 's/127\\.0\\.0\\.1/192.0.2.9/g'; restart").fixed(),
         fault("1.18", "the first generation's rule alone is there", "forward.rule",
-            "if ng; then printf 'source s_n { network(transport(\"udp\") port(514)); network(port(514)); };\nfilter f_oms_filter {match(\"CEF\\|ASA\" ) ;};destination oms_destination {tcp(\"127.0.0.1\" port(25226));};\nlog {source(s_n);filter(f_oms_filter);destination(oms_destination);};\n' >$CONF/security-config-omsagent.conf; else printf 'module(load=\"imudp\")\ninput(type=\"imudp\" port=\"514\")\nmodule(load=\"imtcp\")\ninput(type=\"imtcp\" port=\"514\")\n' >$CONF/10-net.conf; printf ':rawmsg, regex, \"CEF\\|ASA\" ~\n*.* @@127.0.0.1:25226' >$CONF/security-config-omsagent.conf; fi; rm $OURS; restart").fixed(),
+            "if ng; then printf 'source s_n { network(transport(\"udp\") port(514)); network(port(514)); };\nfilter f_oms_filter {match(\"CEF\\|ASA\" ) ;};destination oms_destination {tcp(\"127.0.0.1\" port(25226));};\nlog {source(s_n);filter(f_oms_filter);destination(oms_destination);};\n' >$CONF/security-config-omsagent.conf; else printf 'module(load=\"imudp\")\ninput(type=\"imudp\" port=\"514\" rcvbufSize=\"8m\")\nmodule(load=\"imtcp\")\ninput(type=\"imtcp\" port=\"514\")\n' >$CONF/10-net.conf; printf ':rawmsg, regex, \"CEF\\|ASA\" ~\n*.* @@127.0.0.1:25226' >$CONF/security-config-omsagent.conf; fi; rm $OURS; restart").fixed(),
         fault("facts 0.10", "the rule looks at the parsed message", "forward.rule",
-            "printf 'module(load=\"imudp\")\ninput(type=\"imudp\" port=\"514\")\nmodule(load=\"imtcp\")\ninput(type=\"imtcp\" port=\"514\")\nif $msg contains \"CEF:\" then @@127.0.0.1:25226\n' >$CONF/10-net.conf; rm $OURS; restart").rsyslog().fixed(),
+            "printf 'module(load=\"imudp\")\ninput(type=\"imudp\" port=\"514\" rcvbufSize=\"8m\")\nmodule(load=\"imtcp\")\ninput(type=\"imtcp\" port=\"514\")\nif $msg contains \"CEF:\" then @@127.0.0.1:25226\n' >$CONF/10-net.conf; rm $OURS; restart").rsyslog(),
         fault("1.14", "the rule takes one facility only", "forward.rule",
-            "printf 'module(load=\"imudp\")\ninput(type=\"imudp\" port=\"514\")\nmodule(load=\"imtcp\")\ninput(type=\"imtcp\" port=\"514\")\nlocal4.* @@127.0.0.1:25226\n' >$CONF/10-net.conf; rm $OURS; restart").rsyslog().fixed(),
+            "printf 'module(load=\"imudp\")\ninput(type=\"imudp\" port=\"514\" rcvbufSize=\"8m\")\nmodule(load=\"imtcp\")\ninput(type=\"imtcp\" port=\"514\")\nlocal4.* @@127.0.0.1:25226\n' >$CONF/10-net.conf; rm $OURS; restart").rsyslog(),
         fault("facts 0.12", "events that come while the agent is away are lost", "forward.reliable",
             "if ng; then perl -0pi -e 's/disk-buffer\\([^()]*(\\([^()]*\\)[^()]*)*\\)//' $OURS; else perl -0pi -e 's/queue\\.fileName=\"[^\"]*\"//; s/queue\\.maxDiskSpace=\"[^\"]*\"//; s/queue\\.saveOnShutdown=\"[^\"]*\"//' $OURS; fi; restart").warns().fixed(),
         fault("1.6", "the queue has no limit", "forward.reliable", "edit $OURS 's/queue.maxDiskSpace=\"[^\"]*\"//'; restart").rsyslog().warns().fixed(),
@@ -35,9 +32,13 @@ pub fn faults() -> Vec<Fault> {
             "mount -t tmpfs -o size=1m tmpfs /var/log; dd if=/dev/zero of=/var/log/junk bs=64k 2>/dev/null")
             .undo("umount -l /var/log"),
         fault("1.2", "security events go to plain syslog as well", "forward.duplicate",
-            "if ng; then printf 'destination d_oms { udp(\"127.0.0.1\" port(25224)); };\nlog { source(s_cefctl); destination(d_oms); };\n' | other 05-oms.conf; else other 05-omsagent.conf <<<'local4.* @127.0.0.1:25224'; fi").warns(),
+            "printf 'destination d_oms { udp(\"127.0.0.1\" port(25224)); };\nlog { source(s_cefctl); destination(d_oms); };\n' | other 05-oms.conf").syslog_ng().warns(),
+        fault("1.2", "security events go to plain syslog as well", "forward.duplicate",
+            "echo 'local4.* @127.0.0.1:25224' >$CONF/95-omsagent.conf; edit $OURS '/^  if .*cefctl_sent == .yes. then stop$/d; s/^\\*\\.\\*.*//'; restart").rsyslog().warns().fixed(),
         fault("1.6", "security events are written to local files", "forward.local-copy",
-            "if ng; then other 05-copy.conf <<<'log { source(s_cefctl); destination(d_syslog); };'; else other 05-copy.conf <<<'*.* /var/log/everything'; fi").warns(),
+            "other 05-copy.conf <<<'log { source(s_cefctl); destination(d_syslog); };'").syslog_ng().warns(),
+        fault("1.6", "security events are written to local files", "forward.local-copy",
+            "edit $OURS '/^  if .*cefctl_sent == .yes. then stop$/d'; restart").rsyslog().warns().fixed(),
         fault("1.30", "nobody listens on the agent's port", "agent.listening", "systemctl stop stand-in-25226"),
         fault("1.30", "what listens on the agent's port is halted", "agent.listening",
             "kill -STOP $(systemctl show --value -p MainPID stand-in-25226)").undo("kill -CONT $(systemctl show --value -p MainPID stand-in-25226)"),

@@ -21,6 +21,5 @@ pub fn faults() -> Vec<Fault> {
         fault("", "the unit may open few files", "daemon.running", "hardened LimitNOFILE=8 Restart=no"),
         fault("", "the spool is read-only for the unit", "forward.reliable",
             "hardened \"ReadOnlyPaths=$( ng && echo /var/lib/syslog-ng || echo /var/spool/rsyslog)\""),
-        fault("", "the unit keeps the daemon from all addresses", "listen.reachable", "hardened IPAddressDeny=any"),
     ]
 }
