@@ -5,6 +5,7 @@ use std::path::Path;
 
 use super::facts::{DaemonFacts, Fact, Facts, FileState, OwnLine, decode_path, encode_path};
 use super::flow::Flow;
+use super::gather::own_lines::SYSTEMD;
 use super::outcome::NotJudged;
 use super::pipeline::{Config, Listener};
 use super::target::{Daemon, Target};
@@ -65,6 +66,12 @@ impl Configs<'_> {
             Daemon::None => None,
         }
     }
+}
+
+/// syslog-ng puts the time before its own lines: `[2026-11-24T14:26:53.689224] Error …`.
+fn without_time(text: &str) -> &str {
+    let rest = text.strip_prefix("[20").and_then(|t| t.split_once("] ")).map(|(_, rest)| rest);
+    rest.unwrap_or(text)
 }
 
 impl<'a> Case<'a> {
@@ -183,10 +190,20 @@ impl<'a> Case<'a> {
         self.daemon().own_lines.as_deref().unwrap_or_default().iter()
     }
 
-    /// The last few of these lines, as evidence.
-    pub fn last_lines(&self, count: usize) -> impl Iterator<Item = (&str, &str)> {
-        let skip = self.own_lines().count().saturating_sub(count);
-        self.own_lines().skip(skip).map(|l| (l.source.as_str(), l.text.as_str()))
+    /// The last few of these lines, as evidence: of the daemon itself where it said something, each once, else of the
+    /// service manager, which tells that it ended but not why.
+    pub fn last_lines(&self, count: usize) -> Vec<(&str, &str)> {
+        let by = |systemd: bool| {
+            let mut last: Vec<(&str, &str)> = Vec::new();
+            for line in self.own_lines().filter(|l| (l.source == SYSTEMD) == systemd) {
+                let text = without_time(&line.text);
+                last.retain(|(_, seen)| *seen != text);
+                last.push((line.source.as_str(), text));
+            }
+            last.split_off(last.len().saturating_sub(count))
+        };
+        let own = by(false);
+        if own.is_empty() { by(true) } else { own }
     }
 
     /// Files of the configuration that were changed after the daemon was started: what they say now is not in force.

@@ -173,6 +173,9 @@ fn not_active(case: &Case<'_>, unit: &UnitFacts, state: &str) -> Judged {
     if let Some(cause) = kept_from_starting(case, unit) {
         return Err(cause);
     }
+    if let Err(NotJudged::Blocked(by, why)) = super::config::config(case) {
+        return Err(NotJudged::Blocked(by, why));
+    }
     let s = &unit.state;
     let how = match (s.result.as_str(), unit.exec_status) {
         ("success" | "", _) => String::new(),
@@ -218,13 +221,18 @@ fn not_active(case: &Case<'_>, unit: &UnitFacts, state: &str) -> Judged {
 /// Exit codes of systemd itself, for what it could not do before it ran the program (systemd.exec(5)).
 const SET_UP: std::ops::RangeInclusive<i32> = 200..=245;
 
+/// SIGABRT, SIGBUS, SIGFPE, SIGSEGV and their like are the program's own; SIGKILL and SIGTERM are somebody's wish.
+fn is_crash(signal: Option<i32>) -> bool {
+    signal.is_some_and(|s| ![1, 2, 9, 15].contains(&s))
+}
+
 /// Why the unit would not come up by another start. A daemon that was stopped, killed or could not read files that are in
 /// order again comes up; one whose unit was changed by somebody may not.
 fn hindrance(unit: &UnitFacts) -> Option<&'static str> {
-    if unit.state.result != "exit-code" {
-        return None;
-    }
+    let crashed = unit.state.result == "core-dump" || (unit.state.result == "signal" && is_crash(unit.exec_status));
     match unit.exec_status {
+        _ if crashed => Some("the daemon crashes when it starts: look at its own lines and at the limits of its unit"),
+        _ if unit.state.result != "exit-code" => None,
         Some(203) => Some("systemd cannot run the program: look at its mode, its libraries and the mount it is on"),
         Some(n) if SET_UP.contains(&n) => Some("systemd cannot set up what the unit asks for"),
         Some(0) => Some("a command that the unit runs beside the daemon fails"),

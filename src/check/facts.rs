@@ -226,7 +226,7 @@ pub struct DropIn {
 /// A line the daemon wrote about itself.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OwnLine {
-    /// Where it was found: `journal` or a file.
+    /// Where it was found: `journal` or a file; `systemd`: in the journal, and the service manager said it.
     pub source: String,
     pub text: String,
 }

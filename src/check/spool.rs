@@ -228,7 +228,9 @@ fn writer(case: &Case<'_>) -> Result<Who, NotJudged> {
 fn complained(case: &Case<'_>, dir: &Spool) -> Option<Outcome> {
     // What a daemon that is gone complained about, its successor may find in order.
     case.process()?;
-    let lines: Vec<&OwnLine> = case.own_lines().filter(|l| spool_error(&l.text)).collect();
+    // That a file could not be opened is said of log files too.
+    let here = |text: &str| !text.contains("/e/2433") || text.contains(&dir.path) || text.contains(&dir.real);
+    let lines: Vec<&OwnLine> = case.own_lines().filter(|l| spool_error(&l.text) && here(&l.text)).collect();
     let first = lines.first()?;
     let text = format!("the daemon could not use {} since it was started: {}", dir.path, first.text);
     // A line in a log file may be anybody's; the journal vouches for its own.

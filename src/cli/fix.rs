@@ -62,6 +62,11 @@ pub fn run(
     for _ in 0..ROUNDS {
         let left = wanted(&report, asked).into_iter().flat_map(|c| &c.fixes);
         let direct: Vec<Fix> = left.filter(|f| !f.is_install() && !done.contains(f)).cloned().collect();
+        // A daemon that cannot read its files does not start before `install` has put them right, and then by it.
+        let unit = format!("{}.service", report.target.daemon);
+        let hopeless = unreadable(&report, asked);
+        let direct: Vec<Fix> =
+            direct.into_iter().filter(|f| !(hopeless && matches!(f, Fix::Start(u) if *u == unit))).collect();
         if direct.is_empty() {
             break;
         }
@@ -76,6 +81,16 @@ pub fn run(
         install::run(host, ui, &install_args(host, args, report, &installing))?;
     }
     Ok(())
+}
+
+/// Is the daemon's configuration one that `install` has to mend first?
+fn unreadable(report: &Report, asked: &Selection) -> bool {
+    wanted(report, asked).into_iter().any(|c| {
+        c.status == Status::Fail
+            && c.group == "daemon"
+            && c.id != "daemon.running"
+            && c.fixes.iter().any(Fix::is_install)
+    })
 }
 
 /// Checks that were asked for, found something, and of which something can be mended.

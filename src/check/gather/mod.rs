@@ -8,7 +8,7 @@ mod config;
 mod daemon;
 mod disk;
 mod oms;
-mod own_lines;
+pub mod own_lines;
 mod receipt;
 mod rsyslog;
 mod security;

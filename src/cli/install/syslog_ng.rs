@@ -16,7 +16,7 @@ use crate::check::facts::{DaemonFacts, Facts};
 use crate::check::gather::{self, Depth};
 use crate::check::target::TargetOptions;
 use crate::cli::exit::{Exit, fail};
-use crate::host::proc_net::Transport;
+use crate::host::proc_net::{Socket, Transport};
 use crate::host::{Cmd, Host};
 use crate::plan::Receipt;
 use crate::report::clean;
@@ -91,8 +91,15 @@ fn must_restart(facts: &Facts, stack: Stack, collector: &Collector) -> bool {
     let theirs = |(transport, port): (Transport, u16)| {
         net.open(transport, port).any(|s| s.owners.iter().any(|o| Some(*o) == pid) && !ours(s.local.ip()))
     };
-    ports.into_iter().any(theirs)
+    // Nor does it change the buffer of a socket that stays.
+    let narrow = |s: &Socket| s.owners.iter().any(|o| Some(*o) == pid) && s.recv_buffer.is_some_and(|b| b < NARROW);
+    let mut datagrams = ports.iter().filter(|(t, _)| *t == Transport::Udp);
+    let narrowed = datagrams.any(|(t, port)| net.open(*t, *port).any(narrow));
+    narrowed || ports.into_iter().any(theirs)
 }
+
+/// Bytes as the kernel counts them, of a socket that was not opened by our listener: it asks for 8 MiB.
+const NARROW: u64 = 2 << 20;
 
 fn program(facts: &Facts) -> anyhow::Result<&Program> {
     facts.syslog_ng_says.about.as_ref().map_err(|why| {

@@ -124,16 +124,23 @@ impl<'a> Ama<'a> {
         Ok(ama)
     }
 
-    /// Starts its program as a unit of its own.
+    /// Starts its program as its unit.
     fn run(&self) -> Result<()> {
         let (at, version) = match self.over {
             Over::Tcp(port) => (port.to_string(), "1.33.1-build.main.845"),
             Over::Socket => (SOCKET.to_owned(), "1.26.1-build.main.400"),
         };
-        self.host.sh(&format!(
-            "mkdir -p /run/azuremonitoragent; systemd-run --quiet --unit=azuremonitoragent --setenv=STAND_IN_VERSION={version} \
-             /opt/microsoft/azuremonitoragent/bin/mdsd /usr/local/lib/stand-in/mdsd.py {at} {RECEIVED}"
-        ));
+        self.host.put("/etc/stand-in/ama-version", version);
+        self.host.put(
+            "/usr/lib/systemd/system/azuremonitoragent.service",
+            format!(
+                "[Unit]\nDescription=Azure Monitor Agent\n[Service]\nRuntimeDirectory=azuremonitoragent\n\
+                 ExecStart=/opt/microsoft/azuremonitoragent/bin/mdsd /usr/local/lib/stand-in/mdsd.py {at} {RECEIVED}\n\
+                 [Install]\nWantedBy=multi-user.target\n"
+            ),
+        );
+        self.host
+            .sh("systemctl daemon-reload; systemctl -q enable azuremonitoragent; systemctl restart azuremonitoragent");
         wait_for("the agent listens", Duration::from_secs(5), || self.listens().then_some(()))
     }
 
@@ -147,7 +154,7 @@ impl<'a> Ama<'a> {
     /// Back to how it was started, whatever has become of it.
     pub fn again(&self) -> Result<()> {
         let gone = "systemctl unmask --runtime azuremonitoragent; systemctl kill -s CONT azuremonitoragent; systemctl stop azuremonitoragent; \
-                    systemctl reset-failed azuremonitoragent; rm -rf /run/azuremonitoragent";
+                    systemctl reset-failed azuremonitoragent";
         self.host.exec(&["sh", "-c", gone]);
         self.run()
     }

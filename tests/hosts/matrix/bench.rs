@@ -45,6 +45,13 @@ ng() { [ $UNIT = syslog-ng ]; }
 hardened() { mkdir -p /run/systemd/system/$UNIT.service.d; printf '[Service]\n' >/run/systemd/system/$UNIT.service.d/90-hardened.conf; printf '%s\n' "$@" >>/run/systemd/system/$UNIT.service.d/90-hardened.conf; restart; }
 # sed on a file; a case whose text is not there is a mistake in the table.
 edit() { cp "$1" /run/before; sed -i -E "$2" "$1"; if cmp -s "$1" /run/before; then echo "MISTAKE: $1 has nothing for $2"; fi; }
+# The Log Analytics agent.
+INPUT=/etc/opt/microsoft/omsagent/$WS/conf/omsagent.d/security_events.conf ADMIN=/etc/opt/microsoft/omsagent/$WS/conf/omsadmin.conf
+LOG=/var/opt/microsoft/omsagent/$WS/log/omsagent.log
+agent() { systemctl restart omsagent-$WS; sleep 0.3; restart; }
+# The Azure Monitor Agent.
+CACHE=/etc/opt/microsoft/azuremonitoragent/config-cache
+chunk() { cat >$CACHE/configchunks/$1.json; }
 # Somebody else's file.
 other() { cat >$CONF/$1; restart; }
 squat() { systemd-run -q --unit=squatter python3 -c "import socket,time; s=socket.socket(socket.AF_INET6, socket.SOCK_$1); s.bind(('::', $2)); $3 time.sleep(600)"; for i in 1 2 3 4 5 6 7 8 9 10; do ss -Hlnut "sport = $2" | grep -q . && return; sleep 0.05; done; }
@@ -162,9 +169,7 @@ impl<'a> Bench<'a> {
         let promised = found["remedy"]["fixable"] == true;
         ensure!(promised == fault.fixed, "fixable is {promised}: {}", found["remedy"]);
         if fault.fixed {
-            let skip = ["--skip", "host.disk", "--fix", "--yes"];
-            let out = self.host.cefctl(&[&["troubleshoot", "-o", "json"], skip.as_slice()].concat());
-            let after = out.json().with_context(|| out.to_string())?;
+            let after = self.look(false, &["--fix", "--yes"])?;
             ensure!(after["verdict"] == "healthy", "not mended: {}", odd(&after));
         }
         Ok(Seen { root_cause, fixed: fault.fixed })

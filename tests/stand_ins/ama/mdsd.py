@@ -1,9 +1,10 @@
 """Stand-in for mdsd's syslog intake: mdsd.py PORT|SOCKET FILE, or `-V` for the version. Takes TCP connections on
-127.0.0.1:PORT and cuts at line feeds, or datagrams on a unix socket (before 1.28.11); appends to FILE."""
+127.0.0.1:PORT and cuts at line feeds, or datagrams on a unix socket (before 1.28.11); appends to FILE. The
+port it has it writes into its port file, as the real one does."""
 import os, socket, sys, threading
 
 if sys.argv[1] == "-V":
-    print(os.environ.get("STAND_IN_VERSION", "1.33.1-build.main.845"))
+    print(open("/etc/stand-in/ama-version").read())
     sys.exit()
 out, lock = open(sys.argv[2], "ab", buffering=0), threading.Lock()
 
@@ -26,6 +27,8 @@ if sys.argv[1].startswith("/"):
     os.chmod(sys.argv[1], 0o666)
     while True:
         out.write(server.recv(1 << 18).rstrip(b"\n") + b"\n")
+with open("/etc/opt/microsoft/azuremonitoragent/config-cache/syslog.port", "w") as port:
+    port.write(sys.argv[1])
 server = socket.create_server(("127.0.0.1", int(sys.argv[1])), backlog=128)
 while True:
     threading.Thread(target=take, args=(server.accept()[0],), daemon=True).start()
