@@ -99,7 +99,8 @@ pub fn include(case: &Case<'_>) -> Judged {
         };
         out.advise(format!("add the line {line}, then let the daemon read its configuration again"))
             .command(case.install_command())
-            .fixable()
+            // What a daemon that does not even start is to do besides is not ours to decide.
+            .fixable_if(case.process().is_some() || !case.facts.host.live)
     } else {
         out.advise("see which include leaves them out, or move them to where files are read from")
     })

@@ -9,6 +9,8 @@ use super::damage;
 use super::outcome::{Judged, NotJudged, Outcome};
 use super::target::Daemon;
 use super::words;
+use crate::agent::AgentKind;
+use crate::agent::ama::files;
 use crate::host::Output;
 use crate::syslog::syslogng::validate::{Message, Report};
 use crate::syslog::syslogng::{Effective, Problem, Severity, Topic};
@@ -83,6 +85,13 @@ pub fn config(case: &Case<'_>, config: &Effective) -> Judged {
     }
 }
 
+/// Can `install` put the Azure Monitor Agent's own file back?
+fn agents_come_back(case: &Case<'_>) -> bool {
+    let Some(ama) = &case.facts.agent_states.ama else { return false };
+    let marker = ama.marker.as_ref().and_then(|m| m.as_ref().ok()).is_some_and(|m| m == "true");
+    marker && super::agents::forward_config::placeable(ama, case)
+}
+
 fn said(message: &Message) -> (String, String) {
     let at = match (&message.file, message.line) {
         (Some(file), Some(line)) => format!("{}:{line}", file.display()),
@@ -120,7 +129,22 @@ pub fn references(case: &Case<'_>, config: &Effective) -> Judged {
         };
         let text = text.trim_end_matches("; the daemon does not start").to_owned();
         let out = Outcome::fail(format!("{at}: {text}; {harm}")).seen_all(errors().map(shown));
-        return Ok(again(out.seen_all(damage::missing_source(case, config))));
+        let out = again(out.seen_all(damage::missing_source(case, config)));
+        // `install` lets the agent's file take from the source that this box has.
+        let agents = |p: &Problem| {
+            p.topic == Topic::ReferenceMissing
+                && p.at.as_ref().is_some_and(|at| files::PLACES.iter().any(|f| Path::new(f.path) == &*at.file))
+        };
+        // Ours hands its events to what that file defines.
+        let theirs = |p: &Problem| {
+            let name = p.at.as_ref().and_then(|at| at.file.file_name()).map(|n| n.to_string_lossy().into_owned());
+            p.topic == Topic::ReferenceMissing
+                && name.is_some_and(|n| n.ends_with("cefctl.conf"))
+                && agents_come_back(case)
+        };
+        let ours = |p: &Problem| p.at.as_ref().is_some_and(|at| case.is_changed(&at.file));
+        let all = errors().all(|p| ours(p) || (case.target.agent == AgentKind::Ama && (agents(p) || theirs(p))));
+        return Ok(out.command(case.install_command()).fixable_if(all));
     }
     let words = || case.syslog_ng_problems().iter().filter(|p| p.topic == Topic::TemplateMissing);
     let Some(first) = words().next() else {

@@ -8,6 +8,7 @@ use super::outcome::{Judged, NotJudged, Outcome};
 use super::pipeline::{Asked, Double, Listener, Way, Why};
 use super::ports;
 use super::samples::Fate;
+use super::target::Daemon;
 use super::words;
 use crate::host::proc_net::Transport;
 
@@ -66,7 +67,10 @@ fn show(listener: &Listener) -> (String, String) {
 }
 
 pub fn reachable(case: &Case<'_>) -> Judged {
-    over_tcp(case)?;
+    // The socket of the agent's own rule is followed in rsyslog's language only.
+    if case.target.daemon == Daemon::SyslogNg {
+        over_tcp(case)?;
+    }
     let flow = case.flow()?;
     if flow.to_agent().next().is_none() {
         return Err(NotJudged::Blocked("forward.rule", "there is no rule to come to".into()));

@@ -301,7 +301,8 @@ pub fn connected(case: &Case<'_>) -> Judged {
         .seen_all(last.map(|l| (l.source.as_str(), l.text.as_str())))
         .seen_all(shown)
         .advise(again)
-        .command(format!("sudo systemctl restart {}", case.unit_name())));
+        .command(format!("sudo systemctl restart {}", case.unit_name()))
+        .fix(case.restart()));
     }
     Ok(Outcome::pass(format!("no connection to port {port} yet: the daemon makes it with the first event")))
 }
@@ -316,6 +317,10 @@ pub fn until_retry(case: &Case<'_>) -> Option<Duration> {
     let retry = flow.good_carriers().first()?.retry?;
     let pid = case.daemon_pid()?;
     let net = case.facts.net.as_ref().ok()?;
+    // rsyslog connects with the first event, and waits only after a try that failed.
+    if case.target.daemon != Daemon::SyslogNg && last_word(case).is_none() {
+        return None;
+    }
     let connected = net.connections_to(case.target.agent_port).any(|s| s.owners.contains(&pid));
     (!connected).then(|| MOST_PATIENCE.min(Duration::from_secs(retry) + Duration::from_secs(1)))
 }

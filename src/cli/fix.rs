@@ -20,6 +20,8 @@ use crate::ui::Ui;
 
 /// Times that the daemon and its files are mended before what `install` does.
 const ROUNDS: usize = 3;
+/// Installations in a row.
+const INSTALLS: usize = 2;
 /// How long the daemon may take to settle.
 const SETTLE: Duration = Duration::from_secs(5);
 /// Places of a mask, the lasting one and the one until the next boot.
@@ -74,11 +76,18 @@ pub fn run(
         done.extend(direct);
         report = look();
     }
-    let report = &report;
-    let installing: Vec<&Fix> =
-        wanted(report, asked).into_iter().flat_map(|c| &c.fixes).filter(|f| f.is_install()).collect();
-    if !installing.is_empty() {
-        install::run(host, ui, &install_args(host, args, report, &installing))?;
+    // What one installation makes possible another one may have to use: the place behind a rule that was missing, say.
+    let mut installed: Vec<Fix> = Vec::new();
+    for _ in 0..INSTALLS {
+        let all = wanted(&report, asked).into_iter().flat_map(|c| &c.fixes);
+        let installing: Vec<&Fix> = all.filter(|f| f.is_install()).collect();
+        if installing.iter().all(|f| installed.contains(f)) {
+            break;
+        }
+        let start = unreadable(&report, asked);
+        install::run(host, ui, &install_args(host, args, &report, &installing, start))?;
+        installed.extend(installing.into_iter().cloned());
+        report = look();
     }
     Ok(())
 }
@@ -157,6 +166,7 @@ fn changes(host: &Host, fixes: &[Fix], report: &Report) -> anyhow::Result<Vec<Ch
         match fix {
             Fix::Install | Fix::DropLocalCopy | Fix::NoPortalSync | Fix::OpenFirewall(_) => {}
             Fix::Set(setting) => changes.push(setting.clone().into()),
+            Fix::Remove(path) => changes.push(Change::RemoveFile { path: path.clone(), secret: true }),
             Fix::Unmask(unit) => {
                 let places = MASKS.iter().map(|folder| Path::new(folder).join(unit));
                 // Only a mask: a unit of somebody's own with that name stays.
@@ -197,7 +207,13 @@ fn is_mask(host: &Host, path: &Path) -> bool {
 }
 
 /// The `install` that brings this box to what it was measured against.
-fn install_args(host: &Host, args: &TroubleshootArgs, report: &Report, fixes: &[&Fix]) -> InstallArgs {
+fn install_args(
+    host: &Host,
+    args: &TroubleshootArgs,
+    report: &Report,
+    fixes: &[&Fix],
+    start_daemon: bool,
+) -> InstallArgs {
     let t = &report.target;
     let receipt = crate::plan::peek(host).ok().flatten();
     let promised = receipt.as_ref().and_then(|r| {
@@ -241,6 +257,7 @@ fn install_args(host: &Host, args: &TroubleshootArgs, report: &Report, fixes: &[
         repair: false,
         queue_disk: 2048,
         open_firewall: sources,
+        start_daemon,
         output: Format::Text,
     }
 }

@@ -89,6 +89,8 @@ pub enum Fix {
     OpenFirewall(Vec<String>),
     /// A setting in the hands of a tool of the machine.
     Set(Setting),
+    /// Removes a file that holds a secret and serves nobody.
+    Remove(PathBuf),
     /// Takes away what forbids the unit to start.
     Unmask(String),
     Start(String),

@@ -118,9 +118,10 @@ pub fn config(case: &Case<'_>) -> Judged {
 }
 
 /// Where the port is known, `install` puts the agent's own template in place if its watcher does not.
-fn placeable(ama: &AmaState, case: &Case<'_>) -> bool {
+pub fn placeable(ama: &AmaState, case: &Case<'_>) -> bool {
     let port = ama.port.as_ref().and_then(|p| p.as_ref().ok()).is_some_and(|p| p.parse::<u16>().is_ok_and(|p| p > 0));
-    port && case.facts.host.live
+    let socket = ama.port.is_none() && ama.socket.bound == Some(true);
+    (port || socket) && case.facts.host.live
 }
 
 fn watcher(out: Outcome) -> Outcome {
@@ -177,7 +178,8 @@ fn by_tcp(case: &Case<'_>, ama: &AmaState, file: &Place) -> Judged {
                 .seen(file.path, text)
                 .seen_all(found),
         )
-        .command(format!("# first: sudo rm {}", file.path)));
+        .command(format!("# first: sudo rm {}", file.path))
+        .fixable_if(own.is_empty() && placeable(ama, case)));
     };
     let at = forward.at.to_string();
     let Some(stated) = stated else {
@@ -187,7 +189,8 @@ fn by_tcp(case: &Case<'_>, ama: &AmaState, file: &Place) -> Judged {
             .seen_all(sockets());
         return Ok(out
             .advise("restart the agent: it writes the file when it starts")
-            .command(restart(AgentKind::Ama, None)));
+            .command(restart(AgentKind::Ama, None))
+            .fix_all(crate::check::agent::unit(case).map(Fix::Restart)));
     };
     if forward.number != Some(stated) {
         let out =
@@ -211,7 +214,8 @@ fn by_tcp(case: &Case<'_>, ama: &AmaState, file: &Place) -> Judged {
             .seen_all(sockets());
         return Ok(out
             .advise("restart the agent: it writes the port it has into the file")
-            .command(restart(AgentKind::Ama, None)));
+            .command(restart(AgentKind::Ama, None))
+            .fix_all(crate::check::agent::unit(case).map(Fix::Restart)));
     }
     Ok(Outcome::pass(format!("marker, port file and {} agree on port {stated}", file.path))
         .seen(at, forward.describe())

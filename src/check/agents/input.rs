@@ -283,6 +283,10 @@ fn access_for(who: &Who, step: &access::Step, file: bool) -> Fix {
     let path = decode_path(&step.path);
     match file {
         true => Fix::Access { path, mode: step.mode | 0o400, owner: Some((who.uid, who.gid)) },
+        // Folders of the agent's own are listed by it, too.
+        false if step.path.starts_with(paths::CONF) => {
+            Fix::Access { path, mode: step.mode | 0o500, owner: Some((who.uid, who.gid)) }
+        }
         false => Fix::Access { path, mode: step.mode | 0o001, owner: None },
     }
 }

@@ -151,7 +151,10 @@ fn not_active(case: &Case<'_>, agent: AgentKind, unit: &UnitFacts, restart: &str
     let s = &unit.state;
     let looping = s.active == Active::Activating && s.sub.starts_with("auto-restart");
     let text = match (looping, s.result.as_str(), unit.exec_status) {
-        (true, ..) => format!("the {agent} ends again and again: {name} waits for its next start"),
+        (true, ..) if s.restarts.unwrap_or_default() > 0 => {
+            format!("the {agent} ends again and again: {name} waits for its next start")
+        }
+        (true, ..) => format!("the {agent} has ended, and systemd waits before it starts {name} again"),
         (_, "success" | "", _) => format!("the {agent} does not run: {name} is {}", state(unit)),
         (_, result, Some(code)) if code != 0 => {
             format!("the {agent} does not run: {name} is {}, result {result}, exit status {code}", state(unit))
@@ -172,6 +175,9 @@ fn not_active(case: &Case<'_>, agent: AgentKind, unit: &UnitFacts, restart: &str
             .command(format!("sudo systemctl reset-failed {name}"))
             .command(restart)
             .fix(Fix::Start(name.to_owned())),
+        _ if looping && s.restarts.unwrap_or_default() == 0 => {
+            out.advise("start it at once, and look at why it ended").command(restart).fix(Fix::Restart(name.to_owned()))
+        }
         _ if looping => out.advise("look at why it ends").command(format!("journalctl -u {name} -n 50")),
         // An agent that ended with an error of its own has said why; a start alone may not be all.
         _ if s.result == "exit-code" => out.advise("look at why it ended, then start it").command(restart),

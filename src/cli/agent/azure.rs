@@ -3,18 +3,22 @@
 use std::path::Path;
 use std::time::Duration;
 
+use crate::agent::ama::judge::Sources;
 use crate::agent::ama::{Ama, Daemon, Finding, Mend, Stream, Transport, judge, steps};
 use crate::cli::args::{DaemonChoice, InstallArgs};
 use crate::cli::exit::{Exit, fail};
 use crate::host::{Host, facts};
 use crate::plan::{Change, WriteFile};
 use crate::platform::service_act::Services;
+use crate::syslog::syslogng::Effective;
+use crate::syslog::syslogng::effective::{Source, SourceKind};
 use crate::ui::Ui;
 
 /// The agent's watcher looks every 30 s (facts 3.3).
 const WATCHER: Duration = Duration::from_secs(35);
 /// How long the daemon may take to be restarted by it.
 const SETTLE: Duration = Duration::from_secs(15);
+const SYSLOG_NG_CONF: &str = "/etc/syslog-ng/syslog-ng.conf";
 const PAUSE: Duration = Duration::from_secs(1);
 
 pub struct Look {
@@ -78,7 +82,16 @@ fn settle(host: &Host, daemon: Daemon) {
 }
 
 fn judged(host: &Host, daemon: Daemon, wanted: &[Stream]) -> Vec<Finding> {
-    judge::judge(&Ama::gather(&host.root), daemon, wanted, None)
+    let sources = (daemon == Daemon::SyslogNg).then(|| sources(host));
+    judge::judge(&Ama::gather(&host.root), daemon, wanted, sources.as_ref())
+}
+
+/// What the daemon's configuration defines, whether or not the daemon accepts it.
+fn sources(host: &Host) -> Sources {
+    let config = Effective::load(Path::new(SYSLOG_NG_CONF), &host.root);
+    let name = |s: &Source| s.name.as_ref().map(ToString::to_string);
+    let local = config.sources.iter().find(|s| s.drivers.iter().any(|d| d.kind == SourceKind::System));
+    Sources { defined: config.sources.iter().filter_map(name).collect(), local: local.and_then(name) }
 }
 
 /// rsyslog, unless only syslog-ng is there.

@@ -193,16 +193,17 @@ fn propose(host: &Host, args: &InstallArgs, setup: &mut Setup, receipt: Option<&
         preflight::installed(&facts, daemon).map_err(refused)?;
         down = preflight::running(&facts, daemon).err();
         // One that damage keeps down is started by the repair.
-        if !args.repair {
+        if !args.repair && !args.start_daemon && setup.mended().is_empty() {
             down.take().map_or(Ok(()), |r| Err(refused(r)))?;
         }
         refuse_all(preflight::in_the_way(&facts, daemon, &wish))?;
     }
     let decided = match daemon {
-        Daemon::Rsyslog => rsyslog::decide(host, &facts, &wish, receipt)?,
-        Daemon::SyslogNg => syslog_ng::decide(host, &facts, &wish, receipt, args.repair)?,
+        Daemon::Rsyslog => rsyslog::decide(host, &facts, &wish, receipt, setup.mended())?,
+        Daemon::SyslogNg => syslog_ng::decide(host, &facts, &wish, receipt, args.repair, setup.mended())?,
     };
-    if let Some(refusal) = down.filter(|_| decided.mended.is_none()) {
+    if let Some(refusal) = down.filter(|_| decided.mended.is_none() && !args.start_daemon && setup.mended().is_empty())
+    {
         return Err(refused(refusal));
     }
     let mut changes = setup.changes(host)?;

@@ -33,13 +33,15 @@ use crate::syslog::syslogng::{Effective, Severity, lint, repair};
 /// Written by the scripts this tool replaces, in the folder that distributions include.
 const REPLACED: &str = "conf.d/security-config-omsagent.conf";
 
-/// Decides what to add to this syslog-ng, and with `mend` what of the older scripts' damage to undo.
+/// Decides what to add to this syslog-ng, and with `mend` what of the older scripts' damage to undo. `agents`: files of
+/// the agent as they will be.
 pub fn decide(
     host: &Host,
     facts: &Facts,
     wish: &Wish,
     receipt: Option<&Receipt>,
     mend: bool,
+    agents: BTreeMap<PathBuf, Option<Vec<u8>>>,
 ) -> anyhow::Result<Decided> {
     let main = PathBuf::from(&facts.syslog_ng.main_file);
     let program = program(facts)?;
@@ -47,7 +49,8 @@ pub fn decide(
     let replaced = main.parent().unwrap_or(Path::new("/")).join(REPLACED);
     let without = Without::new(&host.root, receipt, std::slice::from_ref(&replaced));
     let damage = repair::repair(&main, &without, &setting);
-    let changes = damage.iter().filter(|_| mend).map(|d| (main.clone(), Some(d.text.clone()))).collect();
+    let mut changes = agents;
+    changes.extend(damage.iter().filter(|_| mend).map(|d| (main.clone(), Some(d.text.clone()))));
     let source = Overlay { base: &without, changes };
     let config = Effective::load_with(&main, &source, setting.clone());
     refuse_broken(host, &config, damage.is_some() && !mend)?;

@@ -130,7 +130,14 @@ impl<'a> Ama<'a> {
             Over::Tcp(port) => (port.to_string(), "1.33.1-build.main.845"),
             Over::Socket => (SOCKET.to_owned(), "1.26.1-build.main.400"),
         };
-        self.host.put("/etc/stand-in/ama-version", version);
+        // The package manager knows of it.
+        let status = String::from_utf8_lossy(&self.host.get("/var/lib/dpkg/status")).into_owned();
+        if !status.contains("Package: azuremonitoragent") {
+            let entry = format!(
+                "Package: azuremonitoragent\nStatus: install ok installed\nMaintainer: x\nArchitecture: amd64\nVersion: {version}\nDescription: stand-in\n\n"
+            );
+            self.host.put("/var/lib/dpkg/status", status + &entry);
+        }
         self.host.put(
             "/usr/lib/systemd/system/azuremonitoragent.service",
             format!(

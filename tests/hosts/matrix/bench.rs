@@ -54,12 +54,13 @@ CACHE=/etc/opt/microsoft/azuremonitoragent/config-cache
 chunk() { cat >$CACHE/configchunks/$1.json; }
 # Somebody else's file.
 other() { cat >$CONF/$1; restart; }
-squat() { systemd-run -q --unit=squatter python3 -c "import socket,time; s=socket.socket(socket.AF_INET6, socket.SOCK_$1); s.bind(('::', $2)); $3 time.sleep(600)"; for i in 1 2 3 4 5 6 7 8 9 10; do ss -Hlnut "sport = $2" | grep -q . && return; sleep 0.05; done; }
+squat() { systemd-run -q --unit=squatter python3 -c "import socket,time; s=socket.socket(socket.AF_INET6, socket.SOCK_$1); s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, int('$1' == 'STREAM')); s.bind(('::', $2)); $3 time.sleep(600)"; for i in 1 2 3 4 5 6 7 8 9 10; do ss -Hlnut "sport = $2" | grep -q . && return; sleep 0.05; done; }
 "#;
 
 /// What is kept of the healthy box and put back after each fault.
 const KEPT: &str = "etc/rsyslog.conf etc/rsyslog.d etc/syslog-ng etc/systemd etc/opt etc/default etc/hosts etc/passwd etc/group \
-     opt/microsoft var/lib/cefctl";
+     opt/microsoft var/lib/cefctl \
+     var/lib/dpkg/status";
 
 pub struct Bench<'a> {
     host: &'a Host,

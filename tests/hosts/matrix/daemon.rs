@@ -22,7 +22,7 @@ pub fn faults() -> Vec<Fault> {
         fault("1.5", "a mistake that waits for the next start", "daemon.config", "echo 'nonsense here;' >$CONF/30-other.conf").syslog_ng(),
         fault("1.11", "the main file was replaced by the other daemon's", "daemon.config",
             "if ng; then printf 'module(load=\"imuxsock\")\n*.* /var/log/all\n' >$MAIN; else printf '@version: 3.38\n@include \"scl.conf\"\nsource s_src { system(); internal(); };\nlog { source(s_src); };\n' >$MAIN; fi; restart"),
-        fault("", "the main file is empty", "daemon.include", ": >$MAIN; restart").rsyslog().fixed(),
+        fault("", "the main file is empty", "daemon.include", ": >$MAIN; restart").rsyslog(),
         fault("", "the main file is gone", "daemon.config", "rm $MAIN; restart"),
         fault("1.11", "the drop-in folder is not included", "daemon.include",
             "if ng; then edit $MAIN 's/^@include \"\\/etc.*conf.d.*/#&/'; else edit $MAIN 's/^\\$IncludeConfig/#&/'; fi; restart").fixed(),

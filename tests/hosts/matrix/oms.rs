@@ -10,7 +10,7 @@ const AGAIN: &str = "systemctl unmask --runtime omsagent-$WS; systemctl kill -s 
 pub fn faults() -> Vec<Fault> {
     let all = vec![
         fault("1.30", "the agent was stopped", "agent.running", "systemctl stop omsagent-$WS").fixed(),
-        fault("1.30", "the agent was killed", "agent.running", "systemctl kill -s KILL omsagent-$WS; sleep 0.3").warns(),
+        fault("1.30", "the agent was killed", "agent.running", "systemctl kill -s KILL omsagent-$WS; sleep 0.3").fixed(),
         fault("1.30", "the agent is masked", "agent.running", "systemctl mask --now --runtime omsagent-$WS").fixed(),
         fault("1.30", "the agent does not start at boot", "agent.running", "systemctl -q disable omsagent-$WS").warns().fixed(),
         fault("1.30", "the agent is halted by a signal", "agent.running",
@@ -51,7 +51,7 @@ pub fn faults() -> Vec<Fault> {
             "cp -a /etc/opt/microsoft/omsagent/$WS /etc/opt/microsoft/omsagent/11111111-2222-3333-4444-555555555555; sed -i s/$WS/11111111-2222-3333-4444-555555555555/ /etc/opt/microsoft/omsagent/11111111-*/conf/omsadmin.conf; rm -r /etc/opt/microsoft/omsagent/11111111-*/conf/omsagent.d/security_events.conf; cp /lib/systemd/system/omsagent-$WS.service /run/systemd/system/omsagent-11111111-2222-3333-4444-555555555555.service; mkdir -p /var/opt/microsoft/omsagent/11111111-2222-3333-4444-555555555555; cp -a /var/opt/microsoft/omsagent/$WS/* /var/opt/microsoft/omsagent/11111111-2222-3333-4444-555555555555/; sed -i 's/omsagent.py .*/omsagent.py 11111111-2222-3333-4444-555555555555/' /run/systemd/system/omsagent-1111*.service; systemctl daemon-reload; systemctl start omsagent-11111111-2222-3333-4444-555555555555").warns()
             .undo("systemctl stop omsagent-11111111-2222-3333-4444-555555555555; rm -rf /run/systemd/system/omsagent-1111* /etc/opt/microsoft/omsagent/1111* /var/opt/microsoft/omsagent/1111*"),
         fault("1.27", "the portal may rewrite the syslog settings", "agent.portal-sync",
-            "mkdir -p /etc/opt/omi/conf/omsconfig /opt/microsoft/omsconfig/Scripts; : >/opt/microsoft/omsconfig/Scripts/OMS_MetaConfigHelper.py").warns(),
+            "mkdir -p /etc/opt/omi/conf/omsconfig /opt/microsoft/omsconfig/Scripts; : >/opt/microsoft/omsconfig/Scripts/OMS_MetaConfigHelper.py").warns().fixed(),
         fault("1.17", "the service refuses the agent's uploads", "agent.log",
             "date '+%Y-%m-%d %H:%M:%S +0000 [error]: Error sending data: 403 Forbidden' >>$LOG"),
         fault("1.6", "the agent's disk was full", "agent.log",

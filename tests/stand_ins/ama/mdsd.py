@@ -1,11 +1,8 @@
-"""Stand-in for mdsd's syslog intake: mdsd.py PORT|SOCKET FILE, or `-V` for the version. Takes TCP connections on
+"""Stand-in for mdsd's syslog intake: mdsd.py PORT|SOCKET FILE. Takes TCP connections on
 127.0.0.1:PORT and cuts at line feeds, or datagrams on a unix socket (before 1.28.11); appends to FILE. The
 port it has it writes into its port file, as the real one does."""
 import os, socket, sys, threading
 
-if sys.argv[1] == "-V":
-    print(open("/etc/stand-in/ama-version").read())
-    sys.exit()
 out, lock = open(sys.argv[2], "ab", buffering=0), threading.Lock()
 
 
