@@ -163,7 +163,13 @@ fn old_configuration(case: &Case<'_>) -> Option<Outcome> {
 
 fn not_active(case: &Case<'_>, unit: &UnitFacts, state: &str) -> Judged {
     let name = case.unit_name();
-    if let Some(process) = case.process().filter(|p| !p.is_zombie() && !p.is_stopped()) {
+    // A process of the unit's own is its next try to start, and of one that ended while it was looked at little is left.
+    let trying = |p: &Process| {
+        let gone = unit.state.active == Active::Activating && p.exe.is_empty();
+        gone || p.unit.as_deref() == Some(unit.state.id.as_str())
+    };
+    let other = |p: &&Process| !trying(p) && !p.is_zombie() && !p.is_stopped();
+    if let Some(process) = case.process().filter(other) {
         return Ok(Outcome::warn(format!("{name} runs, but not as its unit: nobody restarts it"))
             .seen(format!("{name}.service"), state)
             .seen("process", process.display())

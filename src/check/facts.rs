@@ -135,6 +135,9 @@ pub struct UnitFacts {
     pub begun: Option<i64>,
     /// Id of this run, by which the journal finds its lines.
     pub invocation: String,
+    /// What the unit takes from the daemon's network.
+    #[serde(default)]
+    pub sandbox: Sandbox,
     /// `running`, or `frozen` while somebody holds the whole control group still.
     pub freezer: String,
     pub exec_status: Option<i32>,
@@ -145,6 +148,17 @@ pub struct UnitFacts {
     /// The last start was left out, since a condition of the unit was not met.
     #[serde(default)]
     pub skipped: bool,
+}
+
+/// Settings of a unit by which its processes have another network, or a part of it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Sandbox {
+    pub private_network: bool,
+    /// Empty: none.
+    pub network_namespace_path: String,
+    /// `RestrictAddressFamilies=` as systemd shows it.
+    pub address_families: String,
 }
 
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -262,7 +276,24 @@ pub struct Spool {
     pub walk: Vec<Step>,
     /// Files in it; `Err` where it may not be read or is no folder.
     pub files: Fact<Vec<SizedFile>>,
+    /// How far the daemon has read those that it has open for reading, in bytes.
+    #[serde(default)]
+    pub read: BTreeMap<String, u64>,
     pub space: Option<FsSpace>,
+}
+
+impl Spool {
+    /// Bytes of the segments of rsyslog's queue files (`NAME.00000001`) that still wait. A queue that is through keeps its
+    /// last segment until the daemon is restarted (seen with 8.2302), so the size alone tells nothing.
+    pub fn waiting(&self, is_queue: impl Fn(&str) -> bool) -> u64 {
+        let is_segment = |path: &str| {
+            let name = path.rsplit('/').next().unwrap_or_default();
+            let parts = name.rsplit_once('.').filter(|(_, n)| !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit()));
+            parts.is_some_and(|(stem, _)| is_queue(stem))
+        };
+        let files = self.files.iter().flatten().filter(|f| is_segment(&f.path));
+        files.map(|f| f.size.saturating_sub(self.read.get(&f.path).copied().unwrap_or(0))).sum()
+    }
 }
 
 /// What `install` promised.
@@ -382,6 +413,7 @@ impl Default for UnitFacts {
             since: None,
             begun: None,
             invocation: String::new(),
+            sandbox: Sandbox::default(),
             freezer: String::new(),
             exec_status: None,
             user: String::new(),

@@ -54,6 +54,7 @@ pub fn ng_healthy() -> Facts {
             real: SYSLOG_NG_STATE.into(),
             walk: folders(&["/", "/var", "/var/lib", SYSLOG_NG_STATE]),
             files: Ok(Vec::new()),
+            read: Default::default(),
             space: None,
         }],
         mounts: Ok(vec![Mount { point: "/".into(), fs_type: "ext4".into(), read_only: false, noexec: false }]),

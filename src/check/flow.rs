@@ -11,6 +11,9 @@ use crate::host::proc_net::Transport;
 /// Where the Log Analytics agent takes plain syslog (facts 1.9).
 const OMS_SYSLOG_PORT: u16 = 25224;
 
+/// Where the two agents take security events unless told otherwise (facts 1.9, 3.3).
+const AGENT_PORTS: [u16; 2] = [25226, 28330];
+
 /// Where events come in.
 pub struct Entry {
     /// Of the port devices send to; `None`: nobody listens there.
@@ -55,7 +58,7 @@ impl<'a> Flow<'a> {
 
     /// What passes events on to the agent, wherever it stands.
     pub fn to_agent(&self) -> impl Iterator<Item = &Forward> {
-        self.forwards.iter().filter(|f| is_to_agent(self.target, f))
+        self.forwards.iter().filter(|f| is_to_agent(self.target, &self.forwards, f))
     }
 
     /// The forward of that number, if it passes events on to the agent.
@@ -131,9 +134,13 @@ pub fn is_plain_syslog(forward: &Forward) -> bool {
     forward.loopback && forward.number == Some(OMS_SYSLOG_PORT) && forward.transport == Some(Transport::Udp)
 }
 
-fn is_to_agent(target: &Target, forward: &Forward) -> bool {
+/// Where a rule leads to the agent for sure, another one to this machine belongs to a collector of another maker beside
+/// it, unless its port is an agent's. Where none does, any of them may be the rule with a wrong port.
+fn is_to_agent(target: &Target, all: &[Forward], forward: &Forward) -> bool {
     let own_port = forward.number == Some(target.port);
-    forward.enabled && forward.loopback && !is_plain_syslog(forward) && !own_port
+    let could = forward.enabled && forward.loopback && !is_plain_syslog(forward) && !own_port;
+    let known = forward.number.is_none_or(|n| AGENT_PORTS.contains(&n)) || is_right(target, forward);
+    could && (known || !all.iter().any(|f| f.enabled && is_right(target, f)))
 }
 
 fn entry(config: Config<'_>, listener: Option<&Listener>) -> Entry {
@@ -142,7 +149,7 @@ fn entry(config: Config<'_>, listener: Option<&Listener>) -> Entry {
 }
 
 fn matched(config: Config<'_>, target: &Target, forwards: &[Forward]) -> Vec<Match> {
-    let to_agent = |id: usize| forwards.iter().any(|f| f.id == id && is_to_agent(target, f));
+    let to_agent = |id: usize| forwards.iter().any(|f| f.id == id && is_to_agent(target, forwards, f));
     let mut found = Vec::new();
     for sample in SAMPLES {
         let visits: Vec<Visit> = config.matched(sample).into_iter().filter(|v| to_agent(v.forward)).collect();

@@ -78,6 +78,7 @@ fn the_spool_counts_as_written_to() {
         real: "/data/spool".into(),
         walk: Vec::new(),
         files: Ok(Vec::new()),
+        read: Default::default(),
         space: None,
     }];
     assert_eq!(judge(disk, &facts, AgentKind::None).status, Status::Fail);

@@ -37,8 +37,9 @@ pub fn limits(case: &Case<'_>) -> Judged {
     findings.extend(slow_names(case)?);
     let Some((_, first)) = findings.first() else {
         return Ok(Outcome::pass(format!(
-            "messages up to {}, {sessions} TCP sessions",
-            words::bytes(size.unsigned_abs())
+            "messages up to {}; {} open now",
+            words::bytes(size.unsigned_abs()),
+            words::count(sessions, "TCP session")
         )));
     };
     let advice = match case.target.daemon {

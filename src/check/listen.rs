@@ -7,6 +7,7 @@ use super::facts::FileState;
 use super::outcome::{Judged, NotJudged, Outcome};
 use super::pipeline::Listener;
 use super::ports::{self, Asked, Family, Port};
+use super::sandbox;
 use super::words;
 use crate::host::proc_net::{Socket, Transport};
 use crate::host::proc_process::Process;
@@ -21,6 +22,9 @@ pub fn tcp(case: &Case<'_>) -> Judged {
 
 fn transport(case: &Case<'_>, transport: Transport) -> Judged {
     let port = Port::look(case, transport)?;
+    if let Some(out) = elsewhere(case, &port) {
+        return Ok(out);
+    }
     if port.listeners.is_empty() {
         return if port.own.is_empty() { not_configured(case, &port) } else { Ok(no_longer_configured(case, &port)) };
     }
@@ -38,11 +42,79 @@ fn transport(case: &Case<'_>, transport: Transport) -> Judged {
     if !closed.is_empty() || families.is_empty() {
         return Ok(not_open(case, &port, &closed));
     }
+    if let Some(out) = turned_away(case, &port) {
+        return Ok(out);
+    }
     let words: Vec<&str> = families.iter().map(|f| f.word()).collect();
     let limited = if families.len() == 1 && case.facts.host.ipv6 { ", as configured" } else { "" };
     Ok(Outcome::pass(format!("{} is open over {}{limited}", port.display(), words::list(&words)))
         .seen_all(port.listeners.iter().map(|l| (l.at.to_string(), "listener")))
         .seen_all(port.own.iter().map(|s| (s.display(), owners(case, s)))))
+}
+
+/// A daemon with a list of senders throws away what others send, although their packets arrive.
+fn turned_away(case: &Case<'_>, port: &Port<'_>) -> Option<Outcome> {
+    let listener = ports::winner(&port.listeners, port.transport)?;
+    let senders = listener.senders.as_ref().filter(|s| !s.admits_all())?;
+    let (name, list) = (port.display(), senders.display());
+    let out = match case.target.source {
+        Some(source) => match senders.admits(source) {
+            Some(true) => return None,
+            Some(false) => Outcome::fail(format!("the daemon takes {name} events of {list} only, and not of {source}")),
+            None => Outcome::unknown(format!(
+                "whether the daemon takes {name} events of {source} hangs on its name: {list}"
+            )),
+        },
+        None => Outcome::warn(format!("the daemon takes {name} events of {list} only; other devices are not heard")),
+    };
+    let remedy = format!(
+        "add the devices' networks to $AllowedSender at {}, then restart the daemon",
+        words::list(&senders.at.iter().map(ToString::to_string).collect::<Vec<_>>(),)
+    );
+    Some(
+        out.seen_all(senders.at.iter().map(|at| (at.to_string(), "$AllowedSender")))
+            .seen_all(port.own.iter().map(|s| (s.display(), owners(case, s))))
+            .advise(remedy)
+            .command(format!("sudo systemctl restart {}", case.unit_name())),
+    )
+}
+
+/// A daemon in another network has its ports there: neither reading its files again nor our drop-in changes that.
+fn elsewhere(case: &Case<'_>, port: &Port<'_>) -> Option<Outcome> {
+    if !is_asked_for(case, port) {
+        return None;
+    }
+    let unit = format!("{}.service", case.unit_name());
+    let found = sandbox::elsewhere(case.facts, case.daemon(), &unit)?;
+    let drop_ins = case.facts.unit(&unit).map(|u| u.state.drop_ins.clone()).unwrap_or_default();
+    let out = Outcome::fail(format!(
+        "{} cannot be reached: {} gives {} a network of its own, so no device reaches it and it does not reach the agent",
+        port.display(),
+        found.cause,
+        case.unit_name()
+    ))
+    .seen_all(port.listeners.iter().map(|l| (l.at.to_string(), "listener")))
+    .seen_all(case.process().map(|p| (p.display(), "is in another network namespace")))
+    .seen_all(drop_ins.iter().map(|d| (d.to_string_lossy().into_owned(), "changes the unit")))
+    .advise(found.advice);
+    Some(found.commands.into_iter().fold(out, Outcome::command))
+}
+
+/// Is the transport one that this box is to have?
+fn is_asked_for(case: &Case<'_>, port: &Port<'_>) -> bool {
+    let t = case.target;
+    !port.listeners.is_empty() || t.promised.is_empty() || t.is_promised(port.transport)
+}
+
+/// The check that says that the daemon is in another network, where it is.
+pub fn blocked_elsewhere(case: &Case<'_>) -> Result<(), NotJudged> {
+    let named = |t: Transport| Port::look(case, t).is_ok_and(|port| elsewhere(case, &port).is_some());
+    let by = match () {
+        () if named(Transport::Udp) => "listen.udp",
+        () if named(Transport::Tcp) => "listen.tcp",
+        () => return Ok(()),
+    };
+    Err(NotJudged::Blocked(by, "the daemon has a network of its own".into()))
 }
 
 fn not_configured(case: &Case<'_>, port: &Port<'_>) -> Judged {
@@ -154,6 +226,20 @@ fn not_open(case: &Case<'_>, port: &Port<'_>, closed: &[Family]) -> Outcome {
         .seen_all(port.listeners.iter().map(|l| (l.at.to_string(), format!("listener, address {}", address(l)))))
         .seen_all(port.own.iter().map(|s| (s.display(), owners(case, s))))
         .seen_all(binding_errors(case));
+    let unit = format!("{}.service", case.unit_name());
+    let forbidden = sandbox::forbidden(case.facts.unit(&unit), closed);
+    if let Some(first) = forbidden.first() {
+        let word = if forbidden.len() > 1 { "network sockets".to_owned() } else { format!("{} sockets", first.word()) };
+        let drop_ins = case.facts.unit(&unit).map(|u| u.state.drop_ins.clone()).unwrap_or_default();
+        return out
+            .seen_all(drop_ins.iter().map(|d| (d.to_string_lossy().into_owned(), "changes the unit")))
+            .advise(format!(
+                "RestrictAddressFamilies= in {unit} forbids the daemon {word}: add AF_INET and AF_INET6 there"
+            ))
+            .command(format!("systemctl cat {unit}"))
+            .command(format!("sudo systemctl edit {unit}"))
+            .command(format!("sudo systemctl restart {unit}"));
+    }
     let restart = case.load_command();
     let younger = port.listeners.iter().find(|l| case.is_younger_than_daemon(&l.at.file));
     match younger {

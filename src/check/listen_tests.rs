@@ -258,3 +258,16 @@ fn what_cannot_be_read_is_not_judged() {
     let facts = with_files(&[("/etc/rsyslog.d/10-bad.conf", "if $msg contains the /var/log/x\n")]);
     assert_eq!(status(udp, &facts), (Status::Skip, Some("daemon.config")));
 }
+
+#[test]
+fn a_list_of_senders_is_named_and_judged_for_the_device() {
+    let list = "$AllowedSender UDP, 127.0.0.1, 10.9.0.0/16\n$AllowedSender TCP, 0.0.0.0/0\n";
+    let facts = with_drop_in(&format!("{list}{DROP_IN}"));
+    let o = judge(udp, &facts);
+    assert_eq!(o.status, Status::Warn, "{}", o.summary);
+    assert!(o.summary.contains("127.0.0.1, 10.9.0.0/16 only"), "{}", o.summary);
+    assert_eq!(status(tcp, &facts), PASS);
+    let from = |ip: &str| Target { source: Some(ip.parse().unwrap()), ..Target::resolve(&Default::default(), &facts) };
+    assert_eq!(judge_for(udp, &facts, &from("10.9.3.4")).status, Status::Pass);
+    assert_eq!(judge_for(udp, &facts, &from("192.0.2.4")).status, Status::Fail);
+}

@@ -191,6 +191,13 @@ fn it_runs_or_something_keeps_it_from_that() {
         "ActiveState=activating\nSubState=start\nMainPID=0\nUnitFileState=enabled\nResult=success\n",
     )]));
     assert_eq!(root_cause(&facts), "listen.owner");
+    let try_again =
+        Process { pid: 90, comm: "syslog-ng".into(), unit: Some("syslog-ng.service".into()), ..Process::default() };
+    facts.processes.insert(90, try_again);
+    facts.syslog_ng.pid = Some(90);
+    assert_eq!(root_cause(&facts), "listen.owner");
+    facts.processes.get_mut(&90).unwrap().unit = None;
+    assert_eq!(root_cause(&facts), "listen.owner");
     // Or because it asks twice.
     let mut facts = ng_with_files(&[(USER, "source s_n { tcp(port(514)); };\nlog { source(s_n); };\n")]);
     stopped(&mut facts, FAILED);
@@ -421,6 +428,7 @@ fn what_waits_for_the_agent() {
         real: "/data/q".into(),
         walk: folders(&["/", "/data"]),
         files: Err("no such folder".into()),
+        read: Default::default(),
         space: None,
     };
     facts.syslog_ng.spools.push(gone);

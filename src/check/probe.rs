@@ -1,9 +1,12 @@
 //! Judgement on the marked events: did they arrive at the agent's port as they were sent?
 
+use std::net::Ipv4Addr;
+
 use super::agents::forward_config::over_tcp;
 use super::case::Case;
 use super::facts::ProbeFacts;
 use super::outcome::{Judged, NotJudged, Outcome};
+use super::pipeline::Listener;
 use super::ports;
 use super::probe_run::event_of;
 use super::spool;
@@ -11,6 +14,7 @@ use super::words;
 use crate::agent::AgentKind;
 use crate::agent::accept::{self, Verdict};
 use crate::host::proc_net::Transport;
+use crate::syslog::rsyslog::senders::Senders;
 
 pub fn udp(case: &Case<'_>) -> Judged {
     judge(case, Transport::Udp)
@@ -26,6 +30,10 @@ fn judge(case: &Case<'_>, transport: Transport) -> Judged {
     let word = transport.word();
     if ports::listeners(listeners, transport, case.target.port).is_empty() {
         return Err(NotJudged::Skip(format!("nothing is configured to take {word}")));
+    }
+    if let Some(senders) = shut_out(listeners, transport, case.target.port) {
+        let why = format!("the daemon takes {word} events of {} only, and not of this box", senders.display());
+        return Err(NotJudged::Skip(why));
     }
     let Some(probe) = case.facts.probe.get(&transport) else { return Err(not_sent(case)) };
     let sent = |out: Outcome| out.seen(format!("sent over {word} to {}", probe.to), &probe.sent.0);
@@ -50,6 +58,12 @@ fn judge(case: &Case<'_>, transport: Transport) -> Judged {
             .fixable(),
     };
     Ok(sent(out).seen(format!("arrived at port {}", case.target.agent_port), &arrived.0))
+}
+
+/// The list of senders that this box is not on.
+fn shut_out(listeners: &[Listener], transport: Transport, port: u16) -> Option<&Senders> {
+    let listener = ports::winner(&ports::listeners(listeners, transport, port), transport)?;
+    listener.senders.as_ref().filter(|s| s.admits(Ipv4Addr::LOCALHOST.into()) == Some(false))
 }
 
 fn not_sent(case: &Case<'_>) -> NotJudged {

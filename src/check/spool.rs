@@ -262,6 +262,7 @@ pub fn connected(case: &Case<'_>) -> Judged {
     over_tcp(case)?;
     let flow = case.flow()?;
     needs_a_rule(flow)?;
+    super::listen::blocked_elsewhere(case)?;
     let port = case.target.agent_port;
     let pid = case.daemon_pid();
     let all: Vec<&Socket> = net.connections_to(port).collect();
@@ -363,13 +364,8 @@ pub fn waiting(case: &Case<'_>, flow: &Flow<'_>) -> Waiting {
         return Waiting { bytes: 0, events };
     }
     let names: Vec<String> = carriers.iter().filter_map(|f| f.queue.file.as_ref()).map(|n| n.to_string()).collect();
-    let files = case.daemon().spools.iter().filter_map(|s| s.files.as_ref().ok()).flatten();
-    let mine = files.filter(|f| {
-        let name = f.path.rsplit('/').next().unwrap_or_default();
-        let number = name.rsplit_once('.').filter(|(_, n)| !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit()));
-        number.is_some_and(|(stem, _)| names.iter().any(|n| n == stem))
-    });
-    Waiting { bytes: mine.map(|f| f.size).sum(), events: 0 }
+    let spools = case.daemon().spools.iter();
+    Waiting { bytes: spools.map(|s| s.waiting(|stem| names.iter().any(|n| n == stem))).sum(), events: 0 }
 }
 
 /// The daemon's last word about the connection, if it is a complaint.

@@ -133,6 +133,7 @@ fn a_queue_with_a_folder_of_its_own_is_judged_by_that() {
         real: "/data/q".into(),
         walk: folders(&["/", "/data"]),
         files: Ok(Vec::new()),
+        read: Default::default(),
         space: None,
     };
     facts.rsyslog.spools.push(own);

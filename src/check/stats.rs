@@ -9,6 +9,18 @@ pub fn queued(stats: &[u8], target: &str, port: Option<u16>) -> u64 {
     text.lines().filter_map(|l| queued_line(l, &address)).sum()
 }
 
+/// Events that wait for destinations whose name begins with `stem`, whatever their address.
+pub fn queued_by(stats: &[u8], stem: &str) -> u64 {
+    let text = String::from_utf8_lossy(stats);
+    let line = |line: &str| -> Option<u64> {
+        let fields: Vec<&str> = line.split(';').collect();
+        let [name, id, _, state, kind, number] = fields.as_slice() else { return None };
+        let ours = name.starts_with("dst.") && id.starts_with(stem);
+        (ours && *kind == "queued" && *state != "o").then(|| number.trim().parse().ok())?
+    };
+    text.lines().filter_map(line).sum()
+}
+
 fn queued_line(line: &str, address: &str) -> Option<u64> {
     let fields: Vec<&str> = line.split(';').collect();
     let [name, _, instance, state, kind, number] = fields.as_slice() else { return None };
@@ -32,5 +44,7 @@ global;internal_source;;a;queued;3\nnonsense\n\xff\n.\n";
         assert_eq!(queued(stats, "127.0.0.1", Some(25226)), 17);
         assert_eq!(queued(stats, "127.0.0.1", None), 0);
         assert_eq!(queued(b"", "127.0.0.1", Some(25226)), 0);
+        assert_eq!(queued_by(stats, "d_cefctl"), 17);
+        assert_eq!(queued_by(stats, "d_other"), 0);
     }
 }

@@ -29,7 +29,7 @@ pub fn run(host: &Host, ui: &Ui, args: &UninstallArgs) -> anyhow::Result<Exit> {
     install::sweep(host);
     let leftovers = if args.agent { agent::remove::leftover_changes(host) } else { Vec::new() };
     let purge = args.agent && agent::remove::is_there(host);
-    let plan = session.plan_uninstall_with(leftovers)?;
+    let plan = install::removal::fit(host, session.plan_uninstall_with(leftovers)?)?;
     if !session.has_receipt() && plan.is_empty() && !purge {
         drop(progress);
         return nothing(ui, args);
@@ -87,7 +87,7 @@ fn still_running(host: &Host, units: &[String]) -> anyhow::Result<()> {
 
 fn dry_run(host: &Host, ui: &Ui, args: &UninstallArgs) -> anyhow::Result<Exit> {
     let Some(receipt) = peek(host)? else { return nothing(ui, args) };
-    let plan = plan_uninstall(host, &receipt)?;
+    let plan = install::removal::fit(host, plan_uninstall(host, &receipt)?)?;
     match args.output {
         Format::Json => ui.result(&show::json(&plan, &[], false, None, None))?,
         Format::Text => {

@@ -21,6 +21,7 @@ pub mod names;
 pub mod net;
 pub mod packet;
 pub mod proc_diag;
+pub mod proc_files;
 pub mod proc_mount;
 pub mod proc_net;
 pub mod proc_process;

@@ -10,14 +10,16 @@ use super::change::Place;
 pub enum BlockError {
     #[error("the block {0:?} is damaged: its begin and end lines do not pair")]
     Damaged(String),
-    #[error("byte {0} is not the start of a line")]
-    MidLine(usize),
+    #[error("the file has no byte {0}")]
+    TooShort(usize),
     #[error("{0:?} is no block name: lower-case letters, digits and '-' are")]
     BadId(String),
 }
 
 /// In the begin line of a block before which we had to end the last line of the file.
 const NEWLINE_ADDED: &str = " [newline added]";
+/// In the begin line of a block that stands in the middle of a line.
+const LINE_SPLIT: &str = " [line split]";
 
 fn begin_start(id: &str) -> String {
     format!("# BEGIN cefctl block \"{id}\"")
@@ -41,22 +43,46 @@ fn lines(content: &[u8]) -> impl Iterator<Item = (usize, &[u8])> {
 struct Found {
     /// Begin line to end line, with its newline.
     all: Range<usize>,
-    newline_added: bool,
+    before: Before,
+}
+
+/// What we did to the line before the block.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Before {
+    Nothing,
+    NewlineAdded,
+    LineSplit,
+}
+
+impl Before {
+    fn flag(self) -> &'static str {
+        match self {
+            Before::Nothing => "",
+            Before::NewlineAdded => NEWLINE_ADDED,
+            Before::LineSplit => LINE_SPLIT,
+        }
+    }
+
+    fn of(begin_line: &[u8]) -> Self {
+        let flags = [Before::NewlineAdded, Before::LineSplit];
+        let line = begin_line.trim_ascii_end();
+        flags.into_iter().find(|b| line.ends_with(b.flag().as_bytes())).unwrap_or(Before::Nothing)
+    }
 }
 
 fn find(content: &[u8], id: &str) -> Result<Vec<Found>, BlockError> {
     let (begin, end) = (begin_start(id), end_line(id));
-    let mut open: Option<(usize, bool)> = None;
+    let mut open: Option<(usize, Before)> = None;
     let mut found = Vec::new();
     for (start, line) in lines(content) {
         if line.starts_with(begin.as_bytes()) {
             if open.is_some() {
                 return Err(BlockError::Damaged(id.to_owned()));
             }
-            open = Some((start, line.trim_ascii_end().ends_with(NEWLINE_ADDED.as_bytes())));
+            open = Some((start, Before::of(line)));
         } else if line.trim_ascii_end() == end.as_bytes() {
-            let Some((from, newline_added)) = open.take() else { return Err(BlockError::Damaged(id.to_owned())) };
-            found.push(Found { all: from..start + line.len(), newline_added });
+            let Some((from, before)) = open.take() else { return Err(BlockError::Damaged(id.to_owned())) };
+            found.push(Found { all: from..start + line.len(), before });
         }
     }
     if open.is_some() { Err(BlockError::Damaged(id.to_owned())) } else { Ok(found) }
@@ -68,15 +94,15 @@ pub fn put(content: &[u8], id: &str, body: &[u8], place: Place) -> Result<Vec<u8
         return Err(BlockError::BadId(id.to_owned()));
     }
     let found = find(content, id)?;
-    let (at, newline_added) = match found.first() {
-        Some(first) => (first.all.start, first.newline_added),
+    let (at, before) = match found.first() {
+        Some(first) => (first.all.start, first.before),
         None => new_place(content, place)?,
     };
     let mut out = content.get(..at).unwrap_or_default().to_vec();
-    if newline_added && found.is_empty() {
+    if before != Before::Nothing && found.is_empty() {
         out.push(b'\n');
     }
-    out.extend(block(id, body, newline_added));
+    out.extend(block(id, body, before));
     let mut rest = at;
     for old in &found {
         out.extend(content.get(rest..old.all.start).unwrap_or_default());
@@ -86,22 +112,22 @@ pub fn put(content: &[u8], id: &str, body: &[u8], place: Place) -> Result<Vec<u8
     Ok(out)
 }
 
-fn new_place(content: &[u8], place: Place) -> Result<(usize, bool), BlockError> {
+fn new_place(content: &[u8], place: Place) -> Result<(usize, Before), BlockError> {
     let at = match place {
         Place::Prepend => 0,
         Place::Append => content.len(),
         Place::At(at) => at,
     };
-    let before = content.get(..at).ok_or(BlockError::MidLine(at))?;
-    match before.last() {
-        None | Some(b'\n') => Ok((at, false)),
-        Some(_) if at == content.len() => Ok((at, true)),
-        Some(_) => Err(BlockError::MidLine(at)),
-    }
+    let before = content.get(..at).ok_or(BlockError::TooShort(at))?;
+    Ok(match before.last() {
+        None | Some(b'\n') => (at, Before::Nothing),
+        Some(_) if at == content.len() => (at, Before::NewlineAdded),
+        Some(_) => (at, Before::LineSplit),
+    })
 }
 
-fn block(id: &str, body: &[u8], newline_added: bool) -> Vec<u8> {
-    let flag = if newline_added { NEWLINE_ADDED } else { "" };
+fn block(id: &str, body: &[u8], before: Before) -> Vec<u8> {
+    let flag = before.flag();
     let mut out =
         format!("{}: kept by cefctl, taken out by \"cefctl uninstall\"{flag}\n", begin_start(id)).into_bytes();
     out.extend(body);
@@ -124,8 +150,13 @@ pub fn take(content: &[u8], id: &str) -> Result<Option<Vec<u8>>, BlockError> {
     for old in &found {
         out.extend(content.get(rest..old.all.start).unwrap_or_default());
         rest = old.all.end;
-        // Only at the end of the file: anything added behind the block since needs that newline now.
-        if old.newline_added && rest >= content.len() && out.last() == Some(&b'\n') {
+        // At the end of the file: anything added behind the block since needs that newline now.
+        let ours = match old.before {
+            Before::Nothing => false,
+            Before::NewlineAdded => rest >= content.len(),
+            Before::LineSplit => true,
+        };
+        if ours && out.last() == Some(&b'\n') {
             out.pop();
         }
     }
@@ -194,8 +225,7 @@ mod tests {
         assert!(put_at(Place::Prepend).starts_with("# BEGIN cefctl block \"include\""));
         assert!(put_at(Place::Append).ends_with("*.conf\n# END cefctl block \"include\"\n"));
         assert!(put_at(Place::At(4)).starts_with("one\n# BEGIN") && put_at(Place::At(4)).ends_with("\ntwo\n"));
-        assert_eq!(put(content, "include", BODY, Place::At(2)), Err(BlockError::MidLine(2)));
-        assert_eq!(put(content, "include", BODY, Place::At(99)), Err(BlockError::MidLine(99)));
+        assert_eq!(put(content, "include", BODY, Place::At(99)), Err(BlockError::TooShort(99)));
         assert!(matches!(put(content, "a\"\n", BODY, Place::Append), Err(BlockError::BadId(_))));
     }
 
@@ -211,6 +241,21 @@ mod tests {
         assert_eq!(take(&new, "x").unwrap().unwrap(), b"a\nb\nb\n");
         assert_eq!(take(&new, "y").unwrap(), None);
         assert_eq!((body(&new, "x").unwrap().unwrap(), body(&new, "y").unwrap()), (b"new\n".to_vec(), None));
+    }
+
+    #[test]
+    fn within_a_line_it_splits_that_line_and_makes_it_whole_again() {
+        let content = b"ruleset(name=\"r\") { stop }\nnext\n";
+        let once = put(content, "x", b"call cefctl", Place::At(20)).unwrap();
+        let text = String::from_utf8(once.clone()).unwrap();
+        assert!(
+            text.starts_with("ruleset(name=\"r\") { \n# BEGIN") && text.contains("[line split]\ncall cefctl\n# END")
+        );
+        assert!(text.ends_with("\nstop }\nnext\n"), "{text}");
+        assert_eq!(put(&once, "x", b"call cefctl", Place::At(20)).unwrap(), once);
+        assert_eq!(take(&once, "x").unwrap().unwrap(), content);
+        let edited = [&once[..], b"more\n"].concat();
+        assert_eq!(take(&edited, "x").unwrap().unwrap(), [&content[..], b"more\n"].concat());
     }
 
     #[test]

@@ -154,7 +154,7 @@ impl EditBlock {
 pub enum Place {
     Prepend,
     Append,
-    /// At this byte of the file as it is now, which must be the start of a line.
+    /// At this byte of the file as it is now. Within a line that line is split, until the block is taken out.
     At(usize),
 }
 

@@ -30,6 +30,7 @@ pub use observe::{Event, Observer};
 pub use outcome::{Interrupted, Miss, Outcome, StartError, render};
 pub use receipt::Receipt;
 pub use session::{Goal, Session, peek, unfinished};
+pub(crate) use undo::copy_path;
 pub use uninstall::{plan_install, plan_uninstall};
 
 #[cfg(test)]

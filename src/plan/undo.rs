@@ -129,7 +129,7 @@ fn keep_copy(root: &Root, path: &Path, content: &[u8]) -> Result<PathBuf> {
 }
 
 /// A name for a copy of `path` that is free, or has that content already (a run that was killed has got that far).
-pub(super) fn copy_path(root: &Root, path: &Path, content: &[u8]) -> Result<PathBuf> {
+pub(crate) fn copy_path(root: &Root, path: &Path, content: &[u8]) -> Result<PathBuf> {
     let name = path.file_name().unwrap_or_default();
     let mut n = 0;
     loop {

@@ -264,6 +264,11 @@ impl WayBack<'_> {
             return Ok(());
         }
         self.service_down(before)?;
+        // One that is down by now was not stopped by us: it may be dead for good, and need not come up for this install.
+        if !self.services.state(&before.unit)?.is_active() {
+            self.builder.note(format!("{} is not running and is left alone", before.unit));
+            return Ok(());
+        }
         self.service_up(before)
     }
 }

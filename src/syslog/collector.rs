@@ -20,6 +20,9 @@ pub struct Wish {
     pub octet_counting: bool,
     /// Disk space of the queue, MB.
     pub queue_disk: u32,
+    /// Events wait in our queue for an agent that is no longer the one: they shall go to this one, which has a forward of
+    /// its own.
+    pub hand_over: bool,
     /// Named in the drop-in's header.
     pub receipt: PathBuf,
 }
@@ -36,6 +39,7 @@ impl Wish {
             rewrite_ids: false,
             octet_counting: true,
             queue_disk: 2048,
+            hand_over: false,
             receipt: PathBuf::from("/var/lib/cefctl/receipt.json"),
         }
     }
@@ -59,6 +63,8 @@ pub struct Intake {
     /// Senders with IPv4, with IPv6 addresses come in by it.
     pub v4: bool,
     pub v6: bool,
+    /// Whose events alone it takes, where this box is not among them.
+    pub only_of: Option<String>,
 }
 
 /// What to add, and why.

@@ -77,6 +77,7 @@ impl Rsyslogd {
             receipt: "/var/lib/cefctl/receipt.json".into(),
             agent_port,
             forward: true,
+            hand_over: false,
             inputs: vec![own(Transport::Udp), own(Transport::Tcp)],
             tcp_module: TcpModule::best(version, true, true),
             block: Block::None,

@@ -1,29 +1,31 @@
 //! Hosts broken on purpose, one way each: `troubleshoot` must end with exit code 1 and name the first fault on the way
 //! of an event, and it must change nothing while it looks.
 
+use std::time::Duration;
+
 use anyhow::{Result, ensure};
 
 use crate::agent::Agent;
 use crate::coexist::{open_514, restart};
-use crate::host::Host;
+use crate::host::{Host, wait_for};
 use crate::install::installed;
 use crate::refusals::take_port;
 use crate::{Case, Kind};
 
 /// A working collector, and how it was broken.
-struct Broken {
-    name: &'static str,
+pub struct Broken {
+    pub name: &'static str,
     /// Done before the installation, on the stock host.
-    before: fn(&Host, &Kind),
+    pub before: fn(&Host, &Kind),
     /// Without one the original's files are all there is.
-    install: bool,
-    agent: bool,
+    pub install: bool,
+    pub agent: bool,
     /// Gets the path of our drop-in.
-    spoil: fn(&Host, &Kind, &str),
-    root_cause: &'static str,
+    pub spoil: fn(&Host, &Kind, &str),
+    pub root_cause: &'static str,
 }
 
-const NORMAL: Broken =
+pub const NORMAL: Broken =
     Broken { name: "", before: |_, _| {}, install: true, agent: true, spoil: |_, _, _| {}, root_cause: "" };
 
 /// The listeners of the originals: uncommented in the distribution's own file.
@@ -40,7 +42,7 @@ fn original(host: &Host, kind: &Kind, rule: &str) {
 }
 
 /// Edits a file; a case whose text is not there is a mistake in this table.
-fn edit(host: &Host, kind: &Kind, path: &str, change: impl FnOnce(&str) -> String) {
+pub fn edit(host: &Host, kind: &Kind, path: &str, change: impl FnOnce(&str) -> String) {
     let text = String::from_utf8(host.get(path)).expect("a configuration file in UTF-8");
     let changed = change(&text);
     assert_ne!(text, changed, "{path} has not what this case wants to change");
@@ -48,10 +50,17 @@ fn edit(host: &Host, kind: &Kind, path: &str, change: impl FnOnce(&str) -> Strin
     restart(host, kind);
 }
 
-fn restart_squatted(host: &Host, kind: &Kind, protocol: &str) {
+pub fn restart_squatted(host: &Host, kind: &Kind, protocol: &str) {
     host.sh(&format!("systemctl stop syslog.socket {}", kind.unit()));
     take_port(host, protocol, 514).expect("a port that was just given up");
-    restart(host, kind);
+    try_restart(host, kind);
+}
+
+/// For what the daemon may not survive. systemd tries several times; the test begins when it has given up.
+pub fn try_restart(host: &Host, kind: &Kind) {
+    host.sh(&format!("systemctl reset-failed {0}; systemctl restart {0} || true", kind.unit()));
+    let settled = || matches!(host.unit(kind.unit(), "ActiveState").as_str(), "active" | "failed").then_some(());
+    wait_for("the end of the restarts", Duration::from_secs(20), settled).expect("a unit that is up or down");
 }
 
 fn table() -> Vec<Broken> {
@@ -235,8 +244,10 @@ fn without_inputs(text: &str) -> String {
 }
 
 pub fn cases() -> Vec<Case> {
-    let case = |broken: Broken| Case::new(broken.name, move |kind| found(kind, &broken)).only("rsyslog");
-    table().into_iter().map(case).collect()
+    let of = |table: Vec<Broken>, daemon: &'static str| {
+        table.into_iter().map(move |broken| Case::new(broken.name, move |kind| found(kind, &broken)).only(daemon))
+    };
+    of(table(), "rsyslog").chain(of(crate::broken_ng::table(), "syslog-ng")).collect()
 }
 
 fn found(kind: &Kind, broken: &Broken) -> Result<()> {
@@ -247,9 +258,12 @@ fn found(kind: &Kind, broken: &Broken) -> Result<()> {
     if broken.install {
         installed(&host);
     }
-    let ours = stock.added(&host.tree("/etc")).into_iter().find(|p| p.starts_with("rsyslog.d/"));
+    let ours = stock
+        .added(&host.tree("/etc"))
+        .into_iter()
+        .find(|p| p.starts_with("rsyslog.d/") || p.starts_with("syslog-ng/conf.d/"));
     let ours = ours.map(|p| format!("/etc/{p}")).unwrap_or_default();
-    ensure!(!broken.install || !ours.is_empty(), "install made no file in /etc/rsyslog.d");
+    ensure!(!broken.install || !ours.is_empty(), "install made no drop-in");
     (broken.spoil)(&host, kind, &ours);
 
     let before = (host.tree("/etc"), host.service_state(kind.unit()));

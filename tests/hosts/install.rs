@@ -16,7 +16,7 @@ pub const INSTALL: [&str; 4] = ["install", "--agent", "none", "--yes"];
 pub fn cases() -> Vec<Case> {
     vec![
         Case::new("is_quick_and_the_second_run_changes_nothing", quick).alone(),
-        Case::new("a_healthy_host_is_reported_as_healthy", healthy).alone().only("rsyslog"),
+        Case::new("a_healthy_host_is_reported_as_healthy", healthy).alone(),
         Case::new("uninstall_restores_the_host", restore),
         Case::new("uninstall_leaves_ports_open_that_were_open", restore_with_listener),
         Case::new("dry_run_touches_nothing", dry_run),

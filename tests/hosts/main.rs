@@ -9,6 +9,7 @@
 mod agent;
 mod agents;
 mod broken;
+mod broken_ng;
 #[path = "../support/certificates.rs"]
 mod certificates;
 mod coexist;

@@ -35,7 +35,8 @@ pub const CHECKS: &[Check] = &[
         title: "Are events kept while the agent is away?",
         why: "Without a disk-assisted queue and endless retries everything that arrives while the agent restarts is lost, \
               and half a minute more.",
-        looks_at: "queue type, file name, size limit and retries of the forward; the work directory: set, there, on a \
+        looks_at: "queue type, file name, size limit and retries of the forward, or the disk-buffer of syslog-ng's \
+                   destination; the folder it writes to: set, there, on a \
                    writable file system as the daemon sees it, writable for the user the daemon runs as.",
         mend: "`cefctl install` sets the queue; for the spool, create the folder or correct its owner or mode as shown.",
         needs: CONFIG,
@@ -65,8 +66,8 @@ pub const CHECKS: &[Check] = &[
         title: "Is the daemon connected to the agent, and does the queue drain?",
         why: "A suspended action or a growing spool means that events arrive late or not at all.",
         looks_at: "the daemon's TCP connection to the agent's port and what is not yet taken from it, messages of the \
-                   daemon about suspension, spill files in the spool.",
-        mend: "look at the agent first; `systemctl restart rsyslog` makes the daemon try again at once.",
+                   daemon about the connection, spill files in the spool or syslog-ng's counter of waiting events.",
+        mend: "look at the agent first; a restart makes the daemon try again at once.",
         needs: &["daemon.present", "daemon.running", "forward.target", "agent.listening", "ama.listening"],
         judge: spool::connected,
     },

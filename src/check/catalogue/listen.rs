@@ -43,7 +43,7 @@ pub const CHECKS: &[Check] = &[
         id: "listen.duplicate",
         title: "Is there one listener only for each port and address?",
         why: "Of two UDP listeners on one port the one bound last gets every datagram and the other none; of two TCP \
-              listeners the second is not opened.",
+              listeners the second is not opened. syslog-ng does not start with either.",
         looks_at: "all listeners of the configuration with their address, port and ruleset, and which of two gets the \
                    traffic.",
         mend: "remove one of the two, or give both the same ruleset.",
@@ -53,9 +53,10 @@ pub const CHECKS: &[Check] = &[
     Check {
         id: "listen.reachable",
         title: "Does what arrives at the listener come to the forward rule?",
-        why: "A listener bound to a ruleset of its own, or a `stop` in an earlier file, keeps events away from the rule \
+        why: "A listener bound to a ruleset of its own, a source in no log path of the rule, or a `stop` or `flags(final)` in \
+              an earlier file, keeps events away from the rule \
               although both are there.",
-        looks_at: "sample events, followed through the configuration from each listener's ruleset to the forward rule.",
+        looks_at: "sample events, followed through the configuration from each listener's ruleset or source to the forward rule.",
         mend: "bind the listener to the ruleset of the rule, call the rule's ruleset from the listener's, or move the \
                rule before the `stop` that is named.",
         needs: &["daemon.present", "daemon.references"],
@@ -64,12 +65,13 @@ pub const CHECKS: &[Check] = &[
     Check {
         id: "listen.limits",
         title: "Are the limits of the listeners wide enough?",
-        why: "rsyslog cuts messages at 8 kB unless told otherwise, and a small receive buffer loses datagrams in bursts.",
+        why: "rsyslog cuts messages at 8 kB and syslog-ng takes no more than ten TCP senders unless told otherwise, and a small receive buffer loses datagrams in bursts.",
         looks_at: "message size, rate limits, number of TCP sessions and receive buffer, as configured and as the kernel has them, \
                    datagrams dropped so far, and how long it takes to look up a new sender's name where the daemon \
                    does that.",
         mend: "raise maxMessageSize to 64k, rcvbufSize to 8m and maxSessions to 500, set net.enableDNS to off where \
-               lookups are slow; `cefctl install` sets these where it makes the listener.",
+               lookups are slow; for syslog-ng log-msg-size(65536), so-rcvbuf(8388608), max-connections(500) with \
+               log-iw-size(50000), use-dns(no); `cefctl install` sets these where it makes the listener.",
         needs: DAEMON,
         judge: limits::limits,
     },

@@ -69,7 +69,14 @@ pub fn spool(root: &Root, path: &Path) -> Spool {
         names.into_iter().filter_map(size).collect()
     });
     let space = root.space(&real).ok();
-    Spool { path: encode_path(path), real: encode_path(&real), walk: walk(root, path), files, space }
+    Spool {
+        path: encode_path(path),
+        real: encode_path(&real),
+        walk: walk(root, path),
+        files,
+        read: Default::default(),
+        space,
+    }
 }
 
 /// Reading again from the record.

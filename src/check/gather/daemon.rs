@@ -57,7 +57,8 @@ fn is_value(rest: &str) -> bool {
     rest.is_empty() || rest.starts_with('=')
 }
 
-/// `rsyslogd -N1`, ours or somebody else's: a process of that name, but no daemon.
+/// `rsyslogd -N1`, ours or somebody else's: a process of that name, but no daemon. So is one of which nothing can be read
+/// any more, for it ended meanwhile.
 pub fn is_check(process: &Process, names: &Names) -> bool {
     let checks = |a: &String| names.check_options.iter().any(|o| a.starts_with(o));
     // One that is just ending has no command line any more, and may be a check; a daemon has one.
@@ -150,5 +151,8 @@ mod tests {
         assert!(!is_check(&p("rsyslogd", "/usr/sbin/rsyslogd -n -iNONE"), &rsyslog::NAMES));
         assert!(is_check(&p("syslog-ng", "syslog-ng --syntax-only"), &syslogng::NAMES));
         assert!(!is_check(&p("syslog-ng", "/usr/sbin/syslog-ng -F --no-caps"), &syslogng::NAMES));
+        let ended = Process { comm: "syslog-ng".into(), state: "R".into(), ..Process::default() };
+        assert!(is_check(&ended, &syslogng::NAMES));
+        assert!(!is_check(&Process { state: "Z".into(), ..ended }, &syslogng::NAMES));
     }
 }

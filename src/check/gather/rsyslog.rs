@@ -9,7 +9,7 @@ use super::daemon::{self, Names};
 use super::{Depth, config, join, own_lines};
 use crate::check::facts::*;
 use crate::host::proc_process::Process;
-use crate::host::{Cmd, Host, RunError, facts};
+use crate::host::{Cmd, Host, RunError, facts, proc_files};
 use crate::syslog::rsyslog::Effective;
 
 pub const NAMES: Names = Names {
@@ -57,7 +57,18 @@ pub fn with_processes(
 ) -> DaemonFacts {
     rsyslog.pid = daemon::daemon_pid(&NAMES, unit, processes);
     rsyslog.mounts = daemon::mounts(host, rsyslog.pid);
+    if let Some(pid) = rsyslog.pid.filter(|_| rsyslog.spools.iter().any(has_files)) {
+        let read = proc_files::read_positions(&host.root, pid);
+        for spool in &mut rsyslog.spools {
+            let paths = spool.files.iter().flatten().map(|f| f.path.clone());
+            spool.read = paths.filter_map(|p| Some((p.clone(), *read.get(&decode_path(&p))?))).collect();
+        }
+    }
     rsyslog
+}
+
+fn has_files(spool: &Spool) -> bool {
+    spool.files.as_ref().is_ok_and(|f| !f.is_empty())
 }
 
 /// The configuration that the unit's command line names, or the usual one. What stands in a variable of the command

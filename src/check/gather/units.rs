@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::check::facts::{Fact, UnitFacts};
+use crate::check::facts::{Fact, Sandbox, UnitFacts};
 use crate::host::{Cmd, Host, facts};
 use crate::platform::service::{self, Manager};
 
@@ -13,12 +13,15 @@ pub const UNITS: &[&str] = &["rsyslog.service", "syslog-ng.service", "syslog.soc
 /// Beside those of [`service::PROPERTIES`].
 const MORE: &str = "ActiveEnterTimestampMonotonic,InactiveExitTimestampMonotonic,InvocationID,FreezerState,ExecMainStatus,User,ExecStart,ConditionResult,ConditionTimestampMonotonic";
 
+/// What hardened units take from the network; those a systemd does not know stay empty.
+const SANDBOX: &str = "PrivateNetwork,NetworkNamespacePath,RestrictAddressFamilies";
+
 /// Asks systemd for all units of interest, and for `more` of them, at once.
 pub fn gather(host: &Host, more: &[String]) -> Fact<BTreeMap<String, UnitFacts>> {
     if Manager::detect(host) != Manager::Systemd {
         return Err("systemd does not run here".into());
     }
-    let properties = format!("{},{MORE}", service::PROPERTIES);
+    let properties = format!("{},{MORE},{SANDBOX}", service::PROPERTIES);
     let mut argv = vec!["systemctl", "show", "--no-pager", "-p", &properties, "--"];
     argv.extend(UNITS);
     argv.extend(more.iter().map(String::as_str));
@@ -53,6 +56,11 @@ fn parse(text: &[u8], boot: Option<i64>) -> BTreeMap<String, UnitFacts> {
             since: time("ActiveEnterTimestampMonotonic"),
             begun: time("InactiveExitTimestampMonotonic"),
             invocation: get("InvocationID"),
+            sandbox: Sandbox {
+                private_network: get("PrivateNetwork") == "yes",
+                network_namespace_path: get("NetworkNamespacePath"),
+                address_families: get("RestrictAddressFamilies"),
+            },
             freezer: get("FreezerState"),
             exec_status: number("ExecMainStatus").and_then(|n| n.try_into().ok()),
             user: get("User"),
@@ -80,7 +88,7 @@ mod tests {
 ExecStart={ path=/usr/sbin/rsyslogd ; argv[]=/usr/sbin/rsyslogd -n -iNONE ; ignore_errors=no ; start_time=[n/a] ; pid=0 }\n\
 User=\nId=rsyslog.service\nLoadState=loaded\nActiveState=active\nFreezerState=running\nSubState=running\n\
 FragmentPath=/lib/systemd/system/rsyslog.service\nDropInPaths=/etc/systemd/system/rsyslog.service.d/a.conf /run/b.conf\n\
-UnitFileState=enabled\nActiveEnterTimestampMonotonic=1219596390\nInvocationID=abc\n\n\
+UnitFileState=enabled\nPrivateNetwork=yes\nRestrictAddressFamilies=~\nActiveEnterTimestampMonotonic=1219596390\nInvocationID=abc\n\n\
 Id=syslog-ng.service\nLoadState=not-found\nActiveState=inactive\nSubState=dead\nMainPID=0\nActiveEnterTimestampMonotonic=0\n";
 
     #[test]
@@ -91,6 +99,7 @@ Id=syslog-ng.service\nLoadState=not-found\nActiveState=inactive\nSubState=dead\n
         assert_eq!((u.since, u.freezer.as_str()), (Some(1_001_219), "running"));
         assert_eq!(u.exec_start, "/usr/sbin/rsyslogd -n -iNONE");
         assert_eq!(u.state.drop_ins.len(), 2);
+        assert!(u.sandbox.private_network && u.sandbox.allows("AF_INET"));
         let none = &units["syslog-ng.service"];
         assert_eq!((none.state.exists(), none.state.main_pid, none.since), (false, None, None));
     }

@@ -7,6 +7,7 @@ mod syslogng;
 
 use super::samples::Sample;
 use crate::host::proc_net::Transport;
+use crate::syslog::rsyslog::senders::Senders;
 use crate::syslog::{Location, Text, rsyslog as rs, syslogng as ng};
 
 pub use asked::{Asked, Family};
@@ -38,6 +39,8 @@ pub struct Listener {
     pub leads_to: String,
     /// The daemon opens it. (syslog-ng leaves a source alone that no log path names.)
     pub used: bool,
+    /// Whose events it takes; `None`: everybody's.
+    pub senders: Option<Senders>,
     pub at: Location,
 }
 

@@ -34,6 +34,7 @@ pub fn listeners(config: &Effective) -> Vec<Listener> {
             shown: format!("{} listener, address {address}, ruleset {ruleset}", l.module),
             leads_to: format!("ruleset {ruleset}"),
             used: true,
+            senders: config.allowed_senders(&l.module),
             at: l.at.clone(),
         })
     };
@@ -147,13 +148,7 @@ fn addresses(listener: &Listener) -> BTreeSet<SocketAddr> {
 fn event(config: &Effective, sample: &Sample, listener: Option<&Listener>) -> SampleEvent {
     let own = listener.and_then(|l| config.listeners.get(l.id));
     let module = own.map(|l| l.name.clone().unwrap_or_else(|| l.module.clone()));
-    let address = Text::from("198.51.100.7");
-    let origin = Origin {
-        fromhost: address.clone(),
-        fromhost_ip: address,
-        inputname: module.unwrap_or_else(|| Text::from("imudp")),
-        received: None,
-    };
+    let origin = Origin::device(module.unwrap_or_else(|| Text::from("imudp")));
     SampleEvent::parse_with(sample.line, &origin, &Reception::of(config))
 }
 

@@ -25,6 +25,7 @@ pub fn listeners(config: &Effective) -> Vec<Listener> {
             shown: format!("{}() listener, address {address}, {source}", l.driver.driver),
             leads_to: source,
             used: l.used,
+            senders: None,
             at: l.driver.at.clone(),
         }
     };

@@ -42,6 +42,8 @@ pub struct Setup {
     mends: Vec<ama::Mend>,
     /// Why an event cannot be followed to the agent; `None`: it can.
     pub unproven: Option<String>,
+    /// What waits in the queue to the other agent goes to this one.
+    pub hand_over: bool,
     /// Leftovers of the other agent's rules go.
     leftovers: Vec<Change>,
     /// The Log Analytics agent goes when all is proven.
@@ -72,6 +74,7 @@ impl Setup {
             no_portal_sync: args.onboarding.no_portal_sync,
             mends: Vec::new(),
             unproven: None,
+            hand_over: false,
             leftovers: Vec::new(),
             purge_oms: false,
             notes: Vec::new(),
@@ -149,6 +152,7 @@ impl Setup {
             no_portal_sync: false,
             mends: Vec::new(),
             unproven: None,
+            hand_over: false,
             leftovers: Vec::new(),
             purge_oms: false,
             notes: Vec::new(),

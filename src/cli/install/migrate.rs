@@ -1,16 +1,30 @@
 //! From the Log Analytics agent to the Azure Monitor Agent without a moment in which no agent gets the events: for a while
 //! both do, and only when the new one was seen to get them does the forward to the old one go.
 
+use std::net::{Ipv4Addr, SocketAddr};
+use std::time::Duration;
+
 use anyhow::Context;
 
+use super::daemon::Daemon;
 use super::{proof, propose, validate};
 use crate::agent::AgentKind;
+use crate::check::facts::Facts;
+use crate::check::gather::{self, Depth};
+use crate::check::stats;
+use crate::check::target::TargetOptions;
 use crate::cli::agent::Setup;
 use crate::cli::args::{InstallArgs, LocalCopy};
 use crate::cli::show;
 use crate::host::{Host, Interrupt};
 use crate::plan::{Goal, Outcome, Receipt, Session};
+use crate::syslog::rsyslog::render::QUEUE_FILE;
 use crate::ui::Ui;
+
+/// How long the old agent has for what waits for it, before the new one gets that instead.
+const DRAIN: Duration = Duration::from_secs(10);
+/// How long the new agent is waited for with what the old one did not take.
+const HAND_OVER: Duration = Duration::from_secs(60);
 
 /// The port of the Log Analytics agent to which we have events of this box go now, where they are to go to the other one.
 pub fn from(receipt: Option<&Receipt>, setup: &Setup) -> Option<u16> {
@@ -19,8 +33,77 @@ pub fn from(receipt: Option<&Receipt>, setup: &Setup) -> Option<u16> {
     migrates.then(|| options["agent_port"].as_u64().and_then(|p| u16::try_from(p).ok())).flatten()
 }
 
-/// Has events go to both agents (`old` and `new` are their ports), and sees them get there. What the queue to the old
-/// one still holds when its forward goes, the new one has had as well, so nothing is lost with it.
+/// Does anybody take connections at an agent's port?
+pub fn listens(host: &Host, port: u16) -> bool {
+    host.net.connect(SocketAddr::from((Ipv4Addr::LOCALHOST, port)), Duration::from_secs(1)).is_ok()
+}
+
+/// Do events wait in a queue of ours? For rsyslog those on disk count: what is in memory goes there with a restart.
+pub fn waits(host: &Host, facts: &Facts, daemon: Daemon) -> bool {
+    match daemon {
+        Daemon::Rsyslog => facts.rsyslog.spools.iter().any(|s| s.waiting(|stem| stem == QUEUE_FILE) > 0),
+        Daemon::SyslogNg => {
+            let says = gather::gather(host, &TargetOptions::default(), Depth::Diagnosis).syslog_ng_says;
+            says.stats.is_ok_and(|text| stats::queued_by(&text.0, "d_cefctl") > 0)
+        }
+    }
+}
+
+/// Waits until nothing waits any more; `false`: it still does.
+fn drained(host: &Host, daemon: Daemon, interrupt: &Interrupt, limit: Duration) -> bool {
+    let end = host.clock.monotonic() + limit;
+    loop {
+        let facts = gather::gather(host, &TargetOptions::default(), Depth::Change);
+        if !waits(host, &facts, daemon) {
+            return true;
+        }
+        if interrupt.is_set() || host.clock.monotonic() >= end {
+            return false;
+        }
+        host.clock.sleep(Duration::from_millis(200));
+    }
+}
+
+/// The new agent gets what waited for the old one; then the queue goes. It stays while it is not empty, and the next
+/// `install` takes it away.
+///
+/// # Errors
+/// The configuration without the queue is not taken; the one with it stays.
+pub fn hand_over(
+    host: &Host,
+    ui: &Ui,
+    args: &InstallArgs,
+    session: &mut Session<'_>,
+    interrupt: &Interrupt,
+    setup: &mut Setup,
+) -> anyhow::Result<()> {
+    let progress = ui.progress("handing over what waited for the Log Analytics agent");
+    let mut proposal = propose(host, args, setup, session.receipt())?;
+    if !drained(host, proposal.daemon, interrupt, HAND_OVER) {
+        drop(progress);
+        ui.say(
+            "events that waited for the Log Analytics agent are still on their way to the Azure Monitor Agent; run the \
+             same command again later to have that queue taken away",
+        );
+        return Ok(());
+    }
+    if proposal.wish.hand_over {
+        proposal = propose(host, args, setup, session.receipt())?;
+    }
+    let plan = session.plan_install(proposal.changes.clone())?;
+    let mut proof = proof::Proof::prepare(host, interrupt, proposal.expected(setup));
+    let goal = Goal::Install { options: proposal.options() };
+    let outcome =
+        session.apply(&plan, &goal, &mut show::observe(ui, &progress, args.output), &mut || proof.prove().map(|_| ()));
+    drop(progress);
+    show::finish(outcome)?;
+    ui.say("what waited for the Log Analytics agent went to the Azure Monitor Agent");
+    Ok(())
+}
+
+/// Has events go to both agents (`old` and `new` are their ports), and sees them get there. Did the old one take all that
+/// came before? Then what the queue to it still holds when its forward goes, the new one has had as well, and nothing is
+/// lost with it.
 ///
 /// # Errors
 /// One of them does not get the events; everything is as it was then.
@@ -31,7 +114,7 @@ pub fn bridge(
     session: &mut Session<'_>,
     interrupt: &Interrupt,
     (old, new): (u16, u16),
-) -> anyhow::Result<()> {
+) -> anyhow::Result<bool> {
     // Events that also go through the daemon's other rules pass the new agent's own.
     let both = InstallArgs { local_copy: LocalCopy::Keep, ..args.clone() };
     let setup = &mut Setup::bridge(host, old);
@@ -52,8 +135,9 @@ pub fn bridge(
     if matches!(outcome, Outcome::NothingToDo) {
         prove()?;
     }
+    let emptied = drained(host, proposal.daemon, interrupt, DRAIN);
     drop(progress);
     show::finish(outcome)?;
     ui.say("events go to both agents now, and both were seen to get them");
-    Ok(())
+    Ok(emptied)
 }

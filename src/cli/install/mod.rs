@@ -7,6 +7,7 @@ mod firewall;
 mod migrate;
 mod preflight;
 mod proof;
+pub mod removal;
 mod rsyslog;
 mod selinux;
 mod source;
@@ -22,7 +23,7 @@ use super::agent::Setup;
 use super::args::{Format, InstallArgs, LocalCopy, Protocol};
 use super::exit::{Exit, Failure, fail, hint, usage};
 use super::show;
-use crate::agent::AgentTarget;
+use crate::agent::{AgentKind, AgentTarget};
 use crate::check::facts::Facts;
 use crate::check::gather::{self, Depth};
 use crate::check::target::TargetOptions;
@@ -59,6 +60,9 @@ pub fn run(host: &Host, ui: &Ui, args: &InstallArgs) -> anyhow::Result<Exit> {
     };
     sweep(host);
     let mut setup = Setup::decide(host, ui, args, false)?;
+    let old = migrate::from(session.receipt(), &setup);
+    // nothing can be had of an old agent that is dead but what waits for it
+    setup.hand_over = old.is_some_and(|port| !migrate::listens(host, port));
     let mut proposal = propose(host, args, &mut setup, session.receipt())?;
     let mut plan = session.plan_install(proposal.changes.clone())?;
     if plan.is_empty() && !setup.is_pending() {
@@ -84,8 +88,12 @@ pub fn run(host: &Host, ui: &Ui, args: &InstallArgs) -> anyhow::Result<Exit> {
             .and_then(|proposal| Ok((session.plan_install(proposal.changes.clone())?, proposal)));
         (plan, proposal) = planned.inspect_err(|_| setup.undo(host, ui))?;
     }
-    if let Some(port) = migrate::from(session.receipt(), &setup) {
-        migrate::bridge(host, ui, args, &mut session, &interrupt, (port, setup.target.port))?;
+    if let Some(port) = old.filter(|_| !setup.hand_over) {
+        let emptied = migrate::bridge(host, ui, args, &mut session, &interrupt, (port, setup.target.port))?;
+        if !emptied {
+            setup.hand_over = true;
+            proposal = propose(host, args, &mut setup, session.receipt())?;
+        }
         plan = session.plan_install(proposal.changes.clone())?;
     }
     let progress = ui.progress("applying");
@@ -114,6 +122,10 @@ pub fn run(host: &Host, ui: &Ui, args: &InstallArgs) -> anyhow::Result<Exit> {
         ui.say(&next_steps(&proposal));
     }
     let exit = show::finish(outcome)?;
+    if proposal.wish.hand_over && old.is_some() {
+        setup.hand_over = false;
+        migrate::hand_over(host, ui, args, &mut session, &interrupt, &mut setup)?;
+    }
     setup.finish(host, ui)?;
     Ok(exit)
 }
@@ -170,11 +182,13 @@ impl Proposal {
 
     fn expected(&self, setup: &Setup) -> proof::Expected {
         let ipv6 = self.facts.host.ipv6;
-        let sockets = self.collector.intakes.iter().map(|i| (i.transport, i.v4, i.v6 && ipv6)).collect();
+        let intakes = &self.collector.intakes;
+        let sockets = intakes.iter().map(|i| (i.transport, i.v4, i.v6 && ipv6)).collect();
         proof::Expected {
             daemon: self.daemon,
             port: self.wish.port,
             sockets,
+            silent: intakes.iter().filter(|i| i.only_of.is_some()).map(|i| i.transport).collect(),
             agent_port: self.wish.agent.port,
             agent_listens: setup.listens(),
             unproven: setup.unproven.clone(),
@@ -186,8 +200,10 @@ impl Proposal {
 fn propose(host: &Host, args: &InstallArgs, setup: &mut Setup, receipt: Option<&Receipt>) -> anyhow::Result<Proposal> {
     let options = TargetOptions { port: args.target.port, ..TargetOptions::default() };
     let facts = gather::gather(host, &options, Depth::Change);
-    let wish = wish(args, setup.target);
+    let mut wish = wish(args, setup.target);
     let daemon = daemon::choose(&facts, args.target.daemon, receipt, wish.port).map_err(refused)?;
+    let served = wish.agent.kind == AgentKind::Ama && receipt.is_some();
+    wish.hand_over = setup.hand_over || served && migrate::waits(host, &facts, daemon);
     let mut down = None;
     if host.root.is_live() {
         preflight::installed(&facts, daemon).map_err(refused)?;
@@ -254,6 +270,7 @@ fn wish(args: &InstallArgs, agent: AgentTarget) -> Wish {
         rewrite_ids: args.rewrite_ids,
         octet_counting: !args.no_octet_counting,
         queue_disk: args.queue_disk,
+        hand_over: false,
         receipt: PathBuf::from(RECEIPT),
     }
 }

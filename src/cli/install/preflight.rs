@@ -2,8 +2,10 @@
 
 use super::daemon::{Daemon, install_hint};
 use crate::check::facts::{Facts, Spool};
+use crate::check::sandbox;
 use crate::host::proc_net::Transport;
 use crate::platform::access::{self, Who};
+use crate::platform::service::Active;
 use crate::syslog::collector::{Refusal, Wish};
 
 /// Free bytes the spool must have; below, the first outage of the agent already loses events.
@@ -30,9 +32,9 @@ pub fn running(facts: &Facts, daemon: Daemon) -> Result<(), Refusal> {
             format!("systemctl unmask {name} && systemctl enable --now {name}"),
         )),
         Some(u) if !u.state.is_active() || pid.is_none() => Err(refusal(
-            format!("{name} is not running ({unit} is {})", u.state.sub),
+            format!("{name} is not running ({unit} {})", standing(u.state.active)),
             format!(
-                "start it and run the command again: systemctl start {name}; if it does not start: journalctl -u {name} -n 50"
+                "start it and run the command again: systemctl start {name}; if it does not start, `cefctl troubleshoot` says why"
             ),
         )),
         None if pid.is_none() => Err(refusal(format!("{name} is not running"), "start it and run the command again")),
@@ -40,12 +42,33 @@ pub fn running(facts: &Facts, daemon: Daemon) -> Result<(), Refusal> {
     }
 }
 
+/// How a unit stands that does not run, after its name.
+fn standing(active: Active) -> &'static str {
+    match active {
+        Active::Failed => "has failed",
+        Active::Activating => "is being started, perhaps again and again",
+        Active::Deactivating => "is being stopped",
+        Active::Inactive => "is stopped",
+        Active::Active | Active::Reloading | Active::Unknown => "has no main process",
+    }
+}
+
 /// Everything that stands in the way of our listeners and our queue, in the order of the hops.
 pub fn in_the_way(facts: &Facts, daemon: Daemon, wish: &Wish) -> Vec<Refusal> {
     let mut found: Vec<Refusal> =
         wish.transports.iter().filter_map(|t| port_owner(facts, daemon, wish.port, *t)).collect();
+    found.extend(own_network(facts, daemon));
     found.extend(daemon.facts(facts).spools.iter().find_map(|dir| spool(facts, daemon, dir)));
     found
+}
+
+/// A daemon in another network would open its ports where no device reaches them, and not find the agent.
+fn own_network(facts: &Facts, daemon: Daemon) -> Option<Refusal> {
+    let found = sandbox::elsewhere(facts, daemon.facts(facts), daemon.unit())?;
+    Some(refusal(
+        format!("{} gives {} a network of its own: no device could reach it", found.cause, daemon.name()),
+        format!("{}, and run the command again: {}", found.advice, found.commands.join("; ")),
+    ))
 }
 
 /// Somebody else on the port: our listener would fail, or get nothing.
@@ -129,6 +152,7 @@ mod tests {
             rewrite_ids: false,
             octet_counting: true,
             queue_disk: 64,
+            hand_over: false,
             receipt: "/r".into(),
         };
         let first = installed(facts, daemon).and_then(|()| running(facts, daemon)).err();

@@ -31,7 +31,7 @@ use crate::syslog::syslogng::version::Program;
 use crate::syslog::syslogng::{Effective, Severity, lint, repair};
 
 /// Written by the scripts this tool replaces, in the folder that distributions include.
-const REPLACED: &str = "conf.d/security-config-omsagent.conf";
+pub const REPLACED: &str = "conf.d/security-config-omsagent.conf";
 
 /// Decides what to add to this syslog-ng, and with `mend` what of the older scripts' damage to undo. `agents`: files of
 /// the agent as they will be.
@@ -104,7 +104,7 @@ fn must_restart(facts: &Facts, stack: Stack, collector: &Collector) -> bool {
 /// Bytes as the kernel counts them, of a socket that was not opened by our listener: it asks for 8 MiB.
 const NARROW: u64 = 2 << 20;
 
-fn program(facts: &Facts) -> anyhow::Result<&Program> {
+pub fn program(facts: &Facts) -> anyhow::Result<&Program> {
     facts.syslog_ng_says.about.as_ref().map_err(|why| {
         anyhow!(crate::cli::exit::hint("syslog-ng --version shows what is wrong"))
             .context(format!("the version of syslog-ng is not known: {why}"))
@@ -112,10 +112,12 @@ fn program(facts: &Facts) -> anyhow::Result<&Program> {
 }
 
 /// Which addresses our listeners take: an IPv6 socket takes IPv4 too unless the kernel is told otherwise, and where there
-/// is no IPv6 it keeps the daemon from starting.
+/// is no IPv6, or the unit forbids it (RestrictAddressFamilies=), it keeps the daemon from starting.
 fn stack(host: &Host, facts: &Facts) -> Stack {
+    let unit = facts.unit(Daemon::SyslogNg.unit());
+    let allowed = unit.is_none_or(|u| u.sandbox.allows("AF_INET6"));
     let only = host.root.read(Path::new("/proc/sys/net/ipv6/bindv6only")).unwrap_or_default();
-    match facts.host.ipv6 {
+    match facts.host.ipv6 && allowed {
         false => Stack::V4,
         true if only.trim_ascii() == b"1" => Stack::Split,
         true => Stack::Dual,
@@ -209,7 +211,7 @@ mod tests {
         let mut facts = healthy();
         facts.net.as_mut().unwrap().sockets.clear();
         facts.syslog_ng.pid = Some(9);
-        let intake = |transport| Intake { transport, port: 514, reused: None, v4: true, v6: true };
+        let intake = |transport| Intake { transport, port: 514, reused: None, v4: true, v6: true, only_of: None };
         let collector = Collector {
             drop_in: None,
             insertions: Vec::new(),

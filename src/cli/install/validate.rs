@@ -43,7 +43,7 @@ pub fn broken(daemon: Daemon, what: &str, hint: &str) -> anyhow::Error {
 }
 
 /// Files as they would be, by the path the configuration names them by.
-fn changed_files(plan: &Plan) -> BTreeMap<PathBuf, Option<Vec<u8>>> {
+pub fn changed_files(plan: &Plan) -> BTreeMap<PathBuf, Option<Vec<u8>>> {
     let mut files = BTreeMap::new();
     for step in &plan.steps {
         let Op::File(op) = &step.op else { continue };

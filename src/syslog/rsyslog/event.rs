@@ -34,6 +34,14 @@ pub struct Origin {
     pub received: Option<EventTime>,
 }
 
+impl Origin {
+    /// A device in the network, whose name is not known.
+    pub fn device(inputname: Text) -> Self {
+        let address = Text::from("198.51.100.7");
+        Origin { fromhost: address.clone(), fromhost_ip: address, inputname, received: None }
+    }
+}
+
 impl Default for Origin {
     /// A sender on this machine.
     fn default() -> Self {

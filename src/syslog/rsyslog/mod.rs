@@ -16,6 +16,7 @@ pub mod posix;
 pub mod problem;
 pub mod query;
 pub mod render;
+pub mod senders;
 pub mod stage;
 mod stream;
 pub mod summary;

@@ -114,10 +114,10 @@ impl Effective {
         (either("privdrop.user.name", "privdrop.user.id"), either("privdrop.group.name", "privdrop.group.id"))
     }
 
-    /// What the daemon makes of raw bytes that arrive at this listener from a sender on this machine.
+    /// What the daemon makes of raw bytes that arrive at this listener from a device in the network.
     pub fn event_at(&self, listener: &Listener, raw: &[u8]) -> SampleEvent {
         let inputname = listener.name.clone().unwrap_or_else(|| listener.module.clone());
-        let origin = Origin { inputname, ..Origin::default() };
+        let origin = Origin::device(inputname);
         SampleEvent::parse_with(raw, &origin, &Reception::of(self))
     }
 
@@ -256,7 +256,7 @@ fn include_matches(pattern: &Text, path: &Path) -> bool {
 }
 
 /// Places of the statements around the wanted one, outermost first.
-fn around(steps: &[Step], wanted: &dyn Fn(&StepKind) -> bool) -> Option<Vec<Location>> {
+pub fn around(steps: &[Step], wanted: &dyn Fn(&StepKind) -> bool) -> Option<Vec<Location>> {
     for step in steps {
         let blocks: Vec<&[Step]> = match &step.kind {
             kind if wanted(kind) => return Some(Vec::new()),

@@ -98,6 +98,8 @@ pub struct DropIn {
     /// Security events end in the default ruleset: the agent's own forward stands before, and the local files are to get
     /// none of them.
     pub end: bool,
+    /// Without a forward of ours: what lies in our queue goes to this agent. Nothing new comes to it.
+    pub hand_over: bool,
     pub inputs: Vec<OwnInput>,
     pub tcp_module: TcpModule,
     pub block: Block,
@@ -129,6 +131,7 @@ pub fn render(drop_in: &DropIn) -> Vec<u8> {
     let needed = drop_in.block != Block::None || drop_in.callable || !drop_in.inputs.is_empty();
     if drop_in.forward && needed {
         out.push('\n');
+        out += LINE;
         out += TEMPLATES;
         out += &rule::forward(drop_in);
         out.push('\n');
@@ -144,6 +147,11 @@ pub fn render(drop_in: &DropIn) -> Vec<u8> {
     }
     if drop_in.end {
         out += &rule::end();
+    }
+    if !drop_in.forward && drop_in.hand_over {
+        out += "\n# What still waits for the agent that was here before. The next `cefctl install` takes this away when it is through.\n";
+        out += LINE;
+        out += &rule::forward(drop_in);
     }
     out += &inputs(drop_in);
     out.into_bytes()
@@ -215,8 +223,8 @@ fn limits(d: &DropIn) -> String {
     format!(" maxSessions=\"500\" keepAlive=\"on\" addtlFrameDelimiter=\"0\"{discard}")
 }
 
-const TEMPLATES: &str = r##"template(name="cefctl_line" type="string" string="%$.cefctl_line%")
-# the time of the event as rsyslog read it, and of reception where it found none
+const LINE: &str = "template(name=\"cefctl_line\" type=\"string\" string=\"%$.cefctl_line%\")\n";
+const TEMPLATES: &str = r##"# the time of the event as rsyslog read it, and of reception where it found none
 template(name="cefctl_date" type="string" string="%timereported:::date-year%-%timereported:::date-month%-%timereported:::date-day%")
 template(name="cefctl_clock" type="string" string="%timereported:::date-hour%:%timereported:::date-minute%:%timereported:::date-second%")
 template(name="cefctl_now" type="string" string="%timereported:::date-year%-%timereported:::date-month%-%timereported:::date-day%T%timereported:::date-hour%:%timereported:::date-minute%:%timereported:::date-second%.000%timereported:::date-tzoffsdirection%%timereported:::date-tzoffshour%:%timereported:::date-tzoffsmin%")

@@ -11,10 +11,11 @@ use crate::{Case, Kind, send};
 
 pub fn cases() -> Vec<Case> {
     vec![
-        Case::new("events_arrive_once_on_the_port_that_it_has", once).only("rsyslog"),
-        Case::new("a_stale_port_and_a_missing_file_are_mended", mended).only("rsyslog"),
-        Case::new("without_a_rule_the_listener_is_made_and_the_rule_is_named", no_rule).only("rsyslog"),
-        Case::new("a_move_from_one_agent_to_the_other_loses_nothing", migrate).only("rsyslog"),
+        Case::new("events_arrive_once_on_the_port_that_it_has", once),
+        Case::new("a_stale_port_and_a_missing_file_are_mended", mended),
+        Case::new("without_a_rule_the_listener_is_made_and_the_rule_is_named", no_rule),
+        Case::new("a_move_from_one_agent_to_the_other_loses_nothing", migrate),
+        Case::new("what_waits_for_the_old_agent_goes_to_the_new_one", waiting),
         Case::new("a_missing_agent_is_told_how_to_get_it", missing),
     ]
 }
@@ -235,6 +236,32 @@ fn mended(kind: &Kind) -> Result<()> {
     ama.takes_once(40)
 }
 
+/// The old agent is dead, as most are by now, and events wait for it in memory and on disk.
+fn waiting(kind: &Kind) -> Result<()> {
+    const EVENTS: usize = 5000;
+    let host = kind.boot()?;
+    let lab = Lab::start(&host)?;
+    lab.install(&[]).ok();
+    host.put(
+        &format!("/etc/systemd/system/{}.d/broken.conf", lab.unit()),
+        "[Service]\nExecStart=\nExecStart=/bin/false\n",
+    );
+    host.sh(&format!("systemctl daemon-reload; systemctl stop {}", lab.unit()));
+    send::steady(&host, send::loopback(514), 2000, Duration::from_millis(EVENTS as u64 / 2))?;
+    let ama = Ama::start(&host, kind, 28330)?;
+    let out = host.cefctl(&["install", "--yes", "--agent", "ama", "--purge-oms"]).ok();
+    let missing = |ama: &Ama<'_>| {
+        let (old, new) = (numbers(&lab.kept()), numbers(&ama.received()));
+        (0..EVENTS).filter(|n| !old.contains_key(n) && !new.contains_key(n)).count()
+    };
+    wait_for("all that waited arrived", Duration::from_secs(20), || (missing(&ama) == 0).then_some(()))
+        .map_err(|e| anyhow::anyhow!("{e}: {} of {EVENTS} are missing\n{out}", missing(&ama)))?;
+    ama.takes_once(900_000)?;
+    let again = host.cefctl(&["install", "--yes", "--agent", "ama"]).ok();
+    ensure!(again.all().contains("nothing to do"), "the second run: {again}");
+    Ok(())
+}
+
 fn no_rule(kind: &Kind) -> Result<()> {
     let host = kind.boot()?;
     let ama = Ama::start(&host, kind, 28330)?;
@@ -269,7 +296,9 @@ fn migrate(kind: &Kind) -> Result<()> {
     let host = kind.boot()?;
     let lab = Lab::start(&host)?;
     lab.install(&[]).ok();
-    host.put("/etc/rsyslog.d/95-omsagent.conf", "# OMS\nauth.=alert @127.0.0.1:25224\n");
+    if kind.daemon == "rsyslog" {
+        host.put("/etc/rsyslog.d/95-omsagent.conf", "# OMS\nauth.=alert @127.0.0.1:25224\n");
+    }
     // without its successor, or with one that Azure has told nothing, the old agent stays what it is
     let before = host.tree("/etc");
     host.cefctl(&["install", "--yes", "--agent", "ama", "--purge-oms"]).expect_code(1);

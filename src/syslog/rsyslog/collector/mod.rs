@@ -11,10 +11,12 @@ mod reach;
 #[cfg(test)]
 mod tests;
 
+use std::net::Ipv4Addr;
 use std::path::PathBuf;
 
 use super::effective::{Effective, Listener, Transport};
 use super::render::{self, Block, DropIn, OwnInput, TcpModule};
+use super::senders::Senders;
 use crate::agent::AgentKind;
 use crate::syslog::collector::{Collector, Insertion, Intake, LocalCopy, Refusal, Wish, in_order, overlay, show};
 use crate::syslog::{ConfigSource, Text};
@@ -45,6 +47,7 @@ pub fn decide(found: &Found<'_>, wish: &Wish) -> Result<Collector, Refusal> {
     let mut reused = Vec::new();
     for &transport in &wish.transports {
         let listener = existing(config, of_rsyslog(transport), wish.port)?;
+        let senders = listener.and_then(|l| config.allowed_senders(&l.module));
         let only = |any: &str| listener.and_then(|l| l.address.as_ref()).is_some_and(|a| a.is(any));
         intakes.push(Intake {
             transport,
@@ -52,7 +55,19 @@ pub fn decide(found: &Found<'_>, wish: &Wish) -> Result<Collector, Refusal> {
             reused: listener.map(|l| l.at.clone()),
             v4: !only("::") && !only("[::]"),
             v6: !only("0.0.0.0"),
+            only_of: senders
+                .as_ref()
+                .filter(|s| s.admits(Ipv4Addr::LOCALHOST.into()) == Some(false))
+                .map(Senders::display),
         });
+        if let (Some(listener), Some(senders)) = (listener, senders.filter(|s| !s.admits_all())) {
+            notes.push(format!(
+                "the {} listener at {} takes events of {} only ($AllowedSender)",
+                word(of_rsyslog(transport)),
+                listener.at,
+                senders.display()
+            ));
+        }
         if let Some(listener) = listener {
             notes.push(format!(
                 "{} port {} is already open by {}: that listener is used as it is",
@@ -78,6 +93,7 @@ pub fn decide(found: &Found<'_>, wish: &Wish) -> Result<Collector, Refusal> {
         agent_port: wish.agent.port,
         forward: !azures,
         end: false,
+        hand_over: wish.hand_over,
         inputs: own_inputs(config, wish, &intakes, tcp_module),
         tcp_module,
         block: if rulesets.default { if copies.reused { Block::Keep } else { Block::Stop } } else { Block::None },

@@ -8,11 +8,13 @@ use super::{Found, Insertion, Refusal, Wish, reach, show, word};
 use crate::agent::AgentKind;
 use crate::agent::ama::files;
 use crate::syslog::collector::line_start;
-use crate::syslog::rsyslog::effective::{DEFAULT_RULESET, Effective, Listener, Ruleset, Transport};
+use crate::syslog::rsyslog::effective::{DEFAULT_RULESET, Effective, Listener, Ruleset, StepKind, Transport};
+use crate::syslog::rsyslog::parse::Include;
 use crate::syslog::rsyslog::problem::Severity;
+use crate::syslog::rsyslog::query::around;
 use crate::syslog::rsyslog::render::{self, DropIn, OwnInput};
 use crate::syslog::source::Overlay;
-use crate::syslog::{Text, glob};
+use crate::syslog::{Location, Text, glob};
 
 /// Where drop-ins live unless the configuration says otherwise.
 const USUAL_FOLDER: &str = "/etc/rsyslog.d";
@@ -57,10 +59,14 @@ fn call(found: &Found<'_>, ruleset: &Ruleset, callable: &str) -> Result<Insertio
     let text = found.source.read(&file).map_err(|e| {
         Refusal::new(format!("cannot read {}: {e}", show(&file)), "make it readable and run the command again")
     })?;
-    let start = line_start(&text, first.at.start);
+    let mut start = line_start(&text, first.at.start);
     let before = text.get(start..first.at.start).unwrap_or_default();
     if !before.iter().all(u8::is_ascii_whitespace) {
-        return Err(by_hand(&first.at));
+        // `ruleset(name="x") { action(…) }` in one line: between the brace and the statement
+        if before.trim_ascii_end().last() != Some(&b'{') || before.contains(&b'#') {
+            return Err(by_hand(&first.at));
+        }
+        start = first.at.start;
     }
     Ok(Insertion {
         file,
@@ -98,21 +104,35 @@ pub fn drop_in(
     insertions: &mut Vec<Insertion>,
 ) -> Result<PathBuf, Refusal> {
     let folder = folder(found.config);
-    if !NAMES.iter().any(|n| would_read(found.config, &folder.join(n))) {
+    let readers = readers(found.config, &folder.join(NAMES[0]));
+    if let [first, second, ..] = readers.as_slice() {
+        return Err(Refusal::new(
+            format!("{} is read twice, by {first} and by {second}; everything in it would count double", show(&folder)),
+            "remove one of the two lines and run the command again",
+        ));
+    }
+    if !NAMES.iter().any(|n| !self::readers(found.config, &folder.join(n)).is_empty()) {
         insertions.push(include(found, &folder.join(NAMES[0]))?);
     }
-    let mut first_reason = None;
+    let (mut works_at, mut first_reason) = (None, None);
     for name in NAMES {
         let path = folder.join(name);
         if found.source.read(&path).is_ok() {
             continue;
         }
         match works(found, wish, &path, bytes, insertions) {
-            Ok(()) => return Ok(path),
+            // Samples are samples: best is a place before anything that could take any event away.
+            Ok(candidate) if !comes_after_a_stop(&candidate, &path) => return Ok(path),
+            Ok(_) => {
+                works_at.get_or_insert(path);
+            }
             Err(reason) => {
                 first_reason.get_or_insert(reason);
             }
         }
+    }
+    if let Some(path) = works_at {
+        return Ok(path);
     }
     Err(first_reason.unwrap_or_else(|| {
         Refusal::new(
@@ -144,12 +164,14 @@ fn folder(config: &Effective) -> PathBuf {
     if folders.contains(&usual) { usual } else { folders.into_iter().next().unwrap_or(usual) }
 }
 
-fn would_read(config: &Effective, path: &Path) -> bool {
-    config.includes.iter().any(|i| {
+/// The includes that would read a file at `path`.
+fn readers(config: &Effective, path: &Path) -> Vec<Location> {
+    let reads = |i: &&Include| {
         let pattern = i.pattern.to_str_lossy();
         let folder = Path::new(pattern.trim_end_matches('/'));
         glob::matches(Path::new(pattern.as_ref()), path) || (pattern.ends_with('/') && path.parent() == Some(folder))
-    })
+    };
+    config.includes.iter().filter(reads).map(|i| i.at.clone()).collect()
 }
 
 /// Has the main file read our drop-in, before its first rule.
@@ -168,8 +190,22 @@ fn include(found: &Found<'_>, path: &Path) -> Result<Insertion, Refusal> {
     })
 }
 
-/// Would the configuration do what we want with the drop-in at `path`?
-fn works(found: &Found<'_>, wish: &Wish, path: &Path, bytes: &[u8], insertions: &[Insertion]) -> Result<(), Refusal> {
+/// Does a rule of the default ruleset that may take events away stand before ours?
+fn comes_after_a_stop(candidate: &Effective, path: &Path) -> bool {
+    let Some(ruleset) = candidate.ruleset(&Text::from(DEFAULT_RULESET)) else { return false };
+    let ours = ruleset.steps.iter().position(|s| &*s.at.file == path);
+    let before = ruleset.steps.get(..ours.unwrap_or(0)).unwrap_or_default();
+    around(before, &|kind| matches!(kind, StepKind::Stop)).is_some()
+}
+
+/// The configuration with the drop-in at `path`, if it does what we want.
+fn works(
+    found: &Found<'_>,
+    wish: &Wish,
+    path: &Path,
+    bytes: &[u8],
+    insertions: &[Insertion],
+) -> Result<Effective, Refusal> {
     let changes = super::overlay(path, bytes, insertions, found.source);
     let candidate_source = Overlay { base: found.source, changes };
     let candidate = Effective::load(&found.config.main, &candidate_source);
@@ -183,7 +219,7 @@ fn works(found: &Found<'_>, wish: &Wish, path: &Path, bytes: &[u8], insertions: 
     }
     // That agent's forward may come later: its file is written when Azure says so, or by the same plan.
     if wish.agent.kind == AgentKind::Ama && candidate.forwards_to(wish.agent.port).is_empty() {
-        return Ok(());
+        return Ok(candidate);
     }
     for listener in candidate.listeners.iter().filter(|l| l.port_number() == Some(wish.port) && l.tls.is_none()) {
         reach::forwarded(&candidate, listener, wish).map_err(|blocked| {
@@ -193,5 +229,5 @@ fn works(found: &Found<'_>, wish: &Wish, path: &Path, bytes: &[u8], insertions: 
             )
         })?;
     }
-    Ok(())
+    Ok(candidate)
 }

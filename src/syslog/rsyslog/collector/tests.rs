@@ -103,6 +103,40 @@ fn somebodys_own_rule_on_a_used_listener_goes_on_seeing_its_events() {
 }
 
 #[test]
+fn ours_stands_before_what_takes_events_of_any_device_away() {
+    for taker in [
+        ":fromhost-ip, !isequal, \"127.0.0.1\" /var/log/remote.log\n& ~\n",
+        "if $syslogfacility-text == \"local0\" then stop\n",
+        "if $hostname == \"asa7\" then {\n  /var/log/asa7.log\n  stop\n}\n",
+    ] {
+        let source = main_with("module(load=\"imudp\")\ninput(type=\"imudp\" port=\"514\")\n")
+            .with("/etc/rsyslog.d/05-remote.conf", taker);
+        let collector = decided(&source, &Wish::usual()).unwrap();
+        assert_eq!(path(&collector), Path::new("/etc/rsyslog.d/00-cefctl.conf"), "{taker}");
+        assert_eq!(ends(&candidate(&source, &collector), Transport::Udp)[0], "127.0.0.1:25226", "{taker}");
+    }
+}
+
+#[test]
+fn a_folder_that_is_read_twice_is_refused_with_both_places() {
+    let source = main_with("$IncludeConfig /etc/rsyslog.d/*.conf\n");
+    let refusal = decided(&source, &Wish::usual()).unwrap_err();
+    assert!(refusal.what.contains("rsyslog.conf:5 and by /etc/rsyslog.conf:9"), "{}", refusal.what);
+}
+
+#[test]
+fn a_ruleset_in_one_line_is_split_at_its_brace() {
+    let source = main_with(
+        "module(load=\"imudp\")\nruleset(name=\"fw\"){ action(type=\"omfile\" file=\"/var/log/fw.log\") stop }\n\
+         input(type=\"imudp\" port=\"514\" ruleset=\"fw\")\n",
+    );
+    let collector = decided(&source, &Wish::usual()).unwrap();
+    let config = candidate(&source, &collector);
+    assert_eq!(errors(&config), Vec::<String>::new());
+    assert_eq!(ends(&config, Transport::Udp), ["127.0.0.1:25226", "/var/log/fw.log"]);
+}
+
+#[test]
 fn a_ruleset_of_somebodys_own_calls_ours_and_works_as_before() {
     let source = main_with(
         "module(load=\"imtcp\")\nruleset(name=\"fw\") {\n  action(type=\"omfile\" file=\"/var/log/fw.log\")\n  stop\n}\n\

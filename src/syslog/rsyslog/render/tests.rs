@@ -28,6 +28,7 @@ fn stock() -> DropIn {
         agent_port: 25226,
         forward: true,
         end: false,
+        hand_over: false,
         inputs: vec![own(Transport::Udp), own(Transport::Tcp)],
         tcp_module: TcpModule::Imtcp,
         block: Block::None,
@@ -139,6 +140,16 @@ fn for_an_agent_with_its_own_forward_there_are_listeners_only() {
     assert_eq!(config.forwards().count(), 0);
     assert_eq!(way(&config, "imtcp", CEF), (0, true));
     assert!(!text(&listening).contains("ruleset"));
+}
+
+#[test]
+fn what_waits_for_an_earlier_agent_goes_on_and_nothing_new_comes_to_it() {
+    let over = DropIn { forward: false, hand_over: true, agent_port: 28330, block: Block::None, ..stock() };
+    let config = with(STOCK, &over);
+    let forwards: Vec<_> = config.forwards().filter_map(|(_, f)| f.port_number()).collect();
+    assert_eq!(forwards, [28330]);
+    assert_eq!(way(&config, "imtcp", CEF), (0, true), "{}", text(&over));
+    assert_eq!(config.problems, [], "{}", text(&over));
 }
 
 #[test]

@@ -120,7 +120,7 @@ fn intake(transport: collector::Transport, port: u16, there: &[ListenerAt<'_>], 
         // One IPv6 socket takes both families, unless the kernel is told otherwise.
         false => (is(Family::V4) || (is(Family::V6) && stack != Stack::Split), is(Family::V6)),
     };
-    Intake { transport, port, reused: there.first().map(|l| l.driver.at.clone()), v4, v6 }
+    Intake { transport, port, reused: there.first().map(|l| l.driver.at.clone()), v4, v6, only_of: None }
 }
 
 fn note_of(config: &Effective, l: &ListenerAt<'_>, wish: &Wish, done: bool, stack: Stack) -> String {
@@ -169,6 +169,7 @@ fn wanted(found: &Found<'_>, wish: &Wish, transports: &[collector::Transport], n
         rewrite_ids: wish.rewrite_ids,
         spool: u64::from(wish.queue_disk) << 20,
         hand_to: (wish.agent.kind == AgentKind::Ama).then(|| agents_own(config, wish)).flatten(),
+        hand_over: wish.hand_over,
         banner: vec![
             format!("Written by cefctl {}, receipt {}.", env!("CARGO_PKG_VERSION"), wish.receipt.display()),
             "cefctl install with other options changes this file, cefctl uninstall removes it; your edits are kept \

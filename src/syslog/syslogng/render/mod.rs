@@ -44,6 +44,8 @@ pub struct Wanted {
     pub spool: u64,
     /// A destination (by name) that forwards to the agent already, to be used instead of one of our own.
     pub hand_to: Option<Text>,
+    /// With `hand_to`: what waits in a queue of ours goes to `agent_port`. Nothing new comes to it.
+    pub hand_over: bool,
     /// First lines of the file, without `#`.
     pub banner: Vec<String>,
 }
@@ -64,6 +66,7 @@ impl Default for Wanted {
             rewrite_ids: false,
             spool: 1 << 30,
             hand_to: None,
+            hand_over: false,
             banner: Vec::new(),
         }
     }
@@ -272,10 +275,15 @@ impl<'a> Plan<'a> {
         self.own.iter().any(|o| o.transport == Transport::Tcp)
     }
 
+    /// Does a destination of ours keep events on disk?
+    fn has_own_buffer(&self) -> bool {
+        self.program.has_disk_buffer()
+    }
+
     /// Does the destination keep events on disk?
     fn reliable(&self) -> bool {
         match &self.wanted.hand_to {
-            None => self.program.has_disk_buffer(),
+            None => self.has_own_buffer(),
             Some(name) => self
                 .config
                 .destination(&Ref::Named(name.clone()))

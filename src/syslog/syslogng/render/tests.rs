@@ -230,6 +230,12 @@ fn a_destination_that_forwards_already() {
     assert!(!made.text.contains("destination d_") && !made.reliable, "{}", made.text);
     let visits = trace(&config, "s_cefctl", b"<134>CEF:0|V|P|1|2|n|5|x=1").visits;
     assert_eq!(visits[0].destination, Ref::Named("d_azure_mdsd".into()));
+    // What waits for an agent that was here before goes on; nothing new comes to it.
+    let (made, config) = rendered("3.38.1", &base, &Wanted { hand_over: true, ..wanted });
+    assert!(made.text.contains("destination d_cefctl"), "{}", made.text);
+    assert!(config.destination(&Ref::Named("d_cefctl".into())).unwrap().drivers[0].disk_buffer.is_some());
+    let visits = trace(&config, "s_cefctl", b"<134>CEF:0|V|P|1|2|n|5|x=1").visits;
+    assert!(visits.iter().all(|v| v.destination != Ref::Named("d_cefctl".into())));
     // Somebody else's forward to the agent's port is named, and does not stop the daemon.
     let (made, _) = rendered("3.38.1", &base, &Wanted { agent_port: 28330, ..Wanted::default() });
     assert_eq!(made.notes.len(), 1, "{:?}", made.notes);

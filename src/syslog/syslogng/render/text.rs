@@ -131,7 +131,7 @@ fn rewrites(plan: &Plan<'_>, out: &mut String) {
 }
 
 fn destination(plan: &Plan<'_>, out: &mut String) {
-    if plan.wanted.hand_to.is_some() {
+    if plan.wanted.hand_to.is_some() && !plan.wanted.hand_over {
         return;
     }
     let (version, stem) = (plan.program.version, &plan.stem);
@@ -143,7 +143,7 @@ fn destination(plan: &Plan<'_>, out: &mut String) {
         let _ = write!(driver, " time-reopen({REOPEN})");
     }
     let _ = write!(driver, " log-fifo-size({FIFO})");
-    if plan.reliable() {
+    if plan.has_own_buffer() {
         let (size, window) = match version.has_capacity_bytes() {
             true => ("capacity-bytes", "flow-control-window-bytes"),
             false => ("disk-buf-size", "mem-buf-size"),
@@ -157,6 +157,14 @@ fn destination(plan: &Plan<'_>, out: &mut String) {
 
 fn paths(plan: &Plan<'_>, out: &mut String) {
     let stem = &plan.stem;
+    if plan.wanted.hand_to.is_some() && plan.wanted.hand_over {
+        push(
+            out,
+            "# What still waits for the agent that was here before; nothing new takes this path. The next `cefctl install`\n\
+             # takes it away when it is through.",
+        );
+        push(out, &format!("log {{ destination(d_{stem}); }};"));
+    }
     let keeps = !plan.wanted.copies.is_empty();
     if !plan.own.is_empty() {
         let last = if keeps { "flags(flow-control)" } else { "flags(flow-control, final)" };

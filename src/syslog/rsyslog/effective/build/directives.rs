@@ -36,7 +36,11 @@ impl Builder {
             Effect::OutChannel => self.out_channel(directive),
             Effect::Setting => self.setting(Setting {
                 name: legacy::canonical(directive.name.as_bytes()),
-                value: directive.value(),
+                // the one directive that is a list
+                value: match directive.name.to_lower().is("allowedsender") {
+                    true => directive.rest.clone(),
+                    false => directive.value(),
+                },
                 legacy: true,
                 in_force: true,
                 at: directive.at.clone(),

@@ -1,0 +1,121 @@
+//! What a unit's hardening takes from the daemon's network: a daemon in a network of its own opens its ports where no
+//! device comes by, and never reaches the agent. Restarting it changes nothing, so the setting itself has to be named.
+
+use super::facts::{DaemonFacts, Facts, Sandbox, UnitFacts};
+use super::pipeline::Family;
+
+/// The daemon runs, but not in this box's network.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Elsewhere {
+    /// What put it there, as the subject of a sentence: `PrivateNetwork=yes in rsyslog.service`.
+    pub cause: String,
+    /// What to do, without full stop.
+    pub advice: String,
+    /// To be copied.
+    pub commands: Vec<String>,
+}
+
+/// Is the daemon in another network namespace than we are? `None` also where that cannot be seen.
+pub fn elsewhere(facts: &Facts, daemon: &DaemonFacts, unit: &str) -> Option<Elsewhere> {
+    let process = daemon.pid.and_then(|pid| facts.process(pid)).filter(|p| p.same_net == Some(false))?;
+    let Some(asks) = facts.unit(unit).and_then(|u| u.sandbox.own_network()) else {
+        let (cause, advice) = match &process.container {
+            Some(container) => (
+                format!("a container ({container})"),
+                "let the container share the network of this box, or run the command inside it".to_owned(),
+            ),
+            None => (
+                "whatever started it (ip netns, unshare, a container)".to_owned(),
+                format!("start the daemon by {unit} without a network of its own, or run the command in that network"),
+            ),
+        };
+        let commands = vec![format!("sudo lsns -t net -p {}", process.pid), format!("systemctl cat {unit}")];
+        return Some(Elsewhere { cause, advice, commands });
+    };
+    let name = asks.split('=').next().unwrap_or_default();
+    let value = if name == "PrivateNetwork" { "no" } else { "" };
+    Some(Elsewhere {
+        cause: format!("{asks} in {unit}"),
+        advice: format!("set {name}={value} in the unit, then restart the daemon"),
+        commands: vec![
+            format!("systemctl cat {unit}"),
+            format!("sudo systemctl edit {unit}"),
+            format!("sudo systemctl restart {unit}"),
+        ],
+    })
+}
+
+/// The families that the unit forbids the daemon, of those that it would need.
+pub fn forbidden(unit: Option<&UnitFacts>, families: &[Family]) -> Vec<Family> {
+    let Some(unit) = unit else { return Vec::new() };
+    let name = |f: Family| match f {
+        Family::V4 => "AF_INET",
+        Family::V6 => "AF_INET6",
+    };
+    families.iter().copied().filter(|f| !unit.sandbox.allows(name(*f))).collect()
+}
+
+impl Sandbox {
+    /// The setting that gives the unit a network of its own.
+    fn own_network(&self) -> Option<String> {
+        if !self.network_namespace_path.is_empty() {
+            return Some(format!("NetworkNamespacePath={}", self.network_namespace_path));
+        }
+        self.private_network.then(|| "PrivateNetwork=yes".to_owned())
+    }
+
+    /// May a process of the unit open sockets of this family? A list forbids what it does not name; one that begins with
+    /// `~` what it does (systemd.exec(5), RestrictAddressFamilies=).
+    pub fn allows(&self, family: &str) -> bool {
+        let list = self.address_families.trim();
+        match list.strip_prefix('~') {
+            Some(denied) => !denied.split_whitespace().any(|f| f == family),
+            None => list.is_empty() || list.split_whitespace().any(|f| f == family),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::check::fixture::{DAEMON, healthy};
+
+    const UNIT: &str = "rsyslog.service";
+
+    fn moved(change: impl FnOnce(&mut Sandbox)) -> Option<Elsewhere> {
+        let mut facts = healthy();
+        facts.processes.get_mut(&DAEMON).unwrap().same_net = Some(false);
+        change(&mut facts.units.as_mut().unwrap().get_mut(UNIT).unwrap().sandbox);
+        elsewhere(&facts, &facts.rsyslog, UNIT)
+    }
+
+    #[test]
+    fn the_setting_that_moved_the_daemon_is_named() {
+        let facts = healthy();
+        assert_eq!(elsewhere(&facts, &facts.rsyslog, UNIT), None);
+        let private = moved(|s| s.private_network = true).unwrap();
+        assert_eq!(private.cause, "PrivateNetwork=yes in rsyslog.service");
+        assert!(private.advice.contains("set PrivateNetwork=no"), "{}", private.advice);
+        let named = moved(|s| s.network_namespace_path = "/run/netns/dmz".into()).unwrap();
+        assert!(named.cause.contains("NetworkNamespacePath=/run/netns/dmz"), "{}", named.cause);
+        assert!(moved(|_| ()).unwrap().cause.contains("whatever started it"));
+    }
+
+    #[test]
+    fn families_are_allowed_by_a_list_or_forbidden_by_one() {
+        let with = |list: &str| Sandbox { address_families: list.into(), ..Sandbox::default() };
+        for (list, v4, v6) in [
+            ("", true, true),
+            ("~", true, true),
+            ("AF_UNIX AF_INET", true, false),
+            ("~AF_INET6 AF_PACKET", true, false),
+            ("AF_UNIX", false, false),
+            ("none", false, false),
+        ] {
+            assert_eq!((with(list).allows("AF_INET"), with(list).allows("AF_INET6")), (v4, v6), "{list}");
+        }
+        let unit = UnitFacts { sandbox: with("AF_INET"), ..UnitFacts::default() };
+        assert_eq!(forbidden(Some(&unit), &[Family::V4, Family::V6]), [Family::V6]);
+        assert_eq!(forbidden(None, &[Family::V4]), []);
+    }
+}
