@@ -175,7 +175,7 @@ fn not_active(case: &Case<'_>, agent: AgentKind, unit: &UnitFacts, restart: &str
             .command(format!("sudo systemctl reset-failed {name}"))
             .command(restart)
             .fix(Fix::Start(name.to_owned())),
-        _ if looping && s.restarts.unwrap_or_default() == 0 => {
+        _ if looping && s.restarts.unwrap_or_default() == 0 && s.result != "exit-code" => {
             out.advise("start it at once, and look at why it ended").command(restart).fix(Fix::Restart(name.to_owned()))
         }
         _ if looping => out.advise("look at why it ends").command(format!("journalctl -u {name} -n 50")),

@@ -127,10 +127,11 @@ impl<'a> Ama<'a> {
 
     /// Starts its program as its unit.
     fn run(&self) -> Result<()> {
-        let (at, version) = match self.over {
-            Over::Tcp(port) => (port.to_string(), "1.33.1-build.main.845"),
-            Over::Socket => (SOCKET.to_owned(), "1.26.1-build.main.400"),
+        let at = match self.over {
+            Over::Tcp(port) => port.to_string(),
+            Over::Socket => SOCKET.to_owned(),
         };
+        let version = "1.33.1-build.main.845";
         // The package manager knows of it.
         let status = String::from_utf8_lossy(&self.host.get("/var/lib/dpkg/status")).into_owned();
         if !status.contains("Package: azuremonitoragent") {

@@ -32,7 +32,7 @@ fn common() -> Vec<Fault> {
             "sed 's/ws.ods/other.ods/; s/\"fw\"/\"two\"/; s/ods-1/ods-2/g; s/local4/local5/' $CACHE/configchunks/fw.json | chunk two").warns(),
         fault("1.6", "the agent's cache had no room", "ama.log",
             "mkdir -p /var/opt/microsoft/azuremonitoragent/log; date '+%Y-%m-%dT%H:%M:%S.0000000Z: write failed: No space left on device' >/var/opt/microsoft/azuremonitoragent/log/mdsd.err"),
-        fault("1.8", "the version of the agent loses events", "ama.version", "sed -i '/^Package: azuremonitoragent/,/^$/s/^Version: .*/Version: 1.25.2/' /var/lib/dpkg/status"),
+        fault("1.8", "the version of the agent is one that nobody supports", "ama.version", "sed -i '/^Package: azuremonitoragent/,/^$/s/^Version: .*/Version: 1.20.3/' /var/lib/dpkg/status"),
     ]
 }
 

@@ -145,11 +145,14 @@ fn run(area: &Area, kind: &Kind) -> Result<()> {
                 let cause = seen.root_cause.as_deref().unwrap_or(fault.check);
                 writeln!(table, "{} | {cause} | {}", fault.name, if seen.fixed { "fixed" } else { "-" })?;
             }
-            Err(e) => writeln!(wrong, "  {}: {e:#}", fault.name)?,
+            Err(e) => {
+                eprintln!("{}-{} {}: {}: {e:#}", kind.suite, kind.daemon, area.name, fault.name);
+                writeln!(wrong, "  {}", fault.name)?;
+            }
         }
     }
     if !wrong.is_empty() {
-        bail!("{} of {} faults not as expected:\n{wrong}", wrong.matches("\n  ").count().max(1), faults.len());
+        bail!("{} of {} faults are not as the table says (see above):\n{wrong}", wrong.lines().count(), faults.len());
     }
     eprint!("{}-{} {}: {} faults\n{table}", kind.suite, kind.daemon, area.name, faults.len());
     Ok(())

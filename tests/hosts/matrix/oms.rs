@@ -25,7 +25,7 @@ pub fn faults() -> Vec<Fault> {
         fault("2.1", "the agent's input takes UDP", "agent.input-config", "edit $INPUT 's/protocol_type +tcp/protocol_type udp/'; agent").fixed(),
         fault("2.1", "the agent's input listens on another address", "agent.input-config",
             "edit $INPUT 's/bind +127.0.0.1/bind 192.0.2.1/'; agent").fixed(),
-        fault("1.12", "the agent's input is open to the network", "firewall.exposed",
+        fault("1.12", "the agent's input is open to the network", "agent.input-config",
             "edit $INPUT 's/bind +127.0.0.1/bind 0.0.0.0/'; agent").warns().fixed(),
         fault("1.9", "the agent's input has a pattern of long ago", "agent.input-config",
             "edit $INPUT 's#^( *format) .*#\\1 /(?<time>(?:\\\\w+ +){2,3}(?:\\\\d+:){2}\\\\d+):? *(?<host>[^: ]+) (?<ident>CEF):(?<message>.*)/#'; agent").fixed(),
