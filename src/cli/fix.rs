@@ -61,6 +61,15 @@ pub fn run(
     // Once more where the first repair lets another fault be seen; never the same twice.
     let mut report = first.clone();
     let mut done: Vec<Fix> = Vec::new();
+    let mut installed: Vec<Fix> = Vec::new();
+    // Nothing else is proven while the daemon cannot read its files.
+    if unreadable(&report, asked) {
+        let all = wanted(&report, asked).into_iter().flat_map(|c| &c.fixes);
+        let installing: Vec<&Fix> = all.filter(|f| f.is_install()).collect();
+        install::run(host, ui, &install_args(host, args, &report, &installing, true))?;
+        installed.extend(installing.into_iter().cloned());
+        report = look();
+    }
     for _ in 0..ROUNDS {
         let left = wanted(&report, asked).into_iter().flat_map(|c| &c.fixes);
         let direct: Vec<Fix> = left.filter(|f| !f.is_install() && !done.contains(f)).cloned().collect();
@@ -77,7 +86,6 @@ pub fn run(
         report = look();
     }
     // What one installation makes possible another one may have to use: the place behind a rule that was missing, say.
-    let mut installed: Vec<Fix> = Vec::new();
     for _ in 0..INSTALLS {
         let all = wanted(&report, asked).into_iter().flat_map(|c| &c.fixes);
         let installing: Vec<&Fix> = all.filter(|f| f.is_install()).collect();

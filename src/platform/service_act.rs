@@ -155,7 +155,7 @@ impl<'a> Services<'a> {
         match (action, self.manager) {
             (Action::Enable | Action::Disable, _) => self.switch(&unit, action),
             (_, Manager::Sysv) => self.sysv_act(&unit, action, stop),
-            (Action::Start | Action::Restart, _) => self.bring_up(&unit, action, stop),
+            (Action::Start | Action::Restart, _) => self.bring_up(&unit, action, stop, state.active == Active::Failed),
             (Action::Stop, _) => {
                 let mut units = self.active_triggers(&state)?;
                 units.push(unit.clone());
@@ -211,14 +211,23 @@ impl<'a> Services<'a> {
 
     /// Starts or restarts; once more if systemd refused only because of too many starts in a short time, which our own
     /// restart, proof and roll-back can add up to.
-    fn bring_up(&self, unit: &str, action: Action, stop: &dyn Fn() -> bool) -> Result<UnitState, ServiceError> {
+    ///
+    /// `failed`: it had given up before. After restarts of its own systemd keeps the reason of the last one as the result,
+    /// and refuses a start all the same.
+    fn bring_up(
+        &self,
+        unit: &str,
+        action: Action,
+        stop: &dyn Fn() -> bool,
+        failed: bool,
+    ) -> Result<UnitState, ServiceError> {
         self.job(action.verb(), &[unit.to_owned()])?;
         let error = match self.wait(unit, action, stop) {
             Err(e @ ServiceError::Failed { .. }) => e,
             other => return other,
         };
         let state = self.state(unit)?;
-        if state.result != "start-limit-hit" {
+        if state.result != "start-limit-hit" && !failed {
             return Err(error);
         }
         let mut units = vec![unit.to_owned()];

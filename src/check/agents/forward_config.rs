@@ -33,7 +33,9 @@ pub fn over_socket(case: &Case<'_>) -> bool {
     };
     let mut any = false;
     let tcp = own_files(case, ama).inspect(|_| any = true).filter(|f| f.transport != files::Transport::Socket).count();
-    any && tcp == 0
+    // Without a file of either kind the agent itself tells: it has a port, or it has its socket.
+    let bare = !any && ama.port.is_none() && ama.socket.exists;
+    (any && tcp == 0) || bare
 }
 
 /// For the checks of the way over TCP.

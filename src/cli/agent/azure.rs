@@ -54,11 +54,12 @@ pub fn look(host: &Host, ui: &Ui, args: &InstallArgs, dry: bool) -> Look {
         drop(progress);
     }
     let blocked = findings.iter().any(|f| f.fatal && f.mend.is_none() && f.id != "ama.dcr-stream");
-    let unproven = match Ama::gather(&host.root).file(daemon) {
+    let ama = Ama::gather(&host.root);
+    let in_socket = || Some("the agent takes them over its socket, where they cannot be seen".to_owned());
+    let unproven = match ama.file(daemon) {
         _ if blocked => Some("the agent takes nothing until Azure tells it to".to_owned()),
-        Some(file) if file.transport == Transport::Socket => {
-            Some("the agent takes them over its socket, where they cannot be seen".to_owned())
-        }
+        Some(file) if file.transport == Transport::Socket => in_socket(),
+        None if ama.port.is_none() && ama.socket => in_socket(),
         _ => None,
     };
     Look { findings, unproven }
