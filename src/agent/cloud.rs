@@ -53,8 +53,13 @@ impl Cloud {
 
     /// Where the Azure Monitor Agent asks what to collect.
     pub fn ama_host(self) -> String {
+        self.ama_region_host("global")
+    }
+
+    /// The same for one region.
+    pub fn ama_region_host(self, region: &str) -> String {
         let end = self.suffix().rsplit('.').next().unwrap_or("com");
-        format!("global.handler.control.monitor.azure.{end}")
+        format!("{region}.handler.control.monitor.azure.{end}")
     }
 }
 

@@ -3,12 +3,16 @@
 
 use super::case::Case;
 use super::outcome::{Judged, NotJudged, Outcome};
+use super::words;
+use crate::host::dial::Distrust;
 
 /// 1 January 2024: no box that runs this program lives earlier.
 const EARLIEST: i64 = 1_704_067_200;
 /// Seconds that a service refuses, and seconds that spoil the order of events.
 const REFUSED: f64 = 900.0;
 const OFF: f64 = 5.0;
+/// Seconds by which a service's answer may differ: it has whole ones, and takes its time.
+const FAR: f64 = 30.0;
 
 pub fn synchronized(case: &Case<'_>) -> Judged {
     let (host, clock) = (&case.facts.host, &case.facts.clock);
@@ -28,6 +32,16 @@ pub fn synchronized(case: &Case<'_>) -> Judged {
     if let Some(now) = clock.now.filter(|now| *now < EARLIEST) {
         let now = jiff::Timestamp::from_second(now).map(|t| t.to_string()).unwrap_or_default();
         return Ok(mend(Outcome::fail(format!("the clock is wrong: it says {now}")).seen("clock", now)));
+    }
+    if let Some((skew, host)) = skew(case).filter(|(s, _)| (*s as f64).abs() >= FAR) {
+        let (off, way) = (skew.unsigned_abs(), if skew > 0 { "ahead of" } else { "behind" });
+        let off = words::count(usize::try_from(off).unwrap_or(usize::MAX), "second");
+        let text = format!("the clock is {off} {way} the agent's service");
+        let out = match is_refused(case) {
+            true => Outcome::fail(format!("{text}, which refuses more than 15 minutes")),
+            false => Outcome::warn(text),
+        };
+        return Ok(mend(out.seen(host, "the time that it answered with")));
     }
     if let Some(offset) = clock.offset.filter(|o| o.abs() >= OFF) {
         let text = format!("the clock is {:.0} seconds off", offset.abs());
@@ -58,6 +72,25 @@ pub fn synchronized(case: &Case<'_>) -> Judged {
             Err(NotJudged::Unknown("neither timedatectl nor chronyc nor ntpq tells whether the clock is set".into()))
         }
     }
+}
+
+/// Seconds that this box is ahead of a service, and which; only one whose certificate is in order but for its time.
+pub fn skew<'a>(case: &'a Case<'_>) -> Option<(i64, &'a str)> {
+    let tries = case.facts.cloud.as_ref().ok()?.ways.iter().flat_map(|w| &w.tries);
+    let seen = tries.filter_map(|t| {
+        let tls = t.seen.tls.as_ref()?.as_ref().ok()?;
+        let http = t.seen.http.as_ref()?.as_ref().ok()?;
+        matches!(tls.distrust, None | Some(Distrust::Time)).then_some(())?;
+        Some((http.at.saturating_sub(http.date?), t.endpoint.host.as_str()))
+    });
+    // One wrong clock among services does not make this one wrong.
+    seen.min_by_key(|(skew, _)| skew.unsigned_abs())
+}
+
+/// Is the clock so far off that the agent's services refuse this box?
+pub fn is_refused(case: &Case<'_>) -> bool {
+    skew(case).is_some_and(|(s, _)| s.unsigned_abs() as f64 >= REFUSED)
+        || case.facts.clock.now.is_some_and(|now| now < EARLIEST)
 }
 
 #[cfg(test)]

@@ -129,7 +129,7 @@ pub fn references(case: &Case<'_>, config: &Effective) -> Judged {
         };
         let text = text.trim_end_matches("; the daemon does not start").to_owned();
         let out = Outcome::fail(format!("{at}: {text}; {harm}")).seen_all(errors().map(shown));
-        let out = again(out.seen_all(damage::missing_source(case, config)));
+        let out = damage::explain_missing(case, config, again(out));
         // `install` lets the agent's file take from the source that this box has.
         let agents = |p: &Problem| {
             p.topic == Topic::ReferenceMissing

@@ -32,13 +32,16 @@ fn absent(case: &Case<'_>, wanted: Daemon) -> Outcome {
         Daemon::Rsyslog => ("rsyslog is not installed", "rsyslog"),
         Daemon::SyslogNg => ("syslog-ng is not installed", "syslog-ng"),
     };
-    let out = Outcome::fail(summary)
+    let by_hand = case.facts.host.os.as_ref().ok().and_then(|os| os.install_command(package));
+    let by_hand = by_hand.map(|command| format!(" (by hand: {command})")).unwrap_or_default();
+    Outcome::fail(summary)
         .seen("looked for", "rsyslogd and syslog-ng in /usr/sbin, /sbin, /usr/local/sbin, /usr/bin")
-        .advise("install the distribution's package, then run `cefctl install`");
-    match case.facts.host.os.as_ref().ok().and_then(|os| os.install_command(package)) {
-        Some(command) => out.command(format!("sudo {command}")),
-        None => out,
-    }
+        .advise(format!("install the distribution's package{by_hand}, then let install go on; or both at once"))
+        .command(match wanted {
+            Daemon::SyslogNg => "sudo cefctl install --daemon syslog-ng --install-packages",
+            _ => "sudo cefctl install --install-packages",
+        })
+        .fix(Fix::InstallDaemon(package.to_owned()))
 }
 
 pub fn single(case: &Case<'_>) -> Judged {

@@ -32,7 +32,7 @@ fn presence() {
     facts.rsyslog.pid = None;
     let o = rsyslog(present, &facts);
     assert_eq!(o.status, Status::Fail);
-    assert_eq!(o.advice.unwrap().commands, ["sudo apt-get install -y rsyslog"]);
+    assert_eq!(o.advice.unwrap().commands, ["sudo cefctl install --install-packages"]);
     assert_eq!(judge(present, &facts, Daemon::None).status, Status::Fail);
     assert_eq!(judge(present, &facts, Daemon::SyslogNg).status, Status::Fail);
     facts.syslog_ng.program = Some("/usr/sbin/syslog-ng".into());

@@ -1,11 +1,14 @@
 //! What Microsoft's installer did to syslog-ng's main file (facts 2.4): it made comments of sources line by line and added
 //! a source `s_src` for the network alone, once more with every run. The daemon's own check is content with that.
 
-use super::case::Case;
+use std::path::Path;
+
+use super::case::{Case, read_setting};
 use super::facts::encode_path;
 use super::outcome::Outcome;
-use crate::syslog::syslogng::Effective;
+use crate::syslog::source::Overlay;
 use crate::syslog::syslogng::effective::{Ref, SourceKind, StepKind};
+use crate::syslog::syslogng::{Effective, repair};
 
 /// A source that is a comment now.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -84,24 +87,58 @@ pub fn local_logs_lost(case: &Case<'_>, config: &Effective) -> Option<Outcome> {
     if sources.flat_map(|s| &s.drivers).any(|d| local(&d.kind)) {
         return None;
     }
-    let back = format!(
-        "remove the line that was added, take the comment marks from source {}, and let `cefctl install` open the port",
-        original.name
-    );
-    Some(
-        Outcome::warn(format!(
-            "local messages of this box are logged nowhere: {}:{} is a comment, and the source at line {line} takes the network only",
-            damage.path, original.line
-        ))
-        .seen_all(damage.seen())
-        .advise(back)
-        .command(format!("sudo editor {}", damage.path))
-        .command(case.install_command()),
-    )
+    let out = Outcome::warn(format!(
+        "local messages of this box are logged nowhere: {}:{} is a comment, and the source at line {line} takes the network only",
+        damage.path, original.line
+    ));
+    let out = out.seen_all(damage.seen());
+    Some(match is_mendable(case) {
+        true => out
+            .advise(format!("let `cefctl install --repair` {MENDS}, and open the port by a source of its own"))
+            .command(repair_command(case)),
+        false => out
+            .advise(format!(
+                "remove the line that was added, take the comment marks from source {}, and let `cefctl install` open the port",
+                original.name
+            ))
+            .command(format!("sudo editor {}", damage.path))
+            .command(case.install_command()),
+    })
+}
+
+/// What `--repair` does, as the rest of a sentence.
+const MENDS: &str = "take the comment marks off and the added line out";
+
+fn repair_command(case: &Case<'_>) -> String {
+    format!("{} --repair", case.install_command())
+}
+
+/// Does `install --repair` mend it? It looks at the main file without the older rule, as it does itself.
+fn is_mendable(case: &Case<'_>) -> bool {
+    let daemon = case.daemon();
+    let main = Path::new(&daemon.main_file);
+    let rule = main.with_file_name("conf.d/security-config-omsagent.conf");
+    let source = Overlay { base: &daemon.config, changes: [(rule, None)].into() };
+    let setting = read_setting(&daemon.main_file, &case.facts.syslog_ng_says.about);
+    repair::repair(main, &source, &setting).is_some()
+}
+
+/// An undefined name that the installer's damage explains: said, and how it is mended.
+pub fn explain_missing(case: &Case<'_>, config: &Effective, mut out: Outcome) -> Outcome {
+    let damage = missing_source(case, config);
+    if damage.is_empty() {
+        return out;
+    }
+    out.summary.push_str("; cef_installer.py has made that source a comment");
+    let out = out.seen_all(damage);
+    if !is_mendable(case) {
+        return out;
+    }
+    out.advise(format!("let `cefctl install --repair` {MENDS}, and start the daemon")).command(repair_command(case))
 }
 
 /// Sources that log paths name and that stand in the main file as comments.
-pub fn missing_source(case: &Case<'_>, config: &Effective) -> Vec<(String, String)> {
+fn missing_source(case: &Case<'_>, config: &Effective) -> Vec<(String, String)> {
     let Some(damage) = look(case, config) else { return Vec::new() };
     let gone = |c: &Commented| !c.own && config.source(&Ref::Named(c.name.as_str().into())).is_none();
     let gone = damage.commented.iter().any(gone);

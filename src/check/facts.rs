@@ -9,6 +9,8 @@ use serde::{Deserialize, Serialize};
 
 use super::agent_facts::{AgentStates, ClockFacts};
 pub use super::bytes::{Bytes, decode_path, encode_path};
+use super::cloud_facts::CloudFacts;
+use super::late::Late;
 use crate::agent::AgentFacts;
 use crate::host::interfaces::Interface;
 use crate::host::proc_mount::Mount;
@@ -52,6 +54,9 @@ pub struct Facts {
     pub agent_states: AgentStates,
     #[serde(default)]
     pub clock: ClockFacts,
+    /// `Err`: nobody asked the services, and why.
+    #[serde(default = "not_looked")]
+    pub cloud: Fact<CloudFacts>,
     #[serde(default = "not_looked")]
     pub firewall: Fact<FirewallFacts>,
     #[serde(default)]
@@ -65,6 +70,9 @@ pub struct Facts {
     /// What arrived while somebody watched; `None` where nobody did.
     #[serde(default)]
     pub traffic: Option<TrafficFacts>,
+    /// What could not be looked at in time.
+    #[serde(default)]
+    pub late: Vec<Late>,
 }
 
 /// What arrived on the port devices send to.
@@ -159,6 +167,11 @@ pub struct Sandbox {
     pub network_namespace_path: String,
     /// `RestrictAddressFamilies=` as systemd shows it.
     pub address_families: String,
+    /// `IPAddressAllow=` and `IPAddressDeny=`: networks, which systemd itself has the kernel filter by.
+    #[serde(default)]
+    pub ip_allow: String,
+    #[serde(default)]
+    pub ip_deny: String,
 }
 
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -484,12 +497,14 @@ impl Default for Facts {
             agents: AgentFacts::default(),
             agent_states: AgentStates::default(),
             clock: ClockFacts::default(),
+            cloud: not_looked(),
             firewall: not_looked(),
             security: SecurityFacts::default(),
             receipt: not_looked(),
             probe: BTreeMap::new(),
             no_probe: false,
             traffic: None,
+            late: Vec::new(),
         }
     }
 }

@@ -1,8 +1,11 @@
 //! Judgements on what the firewalls of this machine do to the events: on their way in, and over loopback to the agent.
 
+use std::net::{IpAddr, Ipv4Addr};
+
 use super::case::Case;
 use super::facts::FirewallFacts;
 use super::outcome::{Judged, NotJudged, Outcome};
+use super::sandbox::Filter;
 use super::words;
 use crate::host::proc_net::Transport;
 use crate::platform::firewall::answer::{Answer, Block, Verdict};
@@ -48,7 +51,31 @@ impl Seen {
     }
 }
 
+/// What the daemon's unit itself keeps off, which no firewall shows.
+fn by_unit(case: &Case<'_>, source: Option<IpAddr>, what: &str) -> Option<Outcome> {
+    let unit = format!("{}.service", case.unit_name());
+    let sandbox = &case.facts.unit(&unit)?.sandbox;
+    let out = match sandbox.filter(source) {
+        Filter::Open => return None,
+        Filter::Shut => Outcome::fail(format!("IPAddressDeny in {unit} keeps {what}")),
+        Filter::Partly => {
+            Outcome::warn(format!("IPAddressDeny in {unit} keeps some networks off port {}", case.target.port))
+        }
+    };
+    Some(
+        out.seen("IPAddressDeny", &sandbox.ip_deny)
+            .seen("IPAddressAllow", if sandbox.ip_allow.is_empty() { "nobody" } else { &sandbox.ip_allow })
+            .advise("allow the devices' networks and loopback in the unit (IPAddressAllow=), then restart the daemon")
+            .command(format!("sudo systemctl edit {unit}"))
+            .command(format!("sudo systemctl restart {unit}")),
+    )
+}
+
 pub fn inbound(case: &Case<'_>) -> Judged {
+    let who = case.target.source.map_or_else(|| "devices".to_owned(), |ip| ip.to_string());
+    if let Some(out) = by_unit(case, case.target.source, &format!("{who} off port {}", case.target.port)) {
+        return Ok(out);
+    }
     let facts = case.facts.firewall.as_ref()?;
     let rules = facts.listings.read();
     let mut ways = port::ways(&facts.interfaces);
@@ -311,6 +338,10 @@ fn some_only(case: &Case<'_>, rules: &Ruleset, first: &Seen, partly: &[&Seen]) -
 }
 
 pub fn loopback(case: &Case<'_>) -> Judged {
+    let lo = Some(IpAddr::from(Ipv4Addr::LOCALHOST));
+    if let Some(out) = by_unit(case, lo, "the daemon from the agent on loopback") {
+        return Ok(out);
+    }
     let facts = case.facts.firewall.as_ref()?;
     let rules = facts.listings.read();
     let port = case.target.agent_port;

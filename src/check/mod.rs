@@ -10,11 +10,15 @@ mod bytes;
 pub mod case;
 pub mod catalogue;
 mod clock;
+mod cloud;
+pub mod cloud_facts;
+mod cloud_reach;
 mod config;
 mod config_ng;
 mod config_rsyslog;
 mod daemon;
 mod damage;
+mod facility;
 pub mod facts;
 mod firewall;
 #[cfg(test)]
@@ -26,6 +30,7 @@ mod forward;
 pub mod gather;
 mod generations;
 mod host;
+pub mod late;
 mod limits;
 mod listen;
 #[cfg(test)]
@@ -51,13 +56,14 @@ use std::time::Duration;
 
 use case::{Case, read_config};
 use facts::{Facts, TrafficFacts};
+use late::{Late, Part};
 use select::Selection;
 use target::{Target, TargetOptions, agent_word};
 
 use crate::host::proc_net::Transport;
 use crate::host::{Clock, Host, Interrupt};
 use crate::message::lint::live::{self, Traffic};
-use crate::report::{CheckResult, Evidence, HostInfo, Report, Status, TargetInfo, clean};
+use crate::report::{CheckResult, HostInfo, Report, Status, TargetInfo, clean};
 
 /// What a run was asked to do.
 #[derive(Debug, Clone, Default)]
@@ -68,31 +74,56 @@ pub struct Options {
     pub no_probe: bool,
     /// How long to watch what devices send.
     pub watch: Option<Duration>,
+    /// How long all of it may take, but for the watching; what is late then is unknown.
+    pub limit: Option<Duration>,
+}
+
+/// What somebody who waits may want to know.
+pub enum Progress<'a> {
+    /// What there is without watching and test event.
+    Looked(&'a Facts),
+    Watching(&'a Traffic),
 }
 
 /// Looks at the machine, sends a test event where the way is free, judges. Changes nothing on the machine.
-/// `watching` hears of the traffic while it is watched.
+/// `tell` hears of what there is so far, and of the traffic while it is watched.
 pub fn troubleshoot(
     host: &Host,
     stop: &Interrupt,
     options: &Options,
-    watching: &mut dyn FnMut(&Traffic),
+    tell: &mut dyn FnMut(Progress<'_>),
 ) -> (Facts, Report) {
     let start = host.clock.monotonic();
     let started = host.clock.now().to_string();
-    let mut facts = gather::gather(host, &options.target, gather::Depth::Diagnosis);
+    let depth = if asks_services(&options.selection) { gather::Depth::Diagnosis } else { gather::Depth::Local };
+    // What is left then is for the test event.
+    let looking = options.limit.map(|limit| limit - (limit / 5).min(AFTERWARDS));
+    let mut facts = gather::gather(host, &options.target, depth, looking);
     let target = Target::resolve(&options.target, &facts);
     facts.no_probe = options.no_probe;
+    tell(Progress::Looked(&facts));
     if let Some(limit) = options.watch.filter(|_| facts.host.live) {
-        watch(host, stop, &mut facts, target.port, limit, watching);
+        watch(host, stop, &mut facts, target.port, limit, &mut |seen| tell(Progress::Watching(seen)));
     }
     if !options.no_probe && facts.host.live && !stop.is_set() {
-        probe(host, stop, &mut facts, &target, &options.selection);
+        let spent = host.clock.monotonic().saturating_sub(start).saturating_sub(options.watch.unwrap_or_default());
+        let left = options.limit.map(|limit| limit.saturating_sub(spent));
+        probe(host, stop, &mut facts, &target, &options.selection, left);
     }
     let checks = diagnose(&facts, &target, &options.selection, &*host.clock);
     let time = host.clock.monotonic().saturating_sub(start);
     let report = report(&facts, &target, started, time, checks);
     (facts, report)
+}
+
+/// The most that is kept back of the time for what comes after the look.
+const AFTERWARDS: Duration = Duration::from_secs(3);
+
+/// Does a check that is wanted rest on what the agent's services answer? The clock is one, but is no reason to ask them where
+/// somebody left them out by name.
+fn asks_services(selection: &Selection) -> bool {
+    let ids = || catalogue::all().filter(|c| c.group() == "cloud").map(|c| c.id);
+    ids().any(|id| selection.has(id)) || (selection.has("host.clock") && !ids().any(|id| selection.is_skipped(id)))
 }
 
 /// Watches what arrives, and what the kernel throws away meanwhile.
@@ -111,19 +142,25 @@ fn watch(
     facts.traffic = Some(TrafficFacts { seen, dropped });
 }
 
-/// The report where looking at the machine did not end in time: nothing is judged, and what was waited for is said.
-pub fn not_in_time(clock: &dyn Clock, selection: &Selection, limit: Duration, waiting: &[String]) -> Report {
-    let facts = Facts::default();
-    let target = Target::default();
-    let config = read_config(&facts);
-    let mut checks = run::run(&Case::new(&facts, &target, &config), selection, clock);
-    for check in &mut checks {
-        check.status = Status::Unknown;
-        check.summary = format!("looking at this machine did not end within {} s", limit.as_secs());
-        check.evidence = waiting.iter().map(|w| Evidence { source: "still running".into(), text: clean(w) }).collect();
-        check.remedy = None;
-        check.blocked_by = None;
-    }
+/// The report where the time was up before everything was done: what was seen until then is judged, and what was waited for
+/// is said.
+pub fn not_in_time(
+    clock: &dyn Clock,
+    options: &Options,
+    facts: Option<Facts>,
+    limit: Duration,
+    running: Vec<String>,
+) -> Report {
+    let why = format!("did not end within {} s", limit.as_secs().max(1));
+    let late = |part: Part| Late { part, why: why.clone(), running: running.clone() };
+    let mut facts = match facts {
+        Some(facts) => facts,
+        // Nothing at all was seen.
+        None => Facts { late: Part::ALL.map(late).into(), ..Facts::default() },
+    };
+    facts.late.push(late(Part::Probe));
+    let target = Target::resolve(&options.target, &facts);
+    let checks = diagnose(&facts, &target, &options.selection, clock);
     report(&facts, &target, clock.now().to_string(), limit, checks)
 }
 
@@ -154,7 +191,14 @@ pub fn report(facts: &Facts, target: &Target, started: String, time: Duration, c
 
 /// Sends the test events that are wanted and that no fault found so far holds up, and looks at the sockets again
 /// afterwards: the daemon connects to the agent with the first event.
-fn probe(host: &Host, stop: &Interrupt, facts: &mut Facts, target: &Target, selection: &Selection) {
+fn probe(
+    host: &Host,
+    stop: &Interrupt,
+    facts: &mut Facts,
+    target: &Target,
+    selection: &Selection,
+    left: Option<Duration>,
+) {
     let configs = read_config(facts);
     let case = Case::new(facts, target, &configs);
     let aims = aims(&case, selection, &*host.clock);
@@ -162,6 +206,7 @@ fn probe(host: &Host, stop: &Interrupt, facts: &mut Facts, target: &Target, sele
         return;
     }
     let limit = probe_run::LIMIT.max(spool::until_retry(&case).unwrap_or_default());
+    let limit = left.map_or(limit, |left| left.min(limit));
     facts.probe = probe_run::run(host, stop, &facts.host.hostname, &aims, target.agent_port, limit);
     gather::sockets_again(host, facts, target.port);
 }
@@ -185,7 +230,7 @@ pub(crate) mod tests {
 
     /// Passed, or does not apply: a probe without an event, an agent on a box without one.
     pub fn is_good(check: &CheckResult) -> bool {
-        let may_skip = ["probe", "agent", "ama"].contains(&check.group.as_str()) && check.blocked_by.is_none();
+        let may_skip = ["probe", "agent", "ama", "cloud"].contains(&check.group.as_str()) && check.blocked_by.is_none();
         check.status == Status::Pass || (may_skip && check.status == Status::Skip)
     }
 

@@ -32,7 +32,9 @@ pub fn duplicate(case: &Case<'_>) -> Judged {
         false => {
             let text = format!("{port} has two listeners; the one at {} gets the traffic", winner.at);
             let on_port = double.number == Some(case.target.port);
-            match on_port && winner.leads_to != loser.leads_to && flow.reaches(loser) && !flow.reaches(winner) {
+            let same = winner.leads_to == loser.leads_to;
+            let text = if same { format!("{text}, which leads where the other one does") } else { text };
+            match on_port && !same && flow.reaches(loser) && !flow.reaches(winner) {
                 true => Outcome::fail(format!("{text}, and from there nothing comes to the forward rule")),
                 false => Outcome::warn(text),
             }
@@ -41,9 +43,14 @@ pub fn duplicate(case: &Case<'_>) -> Judged {
     let both = doubles.iter().flat_map(|d| [d.winner.min(d.loser), d.winner.max(d.loser)]).filter_map(|i| all.get(i));
     let advice = match double.refused {
         true => "remove one of the two listeners before the daemon is restarted",
+        false if winner.leads_to == loser.leads_to => "remove one of the two listeners, then restart the daemon",
         false => "remove one of the two listeners, or bind both to the same ruleset; then restart the daemon",
     };
-    Ok(out.seen_all(both.map(show)).advise(advice).command(case.load_command()))
+    let main = std::path::Path::new(&case.daemon().main_file);
+    let in_main = [winner, loser].iter().all(|l| &*l.at.file == main) && case.target.daemon == Daemon::Rsyslog;
+    let told = in_main
+        .then_some(("cef_installer.py", "appends such lines once more where a remark stands behind the first ones"));
+    Ok(out.seen_all(both.map(show)).seen_all(told).advise(advice).command(case.load_command()))
 }
 
 /// A listener on one address takes the datagrams for that address away from the one on all addresses (facts 5.6).

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::case::Case;
 use super::catalogue::{self, Check};
+use super::late;
 use super::outcome::Outcome;
 use super::select::Selection;
 use crate::host::Clock;
@@ -49,7 +50,10 @@ impl Runner<'_, '_> {
         let start = self.clock.monotonic();
         let outcome = match check.needs.iter().find_map(|need| self.fault_behind(need)) {
             Some(cause) => Outcome::blocked(cause, format!("cannot be judged while {cause} fails")),
-            None => self.settle((check.judge)(self.case).unwrap_or_else(Outcome::from)),
+            None => match late::unknown(check, self.case.facts, self.case.target) {
+                Some(unknown) => unknown,
+                None => self.settle((check.judge)(self.case).unwrap_or_else(Outcome::from)),
+            },
         };
         self.done.insert(check.id, (outcome, self.clock.monotonic().saturating_sub(start)));
     }

@@ -1,6 +1,8 @@
 //! Sample events that are followed through the configuration: what a filter matches is found out by asking it, not by
 //! looking for words in it (the traps: facts 5.3).
 
+use std::sync::LazyLock;
+
 /// What must become of a sample.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fate {
@@ -52,6 +54,26 @@ const fn must(name: &'static str, line: &'static [u8]) -> Sample {
     Sample { name, line, fate: Fate::Forwarded }
 }
 
+/// A plain event of a facility and a severity.
+pub fn with_priority(is_cef: bool, facility: u8, severity: u8) -> &'static Sample {
+    /// Both kinds of all 192, made once.
+    static ALL: LazyLock<Vec<Sample>> = LazyLock::new(|| {
+        let kinds =
+            ["%ASA-6-302013: Built outbound TCP connection 1", "CEF:0|Vendor|Product|1.0|100|Name|5|src=192.0.2.1"];
+        let one = |kind: &str, pri: usize| {
+            let line: &'static str = format!("<{pri}>Aug  1 10:00:00 fw1 {kind}").leak();
+            Sample { name: "an event of this facility and severity", line: line.as_bytes(), fate: Fate::Usual }
+        };
+        kinds.iter().flat_map(|kind| (0..PRIORITIES).map(move |pri| one(kind, pri))).collect()
+    });
+    let pri = usize::from(facility) * 8 + usize::from(severity);
+    let at = if is_cef { PRIORITIES } else { 0 } + pri.min(PRIORITIES - 1);
+    ALL.get(at).unwrap_or(&SAMPLES[0])
+}
+
+/// Facilities times severities.
+const PRIORITIES: usize = 24 * 8;
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -62,5 +84,12 @@ mod tests {
         for s in SAMPLES {
             assert_eq!(is_security_event(s.line).is_some(), s.fate != Fate::Kept, "{}", s.name);
         }
+    }
+
+    #[test]
+    fn one_of_every_priority() {
+        assert!(with_priority(true, 20, 4).line.starts_with(b"<164>Aug  1 10:00:00 fw1 CEF:0|"));
+        assert!(with_priority(false, 23, 7).line.starts_with(b"<191>Aug  1 10:00:00 fw1 %ASA-"));
+        assert!(with_priority(true, 255, 255).line.starts_with(b"<191>"));
     }
 }

@@ -1,8 +1,11 @@
 //! What a unit's hardening takes from the daemon's network: a daemon in a network of its own opens its ports where no
 //! device comes by, and never reaches the agent. Restarting it changes nothing, so the setting itself has to be named.
 
+use std::net::IpAddr;
+
 use super::facts::{DaemonFacts, Facts, Sandbox, UnitFacts};
 use super::pipeline::Family;
+use crate::syslog::rsyslog::senders::Senders;
 
 /// The daemon runs, but not in this box's network.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,7 +58,33 @@ pub fn forbidden(unit: Option<&UnitFacts>, families: &[Family]) -> Vec<Family> {
     families.iter().copied().filter(|f| !unit.sandbox.allows(name(*f))).collect()
 }
 
+/// What systemd's own filter of addresses does with packets of others: it stands in the unit, not in any firewall's rules.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Filter {
+    Open,
+    /// Some may send.
+    Partly,
+    Shut,
+}
+
 impl Sandbox {
+    /// What becomes of packets of `source`, or of devices anywhere. An address that is allowed is so whatever is denied
+    /// (systemd.resource-control(5)).
+    pub fn filter(&self, source: Option<IpAddr>) -> Filter {
+        let (allow, deny) = (Senders::of(&self.ip_allow), Senders::of(&self.ip_deny));
+        if let Some(ip) = source {
+            let shut = allow.admits(ip) != Some(true) && deny.admits(ip) == Some(true);
+            return if shut { Filter::Shut } else { Filter::Open };
+        }
+        let outside = |(ip, _): &&(IpAddr, u8)| !ip.is_loopback();
+        match () {
+            () if deny.networks.is_empty() || allow.admits_all() => Filter::Open,
+            () if deny.admits_all() && !allow.networks.iter().any(|n| outside(&n)) => Filter::Shut,
+            () if deny.networks.iter().all(|n| !outside(&n)) => Filter::Open,
+            () => Filter::Partly,
+        }
+    }
+
     /// The setting that gives the unit a network of its own.
     fn own_network(&self) -> Option<String> {
         if !self.network_namespace_path.is_empty() {
@@ -99,6 +128,26 @@ mod tests {
         let named = moved(|s| s.network_namespace_path = "/run/netns/dmz".into()).unwrap();
         assert!(named.cause.contains("NetworkNamespacePath=/run/netns/dmz"), "{}", named.cause);
         assert!(moved(|_| ()).unwrap().cause.contains("whatever started it"));
+    }
+
+    #[test]
+    fn systemds_own_filter_of_addresses() {
+        let with =
+            |allow: &str, deny: &str| Sandbox { ip_allow: allow.into(), ip_deny: deny.into(), ..Sandbox::default() };
+        let from = |s: &Sandbox, ip: &str| s.filter(Some(ip.parse().unwrap()));
+        assert_eq!(with("", "").filter(None), Filter::Open);
+        let local = with("127.0.0.0/8 ::1/128", "0.0.0.0/0 ::/0");
+        assert_eq!(
+            (local.filter(None), from(&local, "127.0.0.1"), from(&local, "10.0.0.1")),
+            (Filter::Shut, Filter::Open, Filter::Shut)
+        );
+        let some = with("127.0.0.0/8 10.0.0.0/8", "::/0 0.0.0.0/0");
+        assert_eq!(
+            (some.filter(None), from(&some, "10.1.2.3"), from(&some, "192.0.2.1")),
+            (Filter::Partly, Filter::Open, Filter::Shut)
+        );
+        assert_eq!(with("", "192.0.2.0/24").filter(None), Filter::Partly);
+        assert_eq!(from(&with("", "127.0.0.0/8"), "127.0.0.1"), Filter::Shut);
     }
 
     #[test]

@@ -35,7 +35,7 @@ fn watched<'a>(case: &Case<'a>) -> Result<&'a TrafficFacts, NotJudged> {
 }
 
 /// What was seen, for checks that say something about messages.
-fn messages<'a>(case: &Case<'a>) -> Result<&'a Traffic, NotJudged> {
+pub(super) fn messages<'a>(case: &Case<'a>) -> Result<&'a Traffic, NotJudged> {
     let seen = &watched(case)?.seen;
     if seen.tally.messages == 0 {
         return Err(NotJudged::Skip("no message arrived that could be read".into()));

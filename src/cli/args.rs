@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum, ValueHint};
 
+use crate::agent::Cloud;
+use crate::agent::oms::workspace::WorkspaceId;
 use crate::ui::ColorChoice;
 
 /// Turns a Linux box into a CEF/ASA collector for Microsoft Sentinel, proves that it works, and finds out why it does not
@@ -210,6 +212,10 @@ pub struct InstallArgs {
     /// network source added at the end. Stays when everything else is uninstalled; a copy of the file is kept
     #[arg(long)]
     pub repair: bool,
+    /// Where no syslog daemon is installed, install the distribution's rsyslog (or what --daemon names) with its package
+    /// manager first. Without it, you are asked
+    #[arg(long)]
+    pub install_packages: bool,
     /// Disk space that events may take while the agent is away, in MB
     #[arg(long, value_name = "MB", default_value_t = 2048, value_parser = clap::value_parser!(u32).range(64..))]
     pub queue_disk: u32,
@@ -235,8 +241,14 @@ pub struct InstallArgs {
 
 #[derive(Debug, Clone, Args)]
 pub struct TroubleshootArgs {
+    /// Workspace that the agent should serve [default: what the agent's own configuration says]
+    #[arg(value_name = "WORKSPACE_ID", value_parser = workspace)]
+    pub workspace: Option<String>,
     #[command(flatten)]
     pub target: Target,
+    /// The cloud that the workspace is in [default: what the agent's own configuration says, else public]
+    #[arg(long, value_name = "CLOUD")]
+    pub cloud: Option<Cloud>,
     /// Run only these checks: ids, groups or patterns such as listen.*
     #[arg(long, value_name = "IDS", value_delimiter = ',')]
     pub only: Vec<String>,
@@ -263,7 +275,8 @@ pub struct TroubleshootArgs {
     /// Ctrl-C ends it earlier, with what was seen so far
     #[arg(long, value_name = "SECS", value_parser = clap::value_parser!(u64).range(1..=86400))]
     pub watch: Option<u64>,
-    /// Give up after SECS seconds of looking at this machine (those of --watch come on top), and say what hangs
+    /// End after SECS seconds of looking at this machine (those of --watch come on top): what hangs is named, and the rest
+    /// judged
     #[arg(long, value_name = "SECS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=3600))]
     pub timeout: u64,
     /// Show what passed in one line per group
@@ -284,11 +297,18 @@ pub struct TroubleshootArgs {
     pub report_format: Option<ReportFormat>,
 }
 
+fn workspace(text: &str) -> Result<String, String> {
+    WorkspaceId::parse(text).map(|id| id.as_str().to_owned()).map_err(|e| e.to_string())
+}
+
 #[derive(Debug, Clone, Args)]
 pub struct UninstallArgs {
     /// Also remove the Log Analytics agent, by its own tool, and what it leaves behind
     #[arg(long)]
     pub agent: bool,
+    /// Also remove the packages that install has installed (--install-packages); they stay otherwise
+    #[arg(long)]
+    pub packages: bool,
     /// Show what would change and touch nothing
     #[arg(long)]
     pub dry_run: bool,

@@ -15,6 +15,9 @@ use crate::host::{Host, Interrupt};
 use crate::report::{clean, json_safe};
 use crate::ui::Ui;
 
+/// How long looking at every hop may take, but for the watching.
+const LIMIT: Duration = Duration::from_secs(60);
+
 pub fn run(host: &Host, ui: &Ui, args: &CollectArgs) -> anyhow::Result<Exit> {
     if let Some(file) = &args.file
         && !host.can_hold_output(file)
@@ -31,6 +34,7 @@ pub fn run(host: &Host, ui: &Ui, args: &CollectArgs) -> anyhow::Result<Exit> {
         selection: Selection::default(),
         no_probe: args.no_probe,
         watch: args.watch.map(Duration::from_secs),
+        limit: Some(LIMIT),
     };
     let (facts, report) = check::troubleshoot(host, &interrupt, &options, &mut |_| ());
     if interrupt.is_set() {

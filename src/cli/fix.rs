@@ -172,7 +172,7 @@ fn changes(host: &Host, fixes: &[Fix], report: &Report) -> anyhow::Result<Vec<Ch
     let mut services: Vec<ServiceChange> = Vec::new();
     for fix in fixes {
         match fix {
-            Fix::Install | Fix::DropLocalCopy | Fix::NoPortalSync | Fix::OpenFirewall(_) => {}
+            Fix::Install | Fix::DropLocalCopy | Fix::NoPortalSync | Fix::OpenFirewall(_) | Fix::InstallDaemon(_) => {}
             Fix::Set(setting) => changes.push(setting.clone().into()),
             Fix::Remove(path) => changes.push(Change::RemoveFile { path: path.clone(), secret: true }),
             Fix::Unmask(unit) => {
@@ -185,15 +185,7 @@ fn changes(host: &Host, fixes: &[Fix], report: &Report) -> anyhow::Result<Vec<Ch
             }
             Fix::Restart(unit) => services.push(ServiceChange::new(unit, Action::Restart).when(When::Always)),
             Fix::Start(unit) => services.push(ServiceChange::new(unit, Action::Start)),
-            // With the unit its alias syslog.service comes back, and systemd 252 then takes a running daemon for a dead
-            // one that it no longer watches (seen on Debian 12): therefore it is down while that happens.
-            Fix::Enable(unit) => {
-                let running = Services::detect(host).state(unit)?.is_active();
-                let around = |action| running.then(|| ServiceChange::new(unit, action));
-                services.extend(around(Action::Stop));
-                services.push(ServiceChange::new(unit, Action::Enable));
-                services.extend(around(Action::Start));
-            }
+            Fix::Enable(unit) => services.push(ServiceChange::new(unit, Action::Enable)),
             Fix::Access { path, mode, owner } => {
                 changes.push(Change::Access { path: path.clone(), mode: *mode, owner: *owner });
             }
@@ -203,7 +195,8 @@ fn changes(host: &Host, fixes: &[Fix], report: &Report) -> anyhow::Result<Vec<Ch
         }
     }
     // The agent first: the daemon connects to it when it comes up. Each once, whoever asks for it.
-    services.sort_by_key(|s| s.unit.starts_with(&report.target.daemon));
+    // A unit is enabled before it is started, since one that runs would have to stop for it.
+    services.sort_by_key(|s| (s.unit.starts_with(&report.target.daemon), s.action != Action::Enable));
     services.dedup();
     changes.extend(services.into_iter().map(Change::Service));
     Ok(changes)
@@ -247,6 +240,13 @@ fn install_args(
         "syslog-ng" => DaemonChoice::SyslogNg,
         _ => DaemonChoice::Auto,
     };
+    let missing = fixes.iter().find_map(|f| match f {
+        Fix::InstallDaemon(name) => Some(name.as_str()),
+        _ => None,
+    });
+    if missing == Some("syslog-ng") {
+        target.daemon = DaemonChoice::SyslogNg;
+    }
     let sources = fixes.iter().find_map(|f| match f {
         Fix::OpenFirewall(sources) => Some(sources.clone()),
         _ => None,
@@ -263,6 +263,7 @@ fn install_args(
         rewrite_ids: false,
         no_octet_counting: false,
         repair: false,
+        install_packages: missing.is_some(),
         queue_disk: 2048,
         open_firewall: sources,
         start_daemon,

@@ -11,11 +11,12 @@ use super::args::{AgentChoice, DaemonChoice, Protocol, ReportFormat, Troubleshoo
 use super::exit::{Exit, usage};
 use super::reports::{self, Files};
 use crate::agent::AgentKind;
-use crate::check;
+use crate::check::facts::Facts;
 use crate::check::select::Selection;
 use crate::check::target::{Daemon, Target, TargetOptions};
+use crate::check::{self, Progress};
 use crate::host::proc_net::Transport;
-use crate::host::{Host, Interrupt, WaitingRunner};
+use crate::host::{Host, Interrupt, Run as _, WaitingRunner};
 use crate::message::lint::live::Traffic;
 use crate::report::{Report, TextOptions};
 use crate::ui::Ui;
@@ -52,30 +53,35 @@ fn look(host: &Host, ui: &Ui, interrupt: &Interrupt, args: &TroubleshootArgs, se
     let progress = ui.progress("looking at every hop");
     let watch = args.watch.map(Duration::from_secs);
     let options = check::Options {
-        target: target_options(&args.target),
-        selection: selection.clone(),
+        target: asked(args),
+        selection,
         no_probe: args.no_probe,
         watch,
+        limit: Some(Duration::from_secs(args.timeout)),
     };
-    let options = check::Options { target: TargetOptions { source: args.source, ..options.target }, ..options };
     let runner = Arc::new(WaitingRunner::new(host.runner.clone()));
     let limit = Duration::from_secs(args.timeout) + watch.unwrap_or_default();
     let (tell, told) = mpsc::channel();
-    let worker = (Host { runner: runner.clone(), ..host.clone() }, interrupt.clone());
+    let worker = (Host { runner: runner.clone(), ..host.clone() }, interrupt.clone(), options.clone());
     // Left to itself when the time is up: what hangs in the kernel cannot be ended.
     thread::spawn(move || {
-        let (host, interrupt) = worker;
-        let (_, report) = check::troubleshoot(&host, &interrupt, &options, &mut |seen| {
-            let _ = tell.send(Told::Watching(watching(seen)));
+        let (host, interrupt, options) = worker;
+        let (_, report) = check::troubleshoot(&host, &interrupt, &options, &mut |progress| {
+            let _ = tell.send(match progress {
+                Progress::Looked(facts) => Told::Looked(Box::new(facts.clone())),
+                Progress::Watching(seen) => Told::Watching(watching(seen)),
+            });
         });
         let _ = tell.send(Told::Done(Box::new(report)));
     });
     let end = host.clock.monotonic() + limit;
+    let mut facts = None;
     loop {
         match told.recv_timeout(end.saturating_sub(host.clock.monotonic())) {
+            Ok(Told::Looked(looked)) => facts = Some(*looked),
             Ok(Told::Watching(text)) => progress.now(&text),
             Ok(Told::Done(report)) => return *report,
-            Err(_) => return check::not_in_time(&*host.clock, &selection, limit, &runner.waiting()),
+            Err(_) => return check::not_in_time(&*host.clock, &options, facts, limit, runner.waiting()),
         }
     }
 }
@@ -109,6 +115,7 @@ fn mend(
 
 /// What the worker says.
 enum Told {
+    Looked(Box<Facts>),
     Watching(String),
     Done(Box<Report>),
 }
@@ -117,8 +124,7 @@ enum Told {
 fn from_bundle(host: &Host, path: &Path, args: &TroubleshootArgs, selection: &Selection) -> anyhow::Result<Report> {
     let start = host.clock.monotonic();
     let recorded = super::collect::read(host, path)?;
-    let options = TargetOptions { source: args.source, ..target_options(&args.target) };
-    let target = Target::resolve(&options.or(recorded.options), &recorded.facts);
+    let target = Target::resolve(&asked(args).or(recorded.options), &recorded.facts);
     let checks = check::diagnose(&recorded.facts, &target, selection, &*host.clock);
     let taken = jiff::Timestamp::from_second(recorded.facts.taken).map(|t| t.to_string()).unwrap_or_default();
     let time = host.clock.monotonic().saturating_sub(start);
@@ -129,6 +135,16 @@ fn from_bundle(host: &Host, path: &Path, args: &TroubleshootArgs, selection: &Se
 fn watching(seen: &Traffic) -> String {
     let (messages, senders) = (seen.tally.messages, seen.tally.senders.len());
     format!("watching for {} s: {messages} messages from {senders} senders (Ctrl-C ends it)", seen.milliseconds / 1000)
+}
+
+/// All that the command line says to be measured against.
+fn asked(args: &TroubleshootArgs) -> TargetOptions {
+    TargetOptions {
+        source: args.source,
+        workspace: args.workspace.clone(),
+        cloud: args.cloud.map(|c| c.word().to_owned()),
+        ..target_options(&args.target)
+    }
 }
 
 /// What the command line says about the box.

@@ -29,7 +29,7 @@ pub fn run(host: &Host, ui: &Ui, args: &UninstallArgs) -> anyhow::Result<Exit> {
     install::sweep(host);
     let leftovers = if args.agent { agent::remove::leftover_changes(host) } else { Vec::new() };
     let purge = args.agent && agent::remove::is_there(host);
-    let plan = install::removal::fit(host, session.plan_uninstall_with(leftovers)?)?;
+    let plan = install::removal::fit(host, session.plan_uninstall_with(args.packages, leftovers)?)?;
     if !session.has_receipt() && plan.is_empty() && !purge {
         drop(progress);
         return nothing(ui, args);
@@ -46,7 +46,10 @@ pub fn run(host: &Host, ui: &Ui, args: &UninstallArgs) -> anyhow::Result<Exit> {
         return Ok(Exit::Problems);
     }
     let progress = ui.progress("taking back");
-    let units = running_units(&session);
+    // A daemon that goes with its package runs no more.
+    let brought = session.receipt().is_some_and(|r| r.packages().next().is_some());
+    let (leaves, stays) = (args.packages && brought, !args.packages && brought);
+    let units = if leaves { Vec::new() } else { running_units(&session) };
     let outcome = session.apply(&plan, &Goal::Uninstall, &mut show::observe(ui, &progress, args.output), &mut || {
         still_running(host, &units)
     });
@@ -54,7 +57,11 @@ pub fn run(host: &Host, ui: &Ui, args: &UninstallArgs) -> anyhow::Result<Exit> {
     if args.output == Format::Json {
         ui.result(&show::json(&plan, &[], true, Some(&outcome), None))?;
     } else if let Outcome::Done { steps, .. } = &outcome {
-        ui.result(&format!("done: {steps} steps; the box is as it was before install\n"))?;
+        let end = match stays {
+            true => "what install changed is taken back, the package it installed stays",
+            false => "the box is as it was before install",
+        };
+        ui.result(&format!("done: {steps} steps; {end}\n"))?;
     }
     let exit = show::finish(outcome)?;
     if purge {
@@ -87,7 +94,7 @@ fn still_running(host: &Host, units: &[String]) -> anyhow::Result<()> {
 
 fn dry_run(host: &Host, ui: &Ui, args: &UninstallArgs) -> anyhow::Result<Exit> {
     let Some(receipt) = peek(host)? else { return nothing(ui, args) };
-    let plan = install::removal::fit(host, plan_uninstall(host, &receipt)?)?;
+    let plan = install::removal::fit(host, plan_uninstall(host, &receipt, args.packages)?)?;
     match args.output {
         Format::Json => ui.result(&show::json(&plan, &[], false, None, None))?,
         Format::Text => {

@@ -205,7 +205,7 @@ fn content_range(text: &str) -> Option<(u64, Option<u64>)> {
 }
 
 /// `Sun, 06 Nov 1994 08:49:37 GMT` (RFC 9110, 5.6.7), in seconds since the epoch.
-fn http_date(text: &str) -> Option<i64> {
+pub(super) fn http_date(text: &str) -> Option<i64> {
     let time = jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(text.trim().as_bytes()).ok()?;
     Some(time.as_second())
 }
@@ -234,7 +234,7 @@ fn roots_of_pem(pem: &[u8]) -> Result<rustls::RootCertStore, HttpError> {
 }
 
 /// The certificates that this box trusts; also found by `SSL_CERT_FILE` and `SSL_CERT_DIR`. Read once.
-fn system_roots() -> Result<Arc<rustls::RootCertStore>, HttpError> {
+pub(super) fn system_roots() -> Result<Arc<rustls::RootCertStore>, HttpError> {
     static ROOTS: OnceLock<Arc<rustls::RootCertStore>> = OnceLock::new();
     let roots = ROOTS.get_or_init(|| {
         let mut store = rustls::RootCertStore::empty();

@@ -3,6 +3,7 @@
 #![allow(clippy::disallowed_methods)] // this module is what the bans protect
 
 pub mod clock;
+pub mod dial;
 pub mod facts;
 #[cfg(any(test, feature = "failpoints"))]
 pub mod fake;

@@ -96,6 +96,10 @@ pub enum RunError {
 
 pub trait Run: Send + Sync {
     fn run(&self, cmd: &Cmd) -> Result<Output, RunError>;
+    /// Commands that have not ended, where somebody keeps count of them.
+    fn waiting(&self) -> Vec<String> {
+        Vec::new()
+    }
 }
 
 /// Runs commands on this machine.
@@ -223,14 +227,12 @@ impl WaitingRunner {
     pub fn new(inner: Arc<dyn Run>) -> Self {
         WaitingRunner { inner, waiting: Mutex::default() }
     }
-
-    /// Commands that have not ended.
-    pub fn waiting(&self) -> Vec<String> {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
 }
 
 impl Run for WaitingRunner {
+    fn waiting(&self) -> Vec<String> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
     fn run(&self, cmd: &Cmd) -> Result<Output, RunError> {
         let name = cmd.display();
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner).push(name.clone());

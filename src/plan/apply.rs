@@ -14,6 +14,7 @@ use super::store::Store;
 use super::undo::{is_not_empty, place, shown};
 use crate::host::fault::{hit, hit_file};
 use crate::host::{Host, Interrupt};
+use crate::platform::service::Active;
 use crate::platform::service_act::{Action, Services};
 
 /// A run under way.
@@ -94,7 +95,8 @@ impl Forward<'_> {
 
     fn service(&mut self, op: &ServiceOp) -> Result<()> {
         let now = self.services.state(&op.unit)?;
-        if op.before.active && !now.is_active() && matches!(op.action, Action::Restart | Action::Reload) {
+        // Somebody has stopped it, and may not want it back. One that fails and is tried again is what we came for.
+        if op.before.active && now.active == Active::Inactive && matches!(op.action, Action::Restart | Action::Reload) {
             bail!("{} was running when this was planned and is not any more", op.unit);
         }
         let n = self.journal.begin(Undo::Service { unit: op.unit.clone(), action: op.action })?;

@@ -154,11 +154,7 @@ impl<'a> Builder<'a> {
                 let op = self.restore(path, saved).with_context(|| format!("cannot restore {}", path.display()))?;
                 self.push_file(change, op);
             }
-            Change::Service(wish) => {
-                if let Some(op) = self.service(wish)? {
-                    self.plan.steps.push(Step { op: Op::Service(op), change });
-                }
-            }
+            Change::Service(wish) => self.add_service(wish)?,
             Change::Set(setting) | Change::Unset(setting) => {
                 let make = matches!(change, Change::Set(_));
                 if self.has_setting(setting)? != make {
@@ -313,6 +309,30 @@ impl<'a> Builder<'a> {
         Ok(Some(FileOp { path, before, after: saved.state.clone(), put, old: old.unwrap_or_default() }))
     }
 
+    /// A unit that is enabled gets its aliases back with it (`syslog.service`), and systemd 252 then takes a running daemon
+    /// for a dead one that it no longer watches (seen on Debian 12): therefore it is down while that happens.
+    fn add_service(&mut self, wish: &ServiceChange) -> Result<()> {
+        let Some(op) = self.service(wish)? else { return Ok(()) };
+        let goes_down = wish.action == Action::Enable && op.before.active;
+        let around = |action| ServiceChange::new(&wish.unit, action);
+        if !goes_down {
+            self.push_service(wish, op);
+            return Ok(());
+        }
+        // Looked at above as if it were the only step.
+        self.units.insert(op.unit.clone(), op.before);
+        for wish in [around(Action::Stop), wish.clone(), around(Action::Start)] {
+            if let Some(op) = self.service(&wish)? {
+                self.push_service(&wish, op);
+            }
+        }
+        Ok(())
+    }
+
+    fn push_service(&mut self, wish: &ServiceChange, op: ServiceOp) {
+        self.plan.steps.push(Step { op: Op::Service(op), change: Change::Service(wish.clone()) });
+    }
+
     fn service(&mut self, wish: &ServiceChange) -> Result<Option<ServiceOp>> {
         let action = wish.action;
         let state = self.services.state(&wish.unit)?;
@@ -344,7 +364,14 @@ impl<'a> Builder<'a> {
         let mut then = now.clone();
         match action {
             Action::Start | Action::Restart | Action::Reload => then.active = true,
-            Action::Stop => (then.active, then.sockets) = (false, Vec::new()),
+            Action::Stop => {
+                (then.active, then.sockets) = (false, Vec::new());
+                for socket in &now.sockets {
+                    let down =
+                        ServiceState { active: false, ..ServiceState::of(&self.services.state(socket)?, vec![]) };
+                    self.units.insert(socket.clone(), down);
+                }
+            }
             Action::Enable => then.enabled = true,
             Action::Disable => then.enabled = false,
         }

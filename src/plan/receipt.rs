@@ -168,6 +168,14 @@ impl Receipt {
         }
     }
 
+    /// Packages that an install has brought.
+    pub fn packages(&self) -> impl Iterator<Item = &Setting> {
+        self.entries.iter().filter_map(|entry| match entry {
+            Entry::Setting { setting, .. } if !setting.packages().is_empty() => Some(setting),
+            _ => None,
+        })
+    }
+
     /// Names of the backups it needs.
     pub fn backups(&self) -> BTreeSet<String> {
         let backup = |entry: &Entry| match entry {
@@ -195,7 +203,14 @@ mod tests {
     }
 
     fn service(active: bool) -> ServiceState {
-        ServiceState { unit: "x.service".into(), active, enabled: true, main_pid: Some(1), sockets: vec![] }
+        ServiceState {
+            unit: "x.service".into(),
+            active,
+            enabled: true,
+            main_pid: Some(1),
+            sockets: vec![],
+            failed: false,
+        }
     }
 
     #[test]

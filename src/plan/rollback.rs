@@ -17,7 +17,7 @@ use super::undo::{Undone, undo};
 use crate::host::Host;
 use crate::host::fault::hit;
 use crate::platform::control;
-use crate::platform::service::UnitState;
+use crate::platform::service::{Active, UnitState};
 use crate::platform::service_act::{Action, Services};
 
 /// What taking back came to.
@@ -137,8 +137,15 @@ impl RollBack<'_> {
             return;
         }
         let Some(now) = self.state(before, report) else { return };
-        if touched.run && !before.active && (now.is_active() || now.job) {
+        // One that failed to start may be tried again and again, by its manager or by a socket.
+        let rests = matches!(now.active, Active::Inactive | Active::Failed) && !now.job;
+        let woken = || self.services.active_triggers(&now).is_ok_and(|s| s.iter().any(|s| !before.sockets.contains(s)));
+        if touched.run && !before.active && (!rests || woken()) {
             self.act(before, Action::Stop, "stopped", report);
+        }
+        if touched.run && !before.active && !before.failed {
+            // What systemd remembers of our start is no state of the box as it was.
+            let _ = self.services.forget_failure(&before.unit);
         }
         if touched.boot && !before.enabled && now.is_enabled() {
             self.act(before, Action::Disable, "disabled", report);
@@ -149,9 +156,15 @@ impl RollBack<'_> {
         if touched == Touched::default() && !files {
             return;
         }
-        let Some(now) = self.state(before, report) else { return };
+        let Some(mut now) = self.state(before, report) else { return };
         if touched.boot && before.enabled && !now.is_enabled() {
+            // systemd 252 loses sight of one that runs meanwhile.
+            if now.is_active() {
+                self.act(before, Action::Stop, "stopped", report);
+            }
             self.act(before, Action::Enable, "enabled", report);
+            let Some(then) = self.state(before, report) else { return };
+            now = then;
         }
         // Somebody else may have restarted it while our files were there.
         let other_process = before.main_pid.is_some() && now.main_pid != before.main_pid;

@@ -85,8 +85,8 @@ impl<'a> Session<'a> {
     }
 
     /// The plan that takes back everything on the receipt; `None` if there is no receipt.
-    pub fn plan_uninstall(&self) -> Result<Option<Plan>> {
-        self.receipt.as_ref().map(|receipt| uninstall::plan_uninstall(self.host, receipt)).transpose()
+    pub fn plan_uninstall(&self, packages: bool) -> Result<Option<Plan>> {
+        self.receipt.as_ref().map(|receipt| uninstall::plan_uninstall(self.host, receipt, packages)).transpose()
     }
 
     pub fn has_receipt(&self) -> bool {
@@ -95,8 +95,8 @@ impl<'a> Session<'a> {
 
     /// As [`Session::plan_uninstall`], also where there is no receipt, and then `changes`, which are not taken back by
     /// anything any more.
-    pub fn plan_uninstall_with(&self, changes: impl IntoIterator<Item = Change>) -> Result<Plan> {
-        let mut plan = self.plan_uninstall()?.unwrap_or_default();
+    pub fn plan_uninstall_with(&self, packages: bool, changes: impl IntoIterator<Item = Change>) -> Result<Plan> {
+        let mut plan = self.plan_uninstall(packages)?.unwrap_or_default();
         let more = Plan::build(self.host, changes)?;
         plan.steps.extend(more.steps);
         plan.notes.extend(more.notes);

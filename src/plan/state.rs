@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 use super::encode;
 use crate::host::root::READ_CAP;
 use crate::host::{Attrs, FileKind, Root};
-use crate::platform::service::UnitState;
+use crate::platform::service::{Active, UnitState};
 
 /// State of one path, without following a link.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -146,6 +146,9 @@ pub struct ServiceState {
     /// The unit's own name.
     pub unit: String,
     pub active: bool,
+    /// It was meant to run and could not: at the end of our stay it is started all the same.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub failed: bool,
     pub enabled: bool,
     pub main_pid: Option<u32>,
     /// Sockets that were on and start the unit.
@@ -154,10 +157,16 @@ pub struct ServiceState {
 }
 
 impl ServiceState {
+    /// Does it run when nobody stands in its way?
+    pub fn is_wanted(&self) -> bool {
+        self.active || (self.failed && self.enabled)
+    }
+
     pub fn of(state: &UnitState, sockets: Vec<String>) -> Self {
         ServiceState {
             unit: state.id.clone(),
             active: state.is_active() || state.is_coming_up(),
+            failed: state.active == Active::Failed || (state.active == Active::Activating && !state.is_coming_up()),
             enabled: state.is_enabled(),
             main_pid: state.main_pid,
             sockets,

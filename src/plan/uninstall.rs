@@ -17,10 +17,12 @@ use crate::platform::control;
 use crate::platform::service_act::{Action, Services};
 use crate::platform::setting::Setting;
 
-/// The plan that takes back everything on `receipt`.
+/// The plan that takes back everything on `receipt`; packages, which others may rely on by now, only if asked.
 ///
 /// Errors: a backup is missing or damaged; a file cannot be read.
-pub fn plan_uninstall(host: &Host, receipt: &Receipt) -> Result<Plan> {
+pub fn plan_uninstall(host: &Host, receipt: &Receipt, packages: bool) -> Result<Plan> {
+    let brought: Vec<&Setting> = receipt.packages().collect();
+    let leaves = packages && !brought.is_empty();
     let services = Services::detect(host);
     let mut way = WayBack { host, builder: Builder::new(host, &services), services: &services };
     for service in receipt.services.iter().rev() {
@@ -29,12 +31,21 @@ pub fn plan_uninstall(host: &Host, receipt: &Receipt) -> Result<Plan> {
     for entry in receipt.entries.iter().rev() {
         way.entry(entry)?;
     }
-    for service in &receipt.services {
+    for service in receipt.services.iter().filter(|_| !leaves) {
         way.service_up(service)?;
     }
     // Last of all, since a daemon that goes down may still write into its spool folder.
     for entry in receipt.entries.iter().rev() {
         way.folder(entry)?;
+    }
+    for setting in brought {
+        match packages {
+            true => way.builder.add(Change::Unset(setting.clone()))?,
+            false => way.builder.note(format!(
+                "{} stays, since others may rely on it by now; --packages removes what install has installed",
+                setting.noun()
+            )),
+        }
     }
     Ok(way.builder.plan)
 }
@@ -102,6 +113,8 @@ impl WayBack<'_> {
             Entry::File { path, before, after, .. } => self.file(path, before, after),
             Entry::Block { path, id, content } => self.block(path, id, content),
             Entry::Dir { .. } => Ok(()),
+            // At the very end, if at all.
+            Entry::Setting { setting, .. } if !setting.packages().is_empty() => Ok(()),
             Entry::Setting { setting, .. } => self.builder.add(Change::Unset(setting.clone())),
         }
     }
@@ -223,7 +236,7 @@ impl WayBack<'_> {
 
     /// Off, and not started at boot, before its files go.
     fn service_down(&mut self, before: &ServiceState) -> Result<()> {
-        if !before.active && before.sockets.is_empty() {
+        if !before.is_wanted() {
             self.builder.add(ServiceChange::new(&before.unit, Action::Stop).into())?;
         }
         if !before.enabled {
@@ -234,7 +247,7 @@ impl WayBack<'_> {
 
     /// On with its configuration of before, once its files are back.
     fn service_up(&mut self, before: &ServiceState) -> Result<()> {
-        if !before.active && !before.enabled {
+        if !before.is_wanted() && !before.enabled && before.sockets.is_empty() {
             return Ok(());
         }
         let state = self.services.state(&before.unit)?;
@@ -245,11 +258,17 @@ impl WayBack<'_> {
         if before.enabled {
             self.builder.add(ServiceChange::new(&before.unit, Action::Enable).into())?;
         }
-        if before.active {
+        if before.is_wanted() {
             // A reload keeps the connections of senders.
             let again = if control::answers(&before.unit) { Action::Reload } else { Action::Restart };
             self.builder.add(ServiceChange::new(&before.unit, again).into())?;
             self.builder.add(ServiceChange::new(&before.unit, Action::Start).into())?;
+        }
+        for socket in &before.sockets {
+            if !self.services.state(socket)?.exists() {
+                continue;
+            }
+            self.builder.add(ServiceChange::new(socket, Action::Start).into())?;
         }
         Ok(())
     }

@@ -7,6 +7,7 @@ mod bare;
 pub mod control;
 pub mod firewall;
 pub mod os_release;
+pub mod packages;
 pub mod selinux;
 pub mod service;
 pub mod service_act;

@@ -155,7 +155,7 @@ impl<'a> Services<'a> {
         match (action, self.manager) {
             (Action::Enable | Action::Disable, _) => self.switch(&unit, action),
             (_, Manager::Sysv) => self.sysv_act(&unit, action, stop),
-            (Action::Start | Action::Restart, _) => self.bring_up(&unit, action, stop, state.active == Active::Failed),
+            (Action::Start | Action::Restart, _) => self.bring_up(&state, action, stop),
             (Action::Stop, _) => {
                 let mut units = self.active_triggers(&state)?;
                 units.push(unit.clone());
@@ -210,24 +210,16 @@ impl<'a> Services<'a> {
     }
 
     /// Starts or restarts; once more if systemd refused only because of too many starts in a short time, which our own
-    /// restart, proof and roll-back can add up to.
-    ///
-    /// `failed`: it had given up before. After restarts of its own systemd keeps the reason of the last one as the result,
-    /// and refuses a start all the same.
-    fn bring_up(
-        &self,
-        unit: &str,
-        action: Action,
-        stop: &dyn Fn() -> bool,
-        failed: bool,
-    ) -> Result<UnitState, ServiceError> {
+    /// restart, proof and roll-back can add up to. Of one that had failed before systemd goes on telling that reason.
+    fn bring_up(&self, before: &UnitState, action: Action, stop: &dyn Fn() -> bool) -> Result<UnitState, ServiceError> {
+        let unit = before.id.as_str();
         self.job(action.verb(), &[unit.to_owned()])?;
         let error = match self.wait(unit, action, stop) {
             Err(e @ ServiceError::Failed { .. }) => e,
             other => return other,
         };
         let state = self.state(unit)?;
-        if state.result != "start-limit-hit" && !failed {
+        if state.result != "start-limit-hit" && before.active != Active::Failed {
             return Err(error);
         }
         let mut units = vec![unit.to_owned()];
@@ -238,6 +230,17 @@ impl<'a> Services<'a> {
         self.systemctl(&args)?;
         self.job("start", &[unit.to_owned()])?;
         self.wait(unit, action, stop)
+    }
+
+    /// Has systemd forget that the unit failed to start. Does nothing to one that did not.
+    ///
+    /// # Errors
+    /// systemd cannot be asked.
+    pub fn forget_failure(&self, unit: &str) -> Result<(), ServiceError> {
+        if self.manager == Manager::Systemd && self.state(unit)?.active == Active::Failed {
+            self.systemctl(&["reset-failed", "--", unit])?;
+        }
+        Ok(())
     }
 
     fn job(&self, verb: &'static str, units: &[String]) -> Result<(), ServiceError> {

@@ -87,6 +87,8 @@ pub enum Fix {
     NoPortalSync,
     /// The same, with the port opened for these networks.
     OpenFirewall(Vec<String>),
+    /// The same, with the distribution's package of this daemon installed first.
+    InstallDaemon(String),
     /// A setting in the hands of a tool of the machine.
     Set(Setting),
     /// Removes a file that holds a secret and serves nobody.
@@ -113,7 +115,10 @@ pub enum Fix {
 impl Fix {
     /// Is it done by `install`?
     pub fn is_install(&self) -> bool {
-        matches!(self, Fix::Install | Fix::DropLocalCopy | Fix::NoPortalSync | Fix::OpenFirewall(_))
+        matches!(
+            self,
+            Fix::Install | Fix::DropLocalCopy | Fix::NoPortalSync | Fix::OpenFirewall(_) | Fix::InstallDaemon(_)
+        )
     }
 }
 

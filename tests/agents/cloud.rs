@@ -19,7 +19,7 @@ impl Cloud {
     pub fn start() -> Cloud {
         let folder = tempfile::tempdir().unwrap();
         let at = |name: &str| folder.path().join(name);
-        let made = certificates::make(&["localhost"]);
+        let made = certificates::make("Test Authorities", &["localhost"]);
         std::fs::create_dir(at("files")).unwrap();
         std::fs::write(at("server.pem"), &made.server).unwrap();
         std::fs::write(at("server.key"), &made.key).unwrap();

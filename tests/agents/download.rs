@@ -169,7 +169,10 @@ fn what_is_not_wanted_is_not_kept() {
 #[test]
 fn only_trusted_servers_and_no_way_down_to_plain_http() {
     let lab = Lab::new();
-    let stranger = Way { roots: Some(crate::certificates::make(&["x"]).authority.into_bytes()), ..Way::default() };
+    let stranger = Way {
+        roots: Some(crate::certificates::make("Test Authorities", &["x"]).authority.into_bytes()),
+        ..Way::default()
+    };
     let (got, _) = lab.run(&stranger, &lab.wanted(""));
     assert!(matches!(got, Err(DownloadError::Http(HttpError::Certificate(_)))), "{got:?}");
     let wrong_name = Wanted { url: lab.wanted("").url.replace("localhost", "127.0.0.2"), ..lab.wanted("") };

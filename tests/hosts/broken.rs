@@ -56,6 +56,15 @@ pub fn restart_squatted(host: &Host, kind: &Kind, protocol: &str) {
     try_restart(host, kind);
 }
 
+/// What somebody who hardens machines adds to the unit.
+pub fn harden(host: &Host, kind: &Kind, setting: &str) {
+    let folder = format!("/run/systemd/system/{}.service.d", kind.unit());
+    host.sh(&format!(
+        "mkdir -p {folder}; printf '[Service]\\n{setting}\\n' >{folder}/90-hardened.conf; systemctl daemon-reload"
+    ));
+    try_restart(host, kind);
+}
+
 /// For what the daemon may not survive. systemd tries several times; the test begins when it has given up.
 pub fn try_restart(host: &Host, kind: &Kind) {
     host.sh(&format!("systemctl reset-failed {0}; systemctl restart {0} || true", kind.unit()));
@@ -75,6 +84,12 @@ fn table() -> Vec<Broken> {
             name: "daemon_killed_and_masked",
             spoil: |h, k, _| drop(h.sh(&format!("systemctl mask --now --runtime {}", k.unit()))),
             root_cause: "daemon.running",
+            ..NORMAL
+        },
+        Broken {
+            name: "daemon_in_a_network_of_its_own",
+            spoil: |h, k, _| harden(h, k, "PrivateNetwork=yes"),
+            root_cause: "listen.udp",
             ..NORMAL
         },
         Broken {

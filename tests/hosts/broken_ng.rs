@@ -2,7 +2,7 @@
 //! have, ends the whole daemon at its next start, though its own check is content.
 
 use crate::Kind;
-use crate::broken::{Broken, NORMAL, edit, restart_squatted, try_restart};
+use crate::broken::{Broken, NORMAL, edit, harden, restart_squatted, try_restart};
 use crate::coexist::{open_514, restart};
 use crate::host::Host;
 use crate::language::{MAIN_NG as MAIN, OLDER_RULE_NG, REPLACED_NG};
@@ -55,6 +55,12 @@ pub fn table() -> Vec<Broken> {
             name: "daemon_killed_and_masked",
             spoil: |h, k, _| drop(h.sh(&format!("systemctl mask --now --runtime {}", k.unit()))),
             root_cause: "daemon.running",
+            ..NORMAL
+        },
+        Broken {
+            name: "daemon_in_a_network_of_its_own",
+            spoil: |h, k, _| harden(h, k, "PrivateNetwork=yes"),
+            root_cause: "listen.udp",
             ..NORMAL
         },
         Broken {

@@ -18,7 +18,8 @@ pub fn cases() -> Vec<Case> {
         Case::new("an_open_listener_is_used_again", listener_reused),
         Case::new("security_events_stay_out_of_local_files", no_local_copy),
         Case::new("other_network_messages_reach_local_files", network_messages),
-        Case::new("the_older_scripts_damage_is_taken_over_and_mended", older_scripts).only("syslog-ng"),
+        Case::new("another_listener_takes_the_port_over_at_removal", taken_over).only("syslog-ng"),
+        Case::new("a_removal_that_would_leave_a_broken_configuration_is_refused", needed).only("syslog-ng"),
         Case::new("a_path_that_takes_all_for_good_is_overtaken", overtaken).only("syslog-ng"),
     ]
 }
@@ -44,7 +45,7 @@ fn logged_in(host: &Host, needle: &str) -> Vec<String> {
 }
 
 /// Logs a message locally and gives the files it ended in.
-fn log_locally(host: &Host, marker: &str) -> Result<Vec<String>> {
+pub fn log_locally(host: &Host, marker: &str) -> Result<Vec<String>> {
     host.sh(&format!("logger -p user.notice {marker}"));
     wait_for("the local message", Duration::from_secs(3), || {
         let files = logged_in(host, marker);
@@ -151,30 +152,42 @@ fn network_messages(kind: &Kind) -> Result<()> {
     Ok(())
 }
 
-/// After the older scripts have run twice: their rule is replaced, what they did to the main file is undone on request and
-/// stays undone; without the request it is named.
-fn older_scripts(kind: &Kind) -> Result<()> {
+/// Somebody wants the port after us, on another address: the daemon takes that only from the start on.
+fn taken_over(kind: &Kind) -> Result<()> {
     let host = kind.boot()?;
-    let whole = host.get(language::MAIN_NG);
-    let damaged = language::damaged(&whole);
-    host.put(language::MAIN_NG, &damaged);
-    host.put(language::REPLACED_NG, language::OLDER_RULE_NG);
-    restart(&host, kind);
-    let agent = Agent::start(&host)?;
-    let plan = host.cefctl(&["install", "--agent", "none", "--dry-run"]).ok();
-    ensure!(plan.all().contains("--repair mends that"), "the damage is not named: {plan}");
-    host.cefctl(&[&INSTALL[..], &["--repair"]].concat()).ok();
-    ensure!(host.get(language::MAIN_NG) == whole, "the main file is not what it was before the scripts");
-    ensure!(host.get(language::REPLACED_NG).is_empty(), "the older rule is still there");
-    log_locally(&host, "hello-mended")?;
-    send::udp(&host, send::loopback(514), &[send::numbered(1)], Duration::ZERO)?;
-    ensure!(agent.sees("seq=000000001", Duration::from_secs(8)), "the event did not arrive");
-    std::thread::sleep(Duration::from_millis(300));
-    let arrived = agent.lines().iter().filter(|l| crate::agent::contains(l, b"seq=000000001")).count();
-    ensure!(arrived == 1, "the event arrived {arrived} times");
+    installed(&host);
+    let listener = "source s_mine { network(transport(udp) port(514)); network(port(514)); };\n\
+                    log { source(s_mine); destination(d_syslog); };\n";
+    host.put("/etc/syslog-ng/conf.d/50-mine.conf", listener);
+    let reload = host.exec(&["syslog-ng-ctl", "reload"]);
+    ensure!(reload.code != 0, "not the case this test is about: {reload}");
     host.cefctl(&["uninstall", "--yes"]).ok();
-    ensure!(host.get(language::MAIN_NG) == whole, "uninstall has brought the damage back");
-    ensure!(host.get(language::REPLACED_NG) == language::OLDER_RULE_NG, "the older rule is not back");
+    let has = |table: &str| host.bound(table).contains(&514);
+    let theirs = || has("udp") && has("tcp") && !has("udp6") && !has("tcp6");
+    wait_for("the other listener has the port", Duration::from_secs(3), || theirs().then_some(()))?;
+    host.exec(&["syslog-ng-ctl", "reload"]).ok();
+    Ok(())
+}
+
+/// Somebody has built on a name of ours. Told so before anything is touched, he can mend it and go on.
+fn needed(kind: &Kind) -> Result<()> {
+    let host = kind.boot()?;
+    let before = host.tree("/etc");
+    installed(&host);
+    let path = "/etc/syslog-ng/conf.d/50-mine.conf";
+    host.put(
+        path,
+        "destination d_mine { file(\"/var/log/mine\"); };\nlog { source(s_cefctl); destination(d_mine); };\n",
+    );
+    host.exec(&["syslog-ng-ctl", "reload"]).ok();
+    let (etc, pid) = (host.tree("/etc"), host.main_pid(kind.unit())?);
+    let out = host.cefctl(&["uninstall", "--yes"]).expect_code(1);
+    ensure!(out.all().contains("50-mine.conf:2") && out.all().contains("hint:"), "the place is not named: {out}");
+    etc.assert_same(&host.tree("/etc"), "after a refusal");
+    ensure!(host.main_pid(kind.unit())? == pid && host.all_bound(514), "the daemon was disturbed: {out}");
+    host.sh(&format!("rm {path}"));
+    host.cefctl(&["uninstall", "--yes"]).ok();
+    before.assert_same(&host.tree("/etc"), "after uninstall");
     Ok(())
 }
 

@@ -19,6 +19,7 @@
 #
 # SUITE   bullseye | bookworm | trixie, or what else the archive of this machine has
 # DAEMON  rsyslog | syslog-ng | none, followed by any +PACKAGE: rsyslog+firewalld+ipset
+#         none+repo: no daemon, and the packages of both in a repository of files that apt is set up for
 #
 # CEFCTL_E2E_DIR    holds trees/ (the cache) and hosts/ (the clones); default /var/tmp/cefctl-e2e, not on an overlay
 # CEFCTL_E2E_OWNER  a process id: hosts started with it belong to that process, and `reap` removes them once it is
@@ -88,8 +89,9 @@ build_base() {
 }
 
 build_daemon() {
-  local suite=$1 daemon=$2 base=$3 top=$4 packages failed=
+  local suite=$1 daemon=$2 base=$3 top=$4 packages failed='' repo=''
   packages=${daemon//+/ }
+  [[ " $packages " != *" repo "* ]] || { repo=yes packages=${packages/ repo/}; }
   packages=${packages/#syslog-ng/syslog-ng-core}
   packages=${packages/#none/}
   ! mountpoint -q "$top/root" || umount -l "$top/root" # of a build that was killed
@@ -99,13 +101,26 @@ build_daemon() {
   cp --remove-destination /etc/resolv.conf "$top/root/etc/resolv.conf"
   echo "deb $(archive) $suite main" >"$top/root/etc/apt/sources.list"
   # shellcheck disable=SC2086,SC2016 # the packages are words; the script's variables are its own
-  unshare --mount --pid --fork chroot "$top/root" /bin/sh -ec '
+  REPO=$repo unshare --mount --pid --fork chroot "$top/root" /bin/sh -ec '
     export DEBIAN_FRONTEND=noninteractive PATH=/usr/sbin:/usr/bin:/sbin:/bin
     mount -t proc proc /proc
     if [ $# -gt 0 ]; then
       printf "#!/bin/sh\nexit 101\n" >/usr/sbin/policy-rc.d; chmod 755 /usr/sbin/policy-rc.d
       apt-get -qq update; apt-get -qq install -y --no-install-recommends "$@"
       rm -f /usr/sbin/policy-rc.d; apt-get clean; rm -rf /var/lib/apt/lists/*
+    fi
+    if [ -n "$REPO" ]; then
+      apt-get -qq update; mkdir -p /srv/packages
+      for daemon in rsyslog syslog-ng-core; do
+        apt-get -qq install -y --no-install-recommends --download-only $daemon
+      done
+      mv /var/cache/apt/archives/*.deb /srv/packages; rm -rf /var/lib/apt/lists/*
+      cd /srv/packages
+      for deb in *.deb; do
+        dpkg-deb -f "$deb"
+        echo "Filename: ./$deb"; echo "Size: $(stat -c %s "$deb")"; echo "SHA256: $(sha256sum "$deb" | cut -d" " -f1)"; echo
+      done >Packages
+      cd /
     fi
     for unit in rsyslog syslog-ng; do # trixie leaves syslog-ng disabled when installed in a chroot
       [ ! -e /lib/systemd/system/$unit.service ] || systemctl -q enable $unit
@@ -115,6 +130,7 @@ build_daemon() {
       rm -f /etc/systemd/system/timers.target.wants/$unit.timer
     done
     rm -f /etc/resolv.conf /etc/apt/sources.list; : >/etc/machine-id
+    [ -z "$REPO" ] || echo "deb [trusted=yes] file:/srv/packages ./" >/etc/apt/sources.list
   ' sh $packages >"$top.log" 2>&1 9>&- || failed=1
   umount "$top/root"
   [[ -z $failed ]] || die "installing$packages failed: $(tail -n 3 "$top.log")"

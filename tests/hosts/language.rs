@@ -7,6 +7,19 @@ pub const MAIN_NG: &str = "/etc/syslog-ng/syslog-ng.conf";
 pub const REPLACED_NG: &str = "/etc/syslog-ng/conf.d/security-config-omsagent.conf";
 pub const OLDER_RULE_NG: &[u8] = b"filter f_oms_filter {match(\"CEF\\|ASA\" ) ;};destination oms_destination {tcp(\"127.0.0.1\" port(25226));};\nlog {source(s_src);filter(f_oms_filter);destination(oms_destination);};\n";
 
+pub const MAIN_RSYSLOG: &str = "/etc/rsyslog.conf";
+pub const REPLACED_RSYSLOG: &str = "/etc/rsyslog.d/security-config-omsagent.conf";
+/// The last generation: an empty line in front, no line end behind.
+pub const OLDER_RULE_RSYSLOG: &[u8] =
+    b"\nif $rawmsg contains \"CEF:\" or $rawmsg contains \"ASA-\" then @@127.0.0.1:25226";
+
+/// A main file as on Red Hat 7, with remarks behind its statements, which the older scripts take for switched off.
+pub const LEGACY_RSYSLOG: &str = "$ModLoad imuxsock # provides support for local system logging\n\
+    $ModLoad imklog   # provides kernel logging support\n\
+    $ModLoad imudp # needs to be done just once\n$UDPServerRun 514 # default\n\
+    $WorkDirectory /var/spool/rsyslog\n$IncludeConfig /etc/rsyslog.d/*.conf\n\
+    *.info;mail.none;authpriv.none;cron.none /var/log/messages\nauthpriv.* /var/log/secure\n";
+
 /// Path and content of a drop-in.
 type DropIn = (String, String);
 
@@ -75,23 +88,44 @@ pub fn check(kind: &Kind) -> &'static [&'static str] {
     if is_ng(kind) { &["syslog-ng", "--syntax-only"] } else { &["rsyslogd", "-N1"] }
 }
 
-/// Debian's main file after two runs of the older scripts, by the rule they follow (a line with `source` starts a
-/// comment, the next line that begins something else ends it), and with the source they add.
-pub fn damaged(main: &[u8]) -> Vec<u8> {
-    const ADDED: &str = "source s_src { udp( port(514)); tcp( port(514));};\n";
-    let mut text = String::from_utf8_lossy(main).into_owned();
-    for _ in 0..2 {
-        let mut out = String::new();
-        let mut inside = false;
-        for line in text.split_inclusive('\n') {
-            let has = |word: &str| line.contains(word);
-            let begins = !has("#") && has("source") && !has("s_net") && !has("log");
-            let ends = !has("#") && ["source", "destination", "filter", "log"].iter().any(|w| has(w));
-            inside = begins || (inside && !ends);
-            out += if inside { "#" } else { "" };
-            out += line;
-        }
-        text = out + ADDED;
+/// A main file after two runs of the older scripts (facts 2.3, 2.4).
+pub fn damaged(kind: &Kind, main: &[u8]) -> Vec<u8> {
+    let once = if is_ng(kind) { damaged_ng } else { damaged_rsyslog };
+    once(&once(&String::from_utf8_lossy(main))).into_bytes()
+}
+
+/// A line with `source` starts a comment, the next line that begins something else ends it; their source goes to the end.
+fn damaged_ng(text: &str) -> String {
+    let mut out = String::new();
+    let mut inside = false;
+    for line in text.split_inclusive('\n') {
+        let has = |word: &str| line.contains(word);
+        let begins = !has("#") && has("source") && !has("s_net") && !has("log");
+        let ends = !has("#") && ["source", "destination", "filter", "log"].iter().any(|w| has(w));
+        inside = begins || (inside && !ends);
+        out += if inside { "#" } else { "" };
+        out += line;
     }
-    text.into_bytes()
+    out + "source s_src { udp( port(514)); tcp( port(514));};\n"
+}
+
+/// Comment marks go from lines about the network modules; in a file of the old style their lines go to the end, where the
+/// last line about a module has a comment mark anywhere.
+fn damaged_rsyslog(text: &str) -> String {
+    if text.contains("module(load=") {
+        let change = |line: &str| match line.contains("imudp") || line.contains("imtcp") {
+            true if line.contains("load") => line.replacen('#', "", 1),
+            true if line.contains("port") => line.replacen('#', "", 2),
+            _ => line.to_owned(),
+        };
+        return text.split_inclusive('\n').map(change).collect();
+    }
+    let mut out = text.to_owned();
+    for (module, run) in [("imudp", "UDPServerRun"), ("imtcp", "InputTCPServerRun")] {
+        let about = text.lines().rfind(|l| l.contains(module) || l.contains(run));
+        if about.is_none_or(|l| l.contains('#')) {
+            out += &format!("$ModLoad {module}\n${run} 514\n");
+        }
+    }
+    out
 }

@@ -22,11 +22,14 @@ mod install;
 mod interrupt;
 mod language;
 mod matrix;
+mod originals;
 mod outage;
+mod packages;
 mod program;
 mod refusals;
 mod reports;
 mod send;
+mod start;
 #[path = "../support/corpus.rs"]
 mod support;
 mod tree;
@@ -65,9 +68,12 @@ const DEFAULT: [(&str, &str, Scope); 6] = [
 ];
 
 /// The tests of [`Scope::Version`], as beginnings of their names.
-const VERSION_MATTERS: [&str; 6] = [
+const VERSION_MATTERS: [&str; 9] = [
     "install::",
+    "start::",
+    "packages::brought",
     "coexist::",
+    "originals::",
     "corpus::",
     "outage::",
     "broken::",
@@ -170,10 +176,14 @@ fn trials(kinds: Vec<Kind>) -> Vec<Trial> {
         [
             ("install", install::cases()),
             ("agents", agents::cases()),
+            ("cloud", agents::cloud::cases()),
             ("program", program::cases()),
             ("refusals", refusals::cases()),
+            ("start", start::cases()),
+            ("packages", packages::cases()),
             ("reports", reports::cases()),
             ("coexist", coexist::cases()),
+            ("originals", originals::cases()),
             ("corpus", corpus::cases()),
             ("outage", outage::cases()),
             ("broken", broken::cases()),

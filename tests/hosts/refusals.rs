@@ -11,8 +11,8 @@ pub fn cases() -> Vec<Case> {
         Case::new("no_daemon", no_daemon),
         Case::new("plain_user", plain_user),
         Case::new("no_terminal_and_no_yes", no_terminal),
-        Case::new("daemon_stopped", daemon_stopped),
         Case::new("port_taken_by_another_program", port_taken),
+        Case::new("daemon_in_a_network_of_its_own", own_network),
         Case::new("no_space_for_the_spool", no_space),
         Case::new("impossible_port", impossible_port),
         Case::new("second_run_at_the_same_time", second_run),
@@ -21,7 +21,7 @@ pub fn cases() -> Vec<Case> {
 }
 
 /// Runs something that must be refused, and checks that it left no trace.
-fn refused(host: &Host, code: i32, run: impl FnOnce() -> Output) -> Result<Output> {
+pub fn refused(host: &Host, code: i32, run: impl FnOnce() -> Output) -> Result<Output> {
     let before = (host.tree("/etc"), host.tree("/var/spool"));
     let out = run();
     ensure!(out.code == code, "exit code {code} was expected: {out}");
@@ -47,14 +47,6 @@ fn no_terminal(kind: &Kind) -> Result<()> {
     refused(&host, 2, || host.cefctl(&["install", "--agent", "none"])).map(drop)
 }
 
-fn daemon_stopped(kind: &Kind) -> Result<()> {
-    let host = kind.boot()?;
-    host.sh(&format!("systemctl stop syslog.socket {0} 2>/dev/null || systemctl stop {0}", kind.unit()));
-    refused(&host, 1, || host.cefctl(&INSTALL))?;
-    ensure!(host.unit(kind.unit(), "ActiveState") == "inactive", "a refusal started the daemon");
-    Ok(())
-}
-
 /// Takes a port with a small program; the unit's name is given back, for `systemctl stop`.
 pub fn take_port(host: &Host, protocol: &str, port: u16) -> Result<String> {
     let kind = if protocol == "tcp" { "STREAM" } else { "DGRAM" };
@@ -78,6 +70,18 @@ fn port_taken(kind: &Kind) -> Result<()> {
         let out = refused(&host, 1, || host.cefctl(&INSTALL))?;
         ensure!(out.all().contains("python3"), "the owner of the port is not named: {out}");
     }
+    Ok(())
+}
+
+/// Its ports would be open where no device comes by.
+fn own_network(kind: &Kind) -> Result<()> {
+    let host = kind.boot()?;
+    crate::broken::harden(&host, kind, "PrivateNetwork=yes");
+    let out = refused(&host, 1, || host.cefctl(&INSTALL))?;
+    ensure!(out.all().contains("PrivateNetwork=yes"), "the setting is not named: {out}");
+    // What the hint says is what helps.
+    crate::broken::harden(&host, kind, "PrivateNetwork=no");
+    crate::install::installed(&host);
     Ok(())
 }
 

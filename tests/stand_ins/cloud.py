@@ -12,6 +12,9 @@ What a request asks for in its query, so that one server can be every bad line a
     changing       another ETag each time                         endless    no length, and no end
     claims=N       a length of N                                  hang       nothing comes behind the head
     to=URL         a redirect
+
+Files of STATE change how the service looks to everybody: answer (a status for every HEAD and GET), seconds (how far its clock is
+off), proxy (a status for every CONNECT).
 """
 import base64, email.utils, hashlib, hmac, http.server, json, os, socket, ssl, sys, threading, time, urllib.parse
 
@@ -28,6 +31,14 @@ def log(line):
         out.write(line + "\n")
 
 
+def told(name):
+    try:
+        with open(os.path.join(state, name)) as file:
+            return int(file.read().strip() or 0)
+    except FileNotFoundError:
+        return 0
+
+
 class Web(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     timeout = 60
@@ -35,9 +46,12 @@ class Web(http.server.BaseHTTPRequestHandler):
     def log_message(self, *args):
         pass
 
+    def date_time_string(self, timestamp=None):
+        return super().date_time_string((timestamp or time.time()) + told("seconds"))
+
     def do_HEAD(self):
         log(f"HEAD {self.headers.get('Host')} {self.path}")
-        self.send_response(404)
+        self.send_response(told("answer") or 404)
         self.send_header("Content-Length", "0")
         self.end_headers()
 
@@ -47,6 +61,8 @@ class Web(http.server.BaseHTTPRequestHandler):
         span = self.headers.get("Range", "")
         log(f"GET {self.headers.get('Host')} {self.path} {span}".rstrip())
         self.close_connection = True
+        if told("answer"):
+            return self.bare(told("answer"), {})
         with lock:
             seen[self.path] = count = seen.get(self.path, 0) + 1
         if "to" in ask:
@@ -154,6 +170,9 @@ def proxied(conn):
         conn.sendall(b"HTTP/1.1 407 Proxy Authentication Required\r\nProxy-Authenticate: Basic\r\nContent-Length: 0\r\n\r\n")
         return conn.close()
     log(f"PROXY {words[1].decode()}")
+    if told("proxy"):
+        conn.sendall(f"HTTP/1.1 {told('proxy')} No\r\nContent-Length: 0\r\n\r\n".encode())
+        return conn.close()
     host, _, number = words[1].decode().rpartition(":")
     try:
         out = socket.create_connection((host, int(number)), 10)

@@ -53,13 +53,14 @@ impl rcgen::SigningKey for Key {
     }
 }
 
-/// Valid for these names and for 127.0.0.1.
-pub fn make(names: &[&str]) -> Certificates {
+/// Valid for these names and for 127.0.0.1, issued by an authority of this organisation.
+pub fn make(organisation: &str, names: &[&str]) -> Certificates {
     let (mut authority, ca_key) = (CertificateParams::new(Vec::new()).expect("no names"), Key::new());
     authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     authority.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::DigitalSignature];
     let name = format!("test authority for {}", names.join(" "));
     authority.distinguished_name.push(rcgen::DnType::CommonName, name);
+    authority.distinguished_name.push(rcgen::DnType::OrganizationName, organisation);
     authority.serial_number = Some(1u64.into());
     let names: Vec<String> = names.iter().map(|n| (*n).to_owned()).chain(["127.0.0.1".to_owned()]).collect();
     let (mut server, key) = (CertificateParams::new(names).expect("names"), Key::new());

@@ -51,6 +51,17 @@ const FACILITIES: [&str; 26] = [
     "ntp", "audit", "alert", "clock", "local0", "local1", "local2", "local3", "local4", "local5", "local6", "local7",
 ];
 
+/// A facility as rules name it.
+pub fn facility_word(number: u8) -> &'static str {
+    // Those of RFC 5424 in its order stand behind `*` and `nopri`.
+    FACILITIES.get(2 + usize::from(number)).copied().unwrap_or("unknown")
+}
+
+/// A severity as rules name it; 0 is `Emergency`.
+pub fn level_word(severity: u8) -> &'static str {
+    LEVELS.iter().rev().nth(usize::from(severity)).copied().unwrap_or("unknown")
+}
+
 /// One data source of kind `syslog`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SyslogSource {
@@ -68,6 +79,9 @@ pub struct Channel {
     pub id: String,
     pub endpoint: String,
     pub protocol: String,
+    /// Where the agent gets the token that it sends with; empty: not said.
+    #[serde(default)]
+    pub token_uri: String,
 }
 
 /// One file.
@@ -177,6 +191,19 @@ impl SyslogSource {
         }
     }
 
+    /// Does it take events of a facility and a severity (0 is an emergency)?
+    pub fn takes(&self, facility: u8, severity: u8) -> bool {
+        let level = LEVELS.len().checked_sub(1 + usize::from(severity)).and_then(|at| LEVELS.get(at));
+        self.takes_facility(facility) && level.is_some_and(|l| self.takes_level(l))
+    }
+
+    /// Does it take a facility at any level?
+    pub fn takes_facility(&self, facility: u8) -> bool {
+        let name = facility_word(facility);
+        let number = facility.to_string();
+        self.facilities.iter().any(|f| f == "*" || f.eq_ignore_ascii_case(name) || *f == number)
+    }
+
     fn takes_level(&self, level: &str) -> bool {
         self.levels.iter().any(|l| l == "*" || l.eq_ignore_ascii_case(level))
     }
@@ -186,6 +213,14 @@ impl Channel {
     pub fn host(&self) -> &str {
         let rest = self.endpoint.strip_prefix("https://").unwrap_or_default();
         rest.split(['/', ':', '?']).next().unwrap_or_default()
+    }
+
+    /// The region that the agent says it is in when it asks for a token.
+    pub fn region(&self) -> Option<&str> {
+        let query = self.token_uri.split_once('?')?.1;
+        let region = query.split('&').find_map(|pair| pair.strip_prefix("operatingLocation="))?;
+        let plain = !region.is_empty() && region.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
+        plain.then_some(region)
     }
 
     /// The workspace, or the host where that does not tell one.
@@ -232,7 +267,12 @@ pub fn parse(text: &[u8]) -> Result<Rule, String> {
     }
     for channel in list("channels")? {
         let get = |key: &str| text_of(&channel[key]);
-        rule.channels.push(Channel { id: get("id"), endpoint: get("endpoint"), protocol: get("protocol") });
+        rule.channels.push(Channel {
+            id: get("id"),
+            endpoint: get("endpoint"),
+            protocol: get("protocol"),
+            token_uri: get("tokenEndpointUri"),
+        });
     }
     if rule.others.is_empty() && rule.syslog.is_empty() && text_of(&value["kind"]) == "AgentSettings" {
         rule.others.insert("AgentSettings".into());
@@ -370,5 +410,20 @@ pub(crate) mod tests {
         assert_eq!(of(&["*"], &["*"]), ["local4", "local5"]);
         assert_eq!(of(&["local4"], &["Info"]), Vec::<String>::new());
         assert_eq!(of(&["auth"], &["Warning"]), Vec::<String>::new());
+    }
+
+    #[test]
+    fn what_a_source_takes_by_number() {
+        assert_eq!(
+            (facility_word(0), facility_word(13), facility_word(20), facility_word(24)),
+            ("kern", "audit", "local4", "unknown")
+        );
+        assert_eq!((level_word(0), level_word(4), level_word(7)), ("Emergency", "Warning", "Debug"));
+        let source = |facilities: &[&str], levels: &[&str]| {
+            parsed(&rule("SECURITY_CEF_BLOB", facilities, levels, WS)).syslog.remove(0)
+        };
+        let one = source(&["LOCAL4", "clock"], &["Warning", "Emergency"]);
+        assert!(one.takes(20, 4) && one.takes(15, 0) && !one.takes(20, 5) && !one.takes(21, 4));
+        assert!(source(&["*"], &["*"]).takes(3, 6) && !source(&["*"], &["Error"]).takes(3, 9));
     }
 }

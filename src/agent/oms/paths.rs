@@ -12,6 +12,9 @@ pub const UNINSTALLERS: [(&str, &[&str]); 2] =
 /// Read by omsadmin as shell, with the key in it (facts 1.6).
 pub const ONBOARD_FILE: &str = "/etc/omsagent-onboard.conf";
 pub const CONF: &str = "/etc/opt/microsoft/omsagent";
+/// The proxy it goes through, with the password; the second place is that of older versions (facts 1.7).
+pub const PROXIES: [&str; 2] =
+    ["/etc/opt/microsoft/omsagent/proxy.conf", "/etc/opt/microsoft/omsagent/conf/proxy.conf"];
 pub const STATE: &str = "/var/opt/microsoft/omsagent";
 pub const PLUGIN_ASA: &str = "/opt/microsoft/omsagent/plugin/security_lib.rb";
 pub const PLUGIN_FILTER: &str = "/opt/microsoft/omsagent/plugin/filter_syslog_security.rb";

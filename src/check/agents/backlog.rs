@@ -9,6 +9,7 @@ use crate::check::agent_facts::{AmaState, Chunk, OmsWorkspace};
 use crate::check::case::Case;
 use crate::check::outcome::{Judged, NotJudged, Outcome};
 use crate::check::words;
+use crate::report::Status;
 
 /// Chunks per kind of buffer in the shipped configuration (facts 1.14), by the beginning of their names.
 const SHIPPED: [(&str, u64); 3] = [("out_oms_common", 10), ("out_oms_blob", 10), ("out_oms_diag", 50)];
@@ -18,6 +19,19 @@ const WAITING: i64 = 600;
 const STUCK: i64 = 1800;
 
 pub fn oms(case: &Case<'_>) -> Judged {
+    super::unless_cut_off(case, oms_waits(case)?)
+}
+
+pub fn ama(case: &Case<'_>) -> Judged {
+    super::unless_cut_off(case, ama_waits(case)?)
+}
+
+/// Do events wait for so long, or are they so many, that some get lost? Whatever the reason.
+pub fn is_stuck(case: &Case<'_>) -> bool {
+    [oms_waits(case), ama_waits(case)].into_iter().any(|j| j.is_ok_and(|o| o.status == Status::Fail))
+}
+
+fn oms_waits(case: &Case<'_>) -> Judged {
     let oms = the_oms(case)?;
     let all = workspaces(oms)?;
     let mut seen = Vec::new();
@@ -110,7 +124,7 @@ const QUOTA: u64 = 10_000 << 20;
 /// About this much is there on an idle box.
 const IDLE: u64 = 1 << 30;
 
-pub fn ama(case: &Case<'_>) -> Judged {
+fn ama_waits(case: &Case<'_>) -> Judged {
     let ama = the_ama(case)?;
     let Some(events) = &ama.events else {
         return Err(NotJudged::Skip("the agent has no cache yet".into()));

@@ -99,12 +99,16 @@ fn judge(case: &Case<'_>, states: &[&Fact<LogState>], kinds: &'static [Kind]) ->
         (format!("{} ({}{ago})", s.log.path, words::count(s.found.count, "line")), s.found.line.clone())
     });
     let also = said.iter().skip(1).take(5).map(|s| (format!("also in {}", name(s.log)), s.kind.meaning));
-    Ok(out
+    let out = out
         .seen_all(lines)
         .seen_all(reason.map(|r| ("why it was dropped", r)))
         .seen_all(also)
         .advise(first.kind.hint)
-        .command(format!("sudo tail -n 50 {}", crate::report::shell_quote(&first.log.path))))
+        .command(format!("sudo tail -n 50 {}", crate::report::shell_quote(&first.log.path)));
+    match first.kind.id {
+        "dns" | "no-connection" | "tls" => super::unless_cut_off(case, out),
+        _ => Ok(out),
+    }
 }
 
 fn name(log: &LogState) -> &str {

@@ -15,14 +15,14 @@ pub mod running;
 pub mod upload;
 
 #[cfg(test)]
-mod boxes;
+pub mod boxes;
 #[cfg(test)]
 mod tests;
 
 use super::agent_facts::{AmaState, OmsState, OmsWorkspace, Package, Packages};
 use super::case::Case;
 use super::facts::Facts;
-use super::outcome::{NotJudged, Outcome};
+use super::outcome::{Judged, NotJudged, Outcome};
 use crate::agent::ama::paths as ama_paths;
 use crate::agent::{AgentKind, Cloud};
 use crate::host::proc_mount;
@@ -40,7 +40,7 @@ fn the_oms<'a>(case: &'a Case<'_>) -> Result<&'a OmsState, NotJudged> {
 }
 
 /// The Azure Monitor Agent, where it is the one that is meant.
-fn the_ama<'a>(case: &'a Case<'_>) -> Result<&'a AmaState, NotJudged> {
+pub fn the_ama<'a>(case: &'a Case<'_>) -> Result<&'a AmaState, NotJudged> {
     meant(case, AgentKind::Ama)?;
     let missing = || NotJudged::Blocked("ama.installed", "the Azure Monitor Agent is not installed".into());
     case.facts.agent_states.ama.as_ref().ok_or_else(missing)
@@ -124,6 +124,17 @@ pub fn restart(agent: AgentKind, workspace: Option<&str>) -> String {
             format!("sudo /opt/microsoft/omsagent/bin/service_control restart{workspace}")
         }
         AgentKind::Ama | AgentKind::None => "sudo systemctl restart azuremonitoragent".into(),
+    }
+}
+
+/// A fault that only says that nothing gets out, where another check has found why.
+fn unless_cut_off(case: &Case<'_>, out: Outcome) -> Judged {
+    if out.status != crate::report::Status::Fail {
+        return Ok(out);
+    }
+    match super::cloud::is_cut_off(case) {
+        Some(by) => Err(NotJudged::Blocked(by, out.summary)),
+        None => Ok(out),
     }
 }
 

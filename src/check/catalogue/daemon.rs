@@ -9,7 +9,8 @@ pub const CHECKS: &[Check] = &[
         title: "Is rsyslog or syslog-ng installed?",
         why: "Without a syslog daemon nobody takes events from the network: systemd-journald alone cannot.",
         looks_at: "the program files of rsyslog and syslog-ng, their version, and a running process of either.",
-        mend: "install the distribution's rsyslog or syslog-ng, then run `cefctl install`.",
+        mend: "`cefctl install --install-packages` installs the distribution's rsyslog and goes on; `--fix` does the same \
+               when asked.",
         needs: &[],
         judge: judge::present,
     },

@@ -41,8 +41,9 @@ pub const CHECKS: &[Check] = &[
         id: "host.clock",
         title: "Does something keep the clock right?",
         why: "The agents' services refuse a machine whose clock is off by more than 15 minutes, and events get wrong times.",
-        looks_at: "what timedatectl, chronyc and ntpq say, each where it is there; units of time services; whether the clock \
-                   stands in a year long gone. In a container without a time service the clock is the host's.",
+        looks_at: "the time that the agent's services answer with; what timedatectl, chronyc and ntpq say, each where it is there; \
+                   units of time services; whether the clock stands in a year long gone. In a container without a time service \
+                   the clock is the host's.",
         mend: "`timedatectl set-ntp true`, or install chrony; let UDP 123 to its servers through.",
         needs: &[],
         judge: clock::synchronized,

@@ -3,6 +3,7 @@
 
 mod agent;
 mod ama;
+mod cloud;
 mod daemon;
 mod firewall;
 mod forward;
@@ -50,6 +51,7 @@ pub fn all() -> impl Iterator<Item = &'static Check> {
         forward::CHECKS,
         agent::CHECKS,
         ama::CHECKS,
+        cloud::CHECKS,
         traffic::CHECKS,
         probe::CHECKS,
     ]
@@ -111,7 +113,10 @@ mod tests {
         assert_eq!(ids.iter().collect::<BTreeSet<_>>().len(), ids.len());
         let mut groups: Vec<_> = all().map(Check::group).collect();
         groups.dedup();
-        assert_eq!(groups, ["host", "daemon", "listen", "firewall", "forward", "agent", "ama", "traffic", "probe"]);
+        assert_eq!(
+            groups,
+            ["host", "daemon", "listen", "firewall", "forward", "agent", "ama", "cloud", "traffic", "probe"]
+        );
         assert!(ids.iter().all(|id| id.split('.').count() == 2));
     }
 

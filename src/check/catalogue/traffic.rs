@@ -1,7 +1,7 @@
 //! What devices really send. Needs `--watch`, all but the counters.
 
 use super::Check;
-use crate::check::traffic as judge;
+use crate::check::{facility, traffic as judge};
 
 pub const CHECKS: &[Check] = &[
     Check {
@@ -25,6 +25,17 @@ pub const CHECKS: &[Check] = &[
                same way. Headers that the agent does not read are rebuilt by the rule of `cefctl install`.",
         needs: &["traffic.arriving"],
         judge: judge::format,
+    },
+    Check {
+        id: "traffic.facility",
+        title: "Is every facility and severity that devices send collected?",
+        why: "What no rule asks for is thrown away at the agent without a word, event by event.",
+        looks_at: "facility and severity of every security event that arrives while `--watch` looks: whether the daemon's rules \
+                   pass such an event on, and for the Azure Monitor Agent whether a data collection rule on the machine asks for \
+                   it in the stream of security events. The Log Analytics agent takes whatever is passed on to it.",
+        mend: "add facility and level to the data collection rule, or set the device's facility to one that it asks for.",
+        needs: &["traffic.arriving"],
+        judge: facility::facility,
     },
     Check {
         id: "traffic.time",

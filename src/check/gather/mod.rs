@@ -4,11 +4,13 @@
 mod agents;
 mod ama;
 mod clock;
+mod cloud;
 mod config;
 mod daemon;
 mod disk;
 mod oms;
 pub mod own_lines;
+mod part;
 mod receipt;
 mod rsyslog;
 mod security;
@@ -20,11 +22,15 @@ pub use oms::describe as describe_input;
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
+use part::Looking;
+
 use super::agent_facts::{AgentStates, ClockFacts};
 use super::facts::*;
+use super::late::Part;
 use super::target::{SYSLOG_PORT, TargetOptions};
 use crate::agent::AgentFacts;
 use crate::host::proc_net::{Socket, SocketState};
@@ -43,70 +49,122 @@ const MIN_DELETED: u64 = 1 << 20;
 pub enum Depth {
     /// All that a diagnosis judges.
     Diagnosis,
+    /// The same, but nobody beyond this machine is asked.
+    Local,
     /// What has to be known before a change: not how logs grow, nor what the daemons say of themselves.
     Change,
 }
 
-/// Looks at the machine once. Changes nothing on it.
-pub fn gather(host: &Host, options: &TargetOptions, depth: Depth) -> Facts {
-    let deep = depth == Depth::Diagnosis;
-    let receipt = receipt::gather(&host.root);
+/// Looks at the machine once. Changes nothing on it. What does not end within `limit` is left to itself and noted as late.
+pub fn gather(host: &Host, options: &TargetOptions, depth: Depth, limit: Option<Duration>) -> Facts {
+    let deep = depth != Depth::Change;
+    let mut looking = Looking::new(host, limit);
+    let own = looking.begin(Part::Receipt, |host| (receipt::gather(&host.root), identity(host)));
+    let files = looking.begin(Part::Agents, |host| AgentFacts::gather(&host.root));
+    let unit_facts = looking
+        .begin(Part::Units, move |host| units::gather(host, &if deep { agents::units(host) } else { Vec::new() }));
+    let late = |what: Part| format!("looking at {} did not end in time", what.name());
+    let (receipt, identity) =
+        looking.end_early(own, || (Err(late(Part::Receipt)), facts::Identity { ..facts::identity() }));
     let port = options.port.or(receipt.as_ref().ok().and_then(|r| r.as_ref()?.port)).unwrap_or(SYSLOG_PORT);
-    let agents = AgentFacts::gather(&host.root);
-    let identity = identity(host);
-    let units = units::gather(host, &if deep { agents::units(host) } else { Vec::new() });
+    let agents = looking.end_early(files, AgentFacts::default);
+    let units = Arc::new(looking.end_early(unit_facts, || Err(late(Part::Units))));
     // Before the sockets: it may start a program of the agent for a moment.
-    let agent_states = if deep { agents::gather(host, &units) } else { AgentStates::default() };
-    let unit = |name: &str| units.as_ref().ok().and_then(|u| u.get(name));
-    let (rsyslog_unit, syslog_ng_unit) = (unit(rsyslog::NAMES.unit), unit(syslogng::NAMES.unit));
-    let mut facts = thread::scope(|scope| {
-        let net = scope.spawn(|| sockets(host, port));
-        let logs = scope.spawn(|| if deep { disk::logs(host) } else { Default::default() });
-        let clock = scope.spawn(|| if deep { clock::gather(host, units.as_ref().ok()) } else { ClockFacts::default() });
-        let lookup = scope.spawn(|| if deep { reverse_lookup(host) } else { None });
-        let firewall = scope.spawn(|| if deep { firewall(host) } else { Err("not looked at".to_owned()) });
-        let machine = scope.spawn(|| machine(host, identity.clone(), deep));
-        let other = scope.spawn(|| syslogng::gather(host, &identity.hostname, syslog_ng_unit, depth));
-        let rsyslog = rsyslog::gather(host, &identity.hostname, rsyslog_unit, depth);
-        let (syslog_ng, syslog_ng_says) = join(other);
-        let mut folders: Vec<String> = ["/var/log", "/etc"].map(str::to_owned).into();
-        folders.extend(rsyslog.spools.iter().chain(&syslog_ng.spools).map(|s| s.path.clone()));
-        if agents.oms.is_some() || agents.ama.is_some() {
-            folders.extend(["/var/opt/microsoft", "/opt"].map(str::to_owned));
-        }
-        let disks = disk::file_systems(&host.root, &folders);
+    let shared = units.clone();
+    let states = looking.begin(
+        Part::Agents,
+        move |host| {
+            if deep { agents::gather(host, &shared) } else { AgentStates::default() }
+        },
+    );
+    let agent_states = Arc::new(looking.end_early(states, AgentStates::default));
 
-        let (net, processes, deleted) = join(net);
-        let (largest, growth) = join(logs);
-        let rsyslog = rsyslog::with_processes(rsyslog, host, rsyslog_unit, &processes);
-        let syslog_ng = syslogng::with_processes(syslog_ng, host, syslog_ng_unit, &processes);
-        let running = if rsyslog.pid.is_none() && syslog_ng.pid.is_some() { &syslog_ng } else { &rsyslog };
-        let since = [rsyslog_unit, syslog_ng_unit].into_iter().flatten().find(|u| u.state.main_pid == running.pid);
-        let security = match deep && host.root.is_live() {
-            true => security::gather(host, running, since.and_then(|u| u.since)),
-            false => SecurityFacts::default(),
-        };
-        Facts {
-            taken: host.clock.now().as_second(),
-            host: HostFacts { reverse_lookup_ms: join(lookup), ..join(machine) },
-            disks,
-            logs: LogFacts { largest, deleted, growth },
-            net,
-            processes,
-            rsyslog,
-            syslog_ng,
-            syslog_ng_says,
-            agents,
-            agent_states,
-            clock: join(clock),
-            firewall: join(firewall),
-            security,
-            receipt,
-            ..Facts::default()
+    let unit = |name: &str| units.as_ref().as_ref().ok().and_then(|u| u.get(name)).cloned();
+    let (rsyslog_unit, syslog_ng_unit) = (unit(rsyslog::NAMES.unit), unit(syslogng::NAMES.unit));
+    let net = looking.begin(Part::Sockets, move |host| sockets(host, port));
+    let logs = looking.begin(Part::Logs, move |host| if deep { disk::logs(host) } else { Default::default() });
+    let shared = units.clone();
+    let clock = looking.begin(Part::Clock, move |host| match deep {
+        true => clock::gather(host, shared.as_ref().as_ref().ok()),
+        false => ClockFacts::default(),
+    });
+    let lookup = looking.begin(Part::Names, move |host| if deep { reverse_lookup(host) } else { None });
+    let cloud = looking.begin(Part::Cloud, {
+        let (options, states, units) = (options.clone(), agent_states.clone(), units.clone());
+        move |host| match depth {
+            Depth::Diagnosis => cloud::gather(host, &options, &states, &units),
+            Depth::Local | Depth::Change => not_looked(),
         }
     });
-    facts.units = units;
-    facts
+    let firewall =
+        looking.begin(Part::Firewall, move |host| if deep { firewall(host) } else { Err("not looked at".to_owned()) });
+    let who = identity.clone();
+    let machine = looking.begin(Part::Machine, move |host| machine(host, who, deep));
+    let other = looking.begin(Part::SyslogNg, {
+        let (hostname, unit) = (identity.hostname.clone(), syslog_ng_unit.clone());
+        move |host| syslogng::gather(host, &hostname, unit.as_ref(), depth)
+    });
+    let one = looking.begin(Part::Rsyslog, {
+        let (hostname, unit) = (identity.hostname.clone(), rsyslog_unit.clone());
+        move |host| rsyslog::gather(host, &hostname, unit.as_ref(), depth)
+    });
+
+    let rsyslog = looking.end_or(one, || DaemonFacts::unknown(RSYSLOG_CONF));
+    let (syslog_ng, syslog_ng_says) =
+        looking.end_or(other, || (DaemonFacts::unknown(SYSLOG_NG_CONF), SyslogNgSays::default()));
+    let mut folders: Vec<String> = ["/var/log", "/etc"].map(str::to_owned).into();
+    folders.extend(rsyslog.spools.iter().chain(&syslog_ng.spools).map(|s| s.path.clone()));
+    if agents.oms.is_some() || agents.ama.is_some() {
+        folders.extend(["/var/opt/microsoft", "/opt"].map(str::to_owned));
+    }
+    let disks = looking.begin(Part::Disks, move |host| disk::file_systems(&host.root, &folders));
+    let (net, processes, deleted) = looking.end_or(net, || (Err(late(Part::Sockets)), BTreeMap::new(), Vec::new()));
+    let rsyslog = rsyslog::with_processes(rsyslog, host, rsyslog_unit.as_ref(), &processes);
+    let syslog_ng = syslogng::with_processes(syslog_ng, host, syslog_ng_unit.as_ref(), &processes);
+    let running = if rsyslog.pid.is_none() && syslog_ng.pid.is_some() { &syslog_ng } else { &rsyslog };
+    let since = [&rsyslog_unit, &syslog_ng_unit].into_iter().flatten().find(|u| u.state.main_pid == running.pid);
+    let security = looking.begin(Part::Security, {
+        let (running, since) = (running.clone(), since.and_then(|u| u.since));
+        move |host| match deep && host.root.is_live() {
+            true => security::gather(host, &running, since),
+            false => SecurityFacts::default(),
+        }
+    });
+    let (largest, growth) = looking.end(logs);
+    let host_facts = looking.end_or(machine, || HostFacts {
+        hostname: identity.hostname.clone(),
+        kernel: identity.kernel.clone(),
+        arch: identity.arch.clone(),
+        euid: facts::euid(),
+        live: host.root.is_live(),
+        ..Facts::default().host
+    });
+    Facts {
+        taken: host.clock.now().as_second(),
+        host: HostFacts { reverse_lookup_ms: looking.end(lookup), ..host_facts },
+        disks: looking.end(disks),
+        logs: LogFacts { largest, deleted, growth },
+        net,
+        processes,
+        rsyslog,
+        syslog_ng,
+        syslog_ng_says,
+        agents,
+        agent_states: Arc::unwrap_or_clone(agent_states),
+        clock: looking.end(clock),
+        cloud: looking.end_or(cloud, || Err(late(Part::Cloud))),
+        firewall: looking.end_or(firewall, || Err(late(Part::Firewall))),
+        security: looking.end(security),
+        units: Arc::unwrap_or_clone(units),
+        receipt,
+        late: looking.late,
+        ..Facts::default()
+    }
+}
+
+/// Program file of a daemon, where it is installed.
+pub fn program(host: &Host, daemon: &str) -> Option<String> {
+    daemon::find_program(host, if daemon == "rsyslog" { "rsyslogd" } else { daemon })
 }
 
 /// Looks at the sockets once more.

@@ -31,7 +31,7 @@ pub fn gather(host: &Host, hostname: &str, unit: Option<&UnitFacts>, depth: Dept
             move || validate(host, program.as_deref(), &main_file)
         });
         let lines = scope.spawn(|| match depth {
-            Depth::Diagnosis => own_lines::rsyslog(host, hostname, unit),
+            Depth::Diagnosis | Depth::Local => own_lines::rsyslog(host, hostname, unit),
             Depth::Change => not_looked(),
         });
         let (effective, files) = config::read(&host.root, |source| Effective::load(Path::new(&main_file), source));

@@ -36,7 +36,7 @@ pub fn gather(host: &Host, hostname: &str, unit: Option<&UnitFacts>, depth: Dept
     let main_file = daemon::path_option(&argv, NAMES.file_options).unwrap_or_else(|| NAMES.main_file.into());
     let state = state(&argv);
     let control = Control::of(host, &argv);
-    let deep = depth == Depth::Diagnosis;
+    let deep = depth != Depth::Change;
     let ask = |words: &[&str]| if deep { control.ask(host, words) } else { not_looked() };
     let (says, daemon) = thread::scope(|scope| {
         let check = scope.spawn(|| if deep { check(host, &program, &main_file) } else { not_looked() });

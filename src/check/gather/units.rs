@@ -14,7 +14,7 @@ pub const UNITS: &[&str] = &["rsyslog.service", "syslog-ng.service", "syslog.soc
 const MORE: &str = "ActiveEnterTimestampMonotonic,InactiveExitTimestampMonotonic,InvocationID,FreezerState,ExecMainStatus,User,ExecStart,ConditionResult,ConditionTimestampMonotonic";
 
 /// What hardened units take from the network; those a systemd does not know stay empty.
-const SANDBOX: &str = "PrivateNetwork,NetworkNamespacePath,RestrictAddressFamilies";
+const SANDBOX: &str = "PrivateNetwork,NetworkNamespacePath,RestrictAddressFamilies,IPAddressAllow,IPAddressDeny";
 
 /// Asks systemd for all units of interest, and for `more` of them, at once.
 pub fn gather(host: &Host, more: &[String]) -> Fact<BTreeMap<String, UnitFacts>> {
@@ -60,6 +60,8 @@ fn parse(text: &[u8], boot: Option<i64>) -> BTreeMap<String, UnitFacts> {
                 private_network: get("PrivateNetwork") == "yes",
                 network_namespace_path: get("NetworkNamespacePath"),
                 address_families: get("RestrictAddressFamilies"),
+                ip_allow: get("IPAddressAllow"),
+                ip_deny: get("IPAddressDeny"),
             },
             freezer: get("FreezerState"),
             exec_status: number("ExecMainStatus").and_then(|n| n.try_into().ok()),

@@ -8,7 +8,7 @@ use crate::check::facts::Facts;
 use crate::host::Host;
 use crate::plan::receipt::Entry;
 use crate::plan::{Change, EditBlock, Place, Receipt, ServiceChange, When, WriteFile};
-use crate::platform::service_act::Action;
+use crate::platform::service_act::{Action, Services};
 use crate::syslog::collector::{self, Collector};
 
 /// Everything that shall be true afterwards, also what already is.
@@ -23,7 +23,7 @@ pub fn changes(
     let mut changes = Vec::new();
     if is_there(host, &collector.work_directory).is_none() {
         let process = daemon.facts(facts).pid.and_then(|pid| facts.process(pid));
-        let owner = process.map(|p| (p.uid, p.gid));
+        let owner = process.map(|p| (p.uid, p.gid)).or(decided.runs_as);
         changes.push(Change::CreateDir { path: collector.work_directory.clone(), mode: 0o700, owner });
     }
     changes.extend(receipt.iter().flat_map(|r| &r.entries).filter_map(kept_folder));
@@ -51,6 +51,10 @@ pub fn changes(
         let block = EditBlock::new(&insertion.file, id, insertion.text.clone(), Place::At(insertion.at));
         changes.push(block.purpose(&insertion.why).into());
     }
+    if let Some(begin) = begin(host, facts, daemon) {
+        changes.extend(begin.into_iter().map(|action| ServiceChange::new(daemon.unit(), action).into()));
+        return changes;
+    }
     let live = is_live(facts, daemon, collector);
     let when = if live { When::AnyChange } else { When::Always };
     // A daemon that has our file and not our listeners has been told to read it, or never will be by the same means.
@@ -60,6 +64,26 @@ pub fn changes(
     let again = if decided.restart || stuck || down { Action::Restart } else { Action::Reload };
     changes.push(ServiceChange::new(daemon.unit(), again).when(when).into());
     changes
+}
+
+/// What brings up a daemon that is down, or does not start at boot; `None`: it runs and will run.
+fn begin(host: &Host, facts: &Facts, daemon: Daemon) -> Option<Vec<Action>> {
+    if !host.root.is_live() {
+        return None;
+    }
+    let asked;
+    let state = match facts.unit(daemon.unit()) {
+        Some(unit) => &unit.state,
+        None => {
+            asked = Services::detect(host).state(daemon.unit()).ok()?;
+            &asked
+        }
+    };
+    match (state.is_active() || state.is_coming_up(), state.has_switch() && !state.is_enabled()) {
+        (true, false) => None,
+        (true, true) => Some(vec![Action::Enable]),
+        (false, _) => Some(vec![Action::Enable, Action::Start]),
+    }
 }
 
 fn is_as_wished(host: &Host, collector: &Collector) -> bool {

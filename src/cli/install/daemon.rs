@@ -74,7 +74,7 @@ pub fn choose(facts: &Facts, choice: DaemonChoice, receipt: Option<&Receipt>, po
         ([], []) => Err(refusal("no syslog daemon is installed on this box", install_hint(facts, Daemon::Rsyslog))),
         ([], _) => Err(refusal(
             "rsyslog and syslog-ng are installed, and neither runs",
-            "start the one that shall be the collector: systemctl enable --now rsyslog, or syslog-ng",
+            "say which one shall be the collector, and it is started: --daemon rsyslog or --daemon syslog-ng",
         )),
         _ => match receipt.and_then(|r| r.options["daemon"].as_str()) {
             Some(name) if name == Daemon::SyslogNg.name() => Ok(Daemon::SyslogNg),
@@ -102,15 +102,12 @@ fn who_has(facts: &Facts, port: u16) -> String {
     if owned.is_empty() { format!("neither has port {port}") } else { owned.join(", ") }
 }
 
-/// How this distribution's package of the daemon is installed.
+/// How the daemon gets here.
 pub fn install_hint(facts: &Facts, daemon: Daemon) -> String {
-    let ids = facts.host.os.as_ref().map(|os| format!("{} {}", os.id, os.id_like.join(" "))).unwrap_or_default();
-    let command = match () {
-        _ if ids.contains("debian") || ids.contains("ubuntu") => "apt-get install",
-        _ if ids.contains("suse") => "zypper install",
-        _ => "dnf install",
-    };
-    format!("install it and run the command again: {command} {}", daemon.name())
+    let name = daemon.name();
+    let by_hand = facts.host.os.as_ref().ok().and_then(|os| os.install_command(name));
+    let by_hand = by_hand.map(|command| format!(", or by hand: {command}")).unwrap_or_default();
+    format!("--install-packages installs the distribution's {name} first{by_hand}")
 }
 
 #[cfg(test)]
@@ -142,7 +139,7 @@ mod tests {
         assert!(chosen(&other, DaemonChoice::Auto).unwrap_err().contains("neither runs"));
         other.rsyslog.program = None;
         assert_eq!(chosen(&other, DaemonChoice::Auto), Ok(Daemon::SyslogNg));
-        assert!(chosen(&Facts::default(), DaemonChoice::Auto).unwrap_err().contains("dnf install rsyslog"));
+        assert!(chosen(&Facts::default(), DaemonChoice::Auto).unwrap_err().contains("--install-packages"));
     }
 
     #[test]

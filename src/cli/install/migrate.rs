@@ -43,7 +43,7 @@ pub fn waits(host: &Host, facts: &Facts, daemon: Daemon) -> bool {
     match daemon {
         Daemon::Rsyslog => facts.rsyslog.spools.iter().any(|s| s.waiting(|stem| stem == QUEUE_FILE) > 0),
         Daemon::SyslogNg => {
-            let says = gather::gather(host, &TargetOptions::default(), Depth::Diagnosis).syslog_ng_says;
+            let says = gather::gather(host, &TargetOptions::default(), Depth::Diagnosis, None).syslog_ng_says;
             says.stats.is_ok_and(|text| stats::queued_by(&text.0, "d_cefctl") > 0)
         }
     }
@@ -53,7 +53,7 @@ pub fn waits(host: &Host, facts: &Facts, daemon: Daemon) -> bool {
 fn drained(host: &Host, daemon: Daemon, interrupt: &Interrupt, limit: Duration) -> bool {
     let end = host.clock.monotonic() + limit;
     loop {
-        let facts = gather::gather(host, &TargetOptions::default(), Depth::Change);
+        let facts = gather::gather(host, &TargetOptions::default(), Depth::Change, None);
         if !waits(host, &facts, daemon) {
             return true;
         }

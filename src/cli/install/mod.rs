@@ -5,6 +5,7 @@ mod changes;
 mod daemon;
 mod firewall;
 mod migrate;
+mod packages;
 mod preflight;
 mod proof;
 pub mod removal;
@@ -58,12 +59,38 @@ pub fn run(host: &Host, ui: &Ui, args: &InstallArgs) -> anyhow::Result<Exit> {
         let mut observer = show::observe(ui, &progress, args.output);
         Session::begin(host, &interrupt, &mut observer).map_err(show::not_begun)?
     };
+    drop(progress);
     sweep(host);
     let mut setup = Setup::decide(host, ui, args, false)?;
-    let old = migrate::from(session.receipt(), &setup);
+    let brought = match packages::add(host, ui, args, &mut session)? {
+        packages::Added::Declined => {
+            ui.say("nothing was changed");
+            return Ok(Exit::Problems);
+        }
+        packages::Added::Nothing => None,
+        packages::Added::Brought(brought) => Some(brought),
+    };
+    let done = collector(host, ui, args, &interrupt, &mut session, &mut setup);
+    match brought {
+        Some(brought) if !matches!(done, Ok(Exit::Good)) => brought.take_back(ui, args, &mut session, done),
+        _ => done,
+    }
+}
+
+/// The daemon that is there becomes the collector.
+fn collector(
+    host: &Host,
+    ui: &Ui,
+    args: &InstallArgs,
+    interrupt: &Interrupt,
+    session: &mut Session<'_>,
+    setup: &mut Setup,
+) -> anyhow::Result<Exit> {
+    let progress = ui.progress("looking at this machine");
+    let old = migrate::from(session.receipt(), setup);
     // nothing can be had of an old agent that is dead but what waits for it
     setup.hand_over = old.is_some_and(|port| !migrate::listens(host, port));
-    let mut proposal = propose(host, args, &mut setup, session.receipt())?;
+    let mut proposal = propose(host, args, setup, session.receipt())?;
     let mut plan = session.plan_install(proposal.changes.clone())?;
     if plan.is_empty() && !setup.is_pending() {
         drop(progress);
@@ -83,29 +110,30 @@ pub fn run(host: &Host, ui: &Ui, args: &InstallArgs) -> anyhow::Result<Exit> {
     }
     if setup.is_pending() {
         // only now are there files of the agent to plan with
-        setup.run(host, ui, &interrupt)?;
-        let planned = propose(host, args, &mut setup, session.receipt())
+        setup.run(host, ui, interrupt)?;
+        let planned = propose(host, args, setup, session.receipt())
             .and_then(|proposal| Ok((session.plan_install(proposal.changes.clone())?, proposal)));
         (plan, proposal) = planned.inspect_err(|_| setup.undo(host, ui))?;
     }
     if let Some(port) = old.filter(|_| !setup.hand_over) {
-        let emptied = migrate::bridge(host, ui, args, &mut session, &interrupt, (port, setup.target.port))?;
+        let emptied = migrate::bridge(host, ui, args, session, interrupt, (port, setup.target.port))?;
         if !emptied {
             setup.hand_over = true;
-            proposal = propose(host, args, &mut setup, session.receipt())?;
+            proposal = propose(host, args, setup, session.receipt())?;
         }
         plan = session.plan_install(proposal.changes.clone())?;
     }
     let progress = ui.progress("applying");
-    let expected = proof::Expected { collected: session.receipt().is_some(), ..proposal.expected(&setup) };
-    let mut proof = proof::Proof::prepare(host, &interrupt, expected);
+    let expected =
+        proof::Expected { collected: session.receipt().is_some_and(has_collected), ..proposal.expected(setup) };
+    let mut proof = proof::Proof::prepare(host, interrupt, expected);
     let mut proven = None;
     let outcome = session.apply(
         &plan,
         &Goal::Install { options: proposal.options() },
         &mut show::observe(ui, &progress, args.output),
         &mut || {
-            setup.prove(host, &interrupt)?;
+            setup.prove(host, interrupt)?;
             proven = Some(proof.prove()?);
             Ok(())
         },
@@ -124,10 +152,15 @@ pub fn run(host: &Host, ui: &Ui, args: &InstallArgs) -> anyhow::Result<Exit> {
     let exit = show::finish(outcome)?;
     if proposal.wish.hand_over && old.is_some() {
         setup.hand_over = false;
-        migrate::hand_over(host, ui, args, &mut session, &interrupt, &mut setup)?;
+        migrate::hand_over(host, ui, args, session, interrupt, setup)?;
     }
     setup.finish(host, ui)?;
     Ok(exit)
+}
+
+/// An earlier install made a collector, not only room for one.
+fn has_collected(receipt: &Receipt) -> bool {
+    receipt.options["daemon"].is_string()
 }
 
 /// What to do now, in a line or two.
@@ -149,6 +182,8 @@ pub struct Decided {
     pub mended: Option<Mended>,
     /// The daemon cannot take this by a reload.
     pub restart: bool,
+    /// User and group that the daemon changes to, where its configuration says so.
+    pub runs_as: Option<(u32, u32)>,
 }
 
 pub struct Mended {
@@ -199,29 +234,20 @@ impl Proposal {
 
 fn propose(host: &Host, args: &InstallArgs, setup: &mut Setup, receipt: Option<&Receipt>) -> anyhow::Result<Proposal> {
     let options = TargetOptions { port: args.target.port, ..TargetOptions::default() };
-    let facts = gather::gather(host, &options, Depth::Change);
+    let facts = gather::gather(host, &options, Depth::Change, None);
     let mut wish = wish(args, setup.target);
     let daemon = daemon::choose(&facts, args.target.daemon, receipt, wish.port).map_err(refused)?;
     let served = wish.agent.kind == AgentKind::Ama && receipt.is_some();
     wish.hand_over = setup.hand_over || served && migrate::waits(host, &facts, daemon);
-    let mut down = None;
     if host.root.is_live() {
         preflight::installed(&facts, daemon).map_err(refused)?;
-        down = preflight::running(&facts, daemon).err();
-        // One that damage keeps down is started by the repair.
-        if !args.repair && !args.start_daemon && setup.mended().is_empty() {
-            down.take().map_or(Ok(()), |r| Err(refused(r)))?;
-        }
+        preflight::may_run(&facts, daemon).map_err(refused)?;
         refuse_all(preflight::in_the_way(&facts, daemon, &wish))?;
     }
     let decided = match daemon {
         Daemon::Rsyslog => rsyslog::decide(host, &facts, &wish, receipt, setup.mended())?,
         Daemon::SyslogNg => syslog_ng::decide(host, &facts, &wish, receipt, args.repair, setup.mended())?,
     };
-    if let Some(refusal) = down.filter(|_| decided.mended.is_none() && !args.start_daemon && setup.mended().is_empty())
-    {
-        return Err(refused(refusal));
-    }
     let mut changes = setup.changes(host)?;
     // Before the daemon comes up with a configuration that needs them.
     let (labels, more) = selinux::changes(host, wish.agent.port, wish.port, &protocols(args), receipt);
@@ -287,19 +313,39 @@ fn refuse_all(refusals: Vec<Refusal>) -> anyhow::Result<()> {
     Err(error.context(Failure { exit: Exit::Problems, message }))
 }
 
-fn dry_run(host: &Host, ui: &Ui, args: &InstallArgs) -> anyhow::Result<Exit> {
-    let progress = ui.progress("looking at this machine");
+/// A plan, and what was decided on the way to it.
+pub struct Planned {
+    pub plan: Plan,
+    /// What a user may want to know of the decision, one sentence each.
+    pub notes: Vec<String>,
+    /// What would be done before the plan.
+    before: Vec<String>,
+}
+
+/// The plan for a machine. Changes nothing.
+///
+/// # Errors
+/// Why nothing can be planned, with what to do.
+pub fn plan_only(host: &Host, ui: &Ui, args: &InstallArgs) -> anyhow::Result<Planned> {
     let receipt = peek(host)?;
     let mut setup = Setup::decide(host, ui, args, true)?;
     let proposal = propose(host, args, &mut setup, receipt.as_ref())?;
     let plan = plan_install(host, receipt.as_ref(), proposal.changes.clone())?;
+    Ok(Planned { plan, notes: proposal.notes, before: setup.sentences() })
+}
+
+fn dry_run(host: &Host, ui: &Ui, args: &InstallArgs) -> anyhow::Result<Exit> {
+    if let Some(sentence) = packages::wanted(host, args)? {
+        return packages::dry_run(ui, args, &sentence);
+    }
+    let progress = ui.progress("looking at this machine");
+    let Planned { plan, notes, before } = plan_only(host, ui, args)?;
     drop(progress);
-    let notes = &proposal.notes;
     match args.output {
-        Format::Json => ui.result(&show::json(&plan, notes, false, None, None))?,
+        Format::Json => ui.result(&show::json(&plan, &notes, false, None, None))?,
         Format::Text => {
-            ui.result(&show::before_plan(ui, &setup.sentences()))?;
-            ui.result(&show::plan_text(ui, &plan, notes, true))?;
+            ui.result(&show::before_plan(ui, &before))?;
+            ui.result(&show::plan_text(ui, &plan, &notes, true))?;
             ui.say("this was a dry run: nothing was changed");
         }
     }

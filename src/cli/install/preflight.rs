@@ -5,7 +5,6 @@ use crate::check::facts::{Facts, Spool};
 use crate::check::sandbox;
 use crate::host::proc_net::Transport;
 use crate::platform::access::{self, Who};
-use crate::platform::service::Active;
 use crate::syslog::collector::{Refusal, Wish};
 
 /// Free bytes the spool must have; below, the first outage of the agent already loses events.
@@ -23,33 +22,23 @@ pub fn installed(facts: &Facts, daemon: Daemon) -> Result<(), Refusal> {
     }
 }
 
-/// Does it run?
-pub fn running(facts: &Facts, daemon: Daemon) -> Result<(), Refusal> {
-    let (name, unit, pid) = (daemon.name(), daemon.unit(), daemon.facts(facts).pid);
-    match facts.unit(unit) {
-        Some(u) if u.state.is_masked() => Err(refusal(
-            format!("{unit} is masked"),
-            format!("systemctl unmask {name} && systemctl enable --now {name}"),
-        )),
-        Some(u) if !u.state.is_active() || pid.is_none() => Err(refusal(
-            format!("{name} is not running ({unit} {})", standing(u.state.active)),
-            format!(
-                "start it and run the command again: systemctl start {name}; if it does not start, `cefctl troubleshoot` says why"
-            ),
-        )),
-        None if pid.is_none() => Err(refusal(format!("{name} is not running"), "start it and run the command again")),
-        _ => Ok(()),
+/// May it be started as what it is, where it does not run? Nobody starts what somebody has forbidden, or has started
+/// otherwise.
+pub fn may_run(facts: &Facts, daemon: Daemon) -> Result<(), Refusal> {
+    let (name, unit) = (daemon.name(), daemon.unit());
+    let Some(state) = facts.unit(unit).map(|u| &u.state) else { return Ok(()) };
+    if state.is_masked() {
+        return Err(refusal(
+            format!("{unit} is masked: somebody has forbidden {name} to start"),
+            format!("if it shall run here, allow it and run the command again: systemctl unmask {name}"),
+        ));
     }
-}
-
-/// How a unit stands that does not run, after its name.
-fn standing(active: Active) -> &'static str {
-    match active {
-        Active::Failed => "has failed",
-        Active::Activating => "is being started, perhaps again and again",
-        Active::Deactivating => "is being stopped",
-        Active::Inactive => "is stopped",
-        Active::Active | Active::Reloading | Active::Unknown => "has no main process",
+    match daemon.facts(facts).pid {
+        Some(pid) if !state.is_active() && !state.is_coming_up() => Err(refusal(
+            format!("{name} runs (process {pid}), but not as {unit}: systemd neither watches nor restarts it"),
+            format!("end that process and run the command again, which starts the unit: kill {pid}"),
+        )),
+        _ => Ok(()),
     }
 }
 
@@ -141,6 +130,7 @@ mod tests {
     use super::*;
     use crate::agent::{AgentKind, AgentTarget};
     use crate::check::fixture::{add_socket, healthy};
+    use crate::platform::service::Active;
     use crate::syslog::collector::LocalCopy;
 
     fn whats(facts: &Facts, daemon: Daemon) -> Vec<String> {
@@ -155,7 +145,7 @@ mod tests {
             hand_over: false,
             receipt: "/r".into(),
         };
-        let first = installed(facts, daemon).and_then(|()| running(facts, daemon)).err();
+        let first = installed(facts, daemon).and_then(|()| may_run(facts, daemon)).err();
         first.into_iter().chain(in_the_way(facts, daemon, &wish)).map(|r| r.what).collect()
     }
 
@@ -170,7 +160,16 @@ mod tests {
         assert!(whats(&Facts::default(), Daemon::SyslogNg)[0].contains("syslog-ng is not installed"));
         let mut stopped = healthy();
         stopped.rsyslog.pid = None;
-        assert!(whats(&stopped, Daemon::Rsyslog)[0].contains("not running"));
+        stopped.net.as_mut().unwrap().sockets.clear();
+        let unit = stopped.units.as_mut().unwrap().get_mut("rsyslog.service").unwrap();
+        (unit.state.active, unit.state.sub) = (Active::Inactive, "dead".into());
+        // It is started.
+        assert_eq!(whats(&stopped, Daemon::Rsyslog), Vec::<String>::new());
+        let mut by_hand = stopped.clone();
+        by_hand.rsyslog.pid = Some(12);
+        assert!(whats(&by_hand, Daemon::Rsyslog)[0].contains("not as rsyslog.service"));
+        stopped.units.as_mut().unwrap().get_mut("rsyslog.service").unwrap().state.load = "masked".into();
+        assert!(whats(&stopped, Daemon::Rsyslog)[0].contains("masked"));
     }
 
     #[test]

@@ -14,6 +14,7 @@ use super::{Decided, refused, validate as said};
 use crate::check::facts::Facts;
 use crate::host::Host;
 use crate::plan::Receipt;
+use crate::platform::accounts;
 use crate::report::clean;
 use crate::syslog::collector::Wish;
 use crate::syslog::rsyslog::collector::{Found, decide as decide_on};
@@ -49,7 +50,23 @@ pub fn decide(
         imptcp: has_module(host, "imptcp.so"),
     };
     let collector = decide_on(&found, wish).map_err(refused)?;
-    Ok(Decided { collector, replaced, mended: None, restart: true })
+    let runs_as = runs_as(host, &config);
+    Ok(Decided { collector, replaced, mended: None, restart: true, runs_as })
+}
+
+/// User and group that rsyslog changes to after its start: they have to write the queue's files.
+fn runs_as(host: &Host, config: &Effective) -> Option<(u32, u32)> {
+    let (user, group) = config.privilege_drop();
+    let user = user.map(|t| t.to_str_lossy().into_owned());
+    let known = user.as_deref().and_then(|name| accounts::who(&host.root, name));
+    let number = |t: &Option<String>| t.as_deref().and_then(|t| t.parse().ok());
+    let uid = known.as_ref().map(|w| w.uid).or(number(&user));
+    let group = group.map(|t| t.to_str_lossy().into_owned());
+    let gid = group.as_deref().and_then(|name| accounts::group(&host.root, name)).or(number(&group));
+    match (uid, gid) {
+        (None, None) => None,
+        (uid, gid) => Some((uid.unwrap_or(0), gid.or(known.map(|w| w.gid)).unwrap_or(0))),
+    }
 }
 
 /// Nothing is taken for granted of a daemon whose version is not known.

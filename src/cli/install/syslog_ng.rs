@@ -73,7 +73,7 @@ pub fn decide(
         None => None,
     };
     let restart = must_restart(facts, found.stack, &collector);
-    Ok(Decided { collector, replaced, mended, restart })
+    Ok(Decided { collector, replaced, mended, restart, runs_as: None })
 }
 
 /// A reload keeps sockets open until their successors are there, so it fails where ours takes the place of one with
@@ -141,7 +141,7 @@ fn state_folder(daemon: &DaemonFacts) -> PathBuf {
 fn refuse_broken(host: &Host, config: &Effective, mendable: bool) -> anyhow::Result<()> {
     let fatal = lint::fatal(config);
     let Some(problem) = fatal.first() else { return Ok(()) };
-    let says = gather::gather(host, &TargetOptions::default(), Depth::Diagnosis).syslog_ng_says;
+    let says = gather::gather(host, &TargetOptions::default(), Depth::Local, None).syslog_ng_says;
     if says.loaded.is_ok_and(|l| l.same) {
         return Ok(());
     }

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::advice::{self, Advice};
 use super::{Level, Lint};
 use crate::agent::accept::{EventTime, Verdict};
+use crate::message::syslog::Kind;
 use crate::report::clean_bytes;
 
 /// Senders told apart; all others are counted together.
@@ -58,6 +59,9 @@ pub struct Sender {
     pub time: Offset,
     /// A message of the worst level, cleaned and shortened.
     pub sample: Option<(Level, String)>,
+    /// Security events by kind and PRI: `cef 164`, `asa 166`, `cef none`.
+    #[serde(default)]
+    pub events: Counts,
 }
 
 /// Header time against arrival, in seconds; positive: the header is ahead.
@@ -170,6 +174,12 @@ impl Sender {
         count(&mut self.envelope, lint.envelope());
         count(&mut self.products, lint.product().unwrap_or_else(|| "other".into()));
         count(&mut self.priorities, lint.priority().unwrap_or_else(|| "none".into()));
+        if let Some(kind) = lint.line.kind() {
+            // FTD ends where ASA does.
+            let kind = if kind == Kind::Cef { "cef" } else { "asa" };
+            let pri = lint.line.facility_severity().map(|(f, s)| (u16::from(f) * 8 + u16::from(s)).to_string());
+            count(&mut self.events, format!("{kind} {}", pri.as_deref().unwrap_or("none")));
+        }
         count(&mut self.levels, lint.level.id().into());
         if lint.level > Level::Odd {
             count(&mut self.fates, lint.fate());

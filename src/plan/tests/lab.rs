@@ -102,7 +102,7 @@ impl Lab {
                 session.plan_install(wishes(version)).map_err(other)?,
                 Goal::Install { options: json!({"v": version}) },
             ),
-            Job::Uninstall => (session.plan_uninstall().map_err(other)?.unwrap_or_default(), Goal::Uninstall),
+            Job::Uninstall => (session.plan_uninstall(false).map_err(other)?.unwrap_or_default(), Goal::Uninstall),
         };
         Ok(session.apply(&plan, &goal, &mut (), prove))
     }

@@ -94,7 +94,7 @@ fn secrets_show_nowhere() {
     });
     done(outcome);
     assert!(!String::from_utf8(lab.read("/var/lib/cefctl/receipt.json")).unwrap().contains("Geheim"));
-    let back = session.plan_uninstall().unwrap().unwrap();
+    let back = session.plan_uninstall(false).unwrap().unwrap();
     assert_eq!(back.steps.len(), 2);
     assert!(!back.to_json().to_string().contains("Geheim"));
 }

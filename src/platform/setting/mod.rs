@@ -5,6 +5,7 @@ mod firewalld;
 pub mod iptables;
 mod loopback;
 pub mod nft;
+mod packages;
 mod semanage;
 mod ufw;
 
@@ -14,6 +15,7 @@ use std::time::Duration;
 use anyhow::{Result, bail};
 use serde::{Deserialize, Serialize};
 
+use super::packages::Packages;
 use crate::host::{Cmd, Host, Output, RunError};
 
 /// firewalld's and SELinux's tools are Python and slow on a small machine.
@@ -85,6 +87,13 @@ pub enum Setting {
     Loopback { program: String, family: String, table: String, chain: String, outward: bool },
     /// A port that a confined program may use.
     SelinuxPort { label: String, protocol: String, port: u16 },
+    /// Packages that are installed: the one that was wanted, then what comes with it. `leftovers`: those of them whose
+    /// configuration files were there before.
+    Packages {
+        names: Vec<String>,
+        #[serde(default)]
+        leftovers: Vec<String>,
+    },
 }
 
 impl Setting {
@@ -102,6 +111,7 @@ impl Setting {
             Setting::Iptables { program, chain, opening, .. } => iptables::is_set(host, program, chain, opening),
             Setting::Loopback { .. } => self.chain().map_or(Ok(true), |c| c.is_set(host)),
             Setting::SelinuxPort { label, protocol, port } => semanage::is_set(host, label, protocol, *port),
+            Setting::Packages { names, .. } => packages::is_set(host, names),
         }
     }
 
@@ -123,6 +133,7 @@ impl Setting {
             }
             Setting::Loopback { .. } => self.chain().map_or(Ok(()), |c| c.set(host)),
             Setting::SelinuxPort { label, protocol, port } => semanage::set(host, label, protocol, *port),
+            Setting::Packages { names, .. } => Ok(Packages::detect(host)?.install(names)?),
         }
     }
 
@@ -140,6 +151,7 @@ impl Setting {
             Setting::Iptables { program, chain, opening, .. } => iptables::unset(host, program, chain, opening),
             Setting::Loopback { .. } => self.chain().map_or(Ok(()), |c| c.unset(host)),
             Setting::SelinuxPort { protocol, port, .. } => semanage::unset(host, protocol, *port),
+            Setting::Packages { names, leftovers } => Ok(Packages::detect(host)?.take_back(names, leftovers)?),
         }
     }
 
@@ -154,7 +166,10 @@ impl Setting {
             Setting::Ufw { first, .. } => *first = false,
             Setting::Nft { before, .. } => *before = None,
             Setting::Iptables { before, .. } => *before = None,
-            Setting::Firewalld { .. } | Setting::Loopback { .. } | Setting::SelinuxPort { .. } => {}
+            Setting::Firewalld { .. }
+            | Setting::Loopback { .. }
+            | Setting::SelinuxPort { .. }
+            | Setting::Packages { .. } => {}
         }
         bare
     }
@@ -166,7 +181,7 @@ impl Setting {
             | Setting::Ufw { opening, .. }
             | Setting::Nft { opening, .. }
             | Setting::Iptables { opening, .. } => Some(opening),
-            Setting::Loopback { .. } | Setting::SelinuxPort { .. } => None,
+            Setting::Loopback { .. } | Setting::SelinuxPort { .. } | Setting::Packages { .. } => None,
         }
     }
 
@@ -176,6 +191,14 @@ impl Setting {
                 Some(loopback::Chain { family, table, program, name: chain, outward: *outward })
             }
             _ => None,
+        }
+    }
+
+    /// The packages it brings; empty for everything else.
+    pub fn packages(&self) -> &[String] {
+        match self {
+            Setting::Packages { names, .. } => names,
+            _ => &[],
         }
     }
 
@@ -201,12 +224,14 @@ impl Setting {
             Setting::SelinuxPort { label, protocol, port } => {
                 format!("{} port {port} as {label} for SELinux", protocol.to_uppercase())
             }
+            Setting::Packages { names, .. } => packages::noun(names),
         }
     }
 
     pub fn sentence(&self) -> String {
         match self {
             Setting::SelinuxPort { .. } => format!("label {}", self.noun()),
+            Setting::Packages { .. } => format!("install {}", self.noun()),
             _ => format!("open {}", self.noun()),
         }
     }
@@ -214,6 +239,7 @@ impl Setting {
     pub fn undo_sentence(&self) -> String {
         match self {
             Setting::SelinuxPort { .. } => format!("take back the label of {}", self.noun()),
+            Setting::Packages { .. } => format!("remove {}", self.noun()),
             _ => format!("close {}", self.noun()),
         }
     }

@@ -17,6 +17,22 @@ pub struct Senders {
 }
 
 impl Senders {
+    /// Networks in a list of words, names left aside.
+    pub fn of(list: &str) -> Self {
+        let mut found = Senders { networks: Vec::new(), names: Vec::new(), at: Vec::new() };
+        found.add(list);
+        found
+    }
+
+    fn add(&mut self, list: &str) {
+        for word in list.split([',', ' ', '\t']).filter(|w| !w.is_empty()) {
+            match network(word) {
+                Some(net) => self.networks.push(net),
+                None => self.names.push(word.to_owned()),
+            }
+        }
+    }
+
     /// May this address send? `None`: that hangs on its name.
     pub fn admits(&self, address: IpAddr) -> Option<bool> {
         let address = address.to_canonical();
@@ -65,17 +81,11 @@ impl Effective {
         let mut found = Senders { networks: Vec::new(), names: Vec::new(), at: Vec::new() };
         for setting in self.settings.iter().filter(|s| s.name.is("allowedsender")) {
             let text = setting.value.to_str_lossy();
-            let mut words = text.split([',', ' ', '\t']).filter(|w| !w.is_empty());
+            let (first, rest) = text.trim().split_once([',', ' ', '\t']).unwrap_or((text.trim(), ""));
             let word = if transport == Transport::Udp { "UDP" } else { "TCP" };
-            if !words.next().is_some_and(|w| w.eq_ignore_ascii_case(word)) {
-                continue;
-            }
-            found.at.push(setting.at.clone());
-            for word in words {
-                match network(word) {
-                    Some(net) => found.networks.push(net),
-                    None => found.names.push(word.to_owned()),
-                }
+            if first.eq_ignore_ascii_case(word) {
+                found.at.push(setting.at.clone());
+                found.add(rest);
             }
         }
         (!found.at.is_empty()).then_some(found)

@@ -17,6 +17,7 @@ pub fn cases() -> Vec<Case> {
         Case::new("a_move_from_one_agent_to_the_other_loses_nothing", migrate),
         Case::new("what_waits_for_the_old_agent_goes_to_the_new_one", waiting),
         Case::new("a_missing_agent_is_told_how_to_get_it", missing),
+        Case::new("what_no_rule_asks_for_is_seen_on_the_wire", facilities),
     ]
 }
 
@@ -282,6 +283,39 @@ fn missing(kind: &Kind) -> Result<()> {
     for word in ["az vm extension set", "azcmagent connect", "connectedmachine", "hint:"] {
         ensure!(out.all().contains(word), "“{word}” is not in {out}");
     }
+    Ok(())
+}
+
+/// The rule asks for local4 at Warning; three devices send other things.
+fn facilities(kind: &Kind) -> Result<()> {
+    let host = kind.boot()?;
+    let ama = Ama::start(&host, kind, 28330)?;
+    host.cefctl(&INSTALL).ok();
+    for (pri, status, word) in [
+        (164, "pass", "all asked for"),
+        // A level that the rule leaves out was left out by somebody.
+        (166, "warn", "local4.Info is not collected"),
+        (188, "fail", "local7.Warning is not collected: no rule asks for this facility"),
+    ] {
+        let event = format!("<{pri}>Aug  1 10:00:00 fw1 CEF:0|V|P|1|id|name|5|src=10.0.0.1");
+        let (report, sent) = std::thread::scope(|scope| {
+            let sender = scope.spawn(|| {
+                (0..20).try_for_each(|_| {
+                    std::thread::sleep(Duration::from_millis(150));
+                    send::udp(&host, send::loopback(514), &[event.clone().into_bytes()], Duration::ZERO)
+                })
+            });
+            let report =
+                host.cefctl(&["troubleshoot", "--watch", "2", "--no-probe", "--only", "traffic", "-o", "json"]);
+            (report, sender.join().expect("the sender"))
+        });
+        sent?;
+        let report = report.json()?;
+        let check = report["checks"].as_array().into_iter().flatten().find(|c| c["id"] == "traffic.facility");
+        let text = |key: &str| check.and_then(|c| c[key].as_str()).unwrap_or_default();
+        ensure!(text("status") == status && text("summary").contains(word), "<{pri}>: {report:#}");
+    }
+    drop(ama);
     Ok(())
 }
 

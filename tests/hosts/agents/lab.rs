@@ -23,9 +23,9 @@ pub struct Lab<'a> {
 
 impl<'a> Lab<'a> {
     pub fn start(host: &'a Host) -> Result<Lab<'a>> {
-        let names = ["oms", "ods"].map(|kind| format!("{WORKSPACE}.{kind}.opinsights.azure.com"));
-        let names: Vec<&str> = names.iter().map(String::as_str).chain(["github.com", "mirror.test"]).collect();
-        let made = certificates::make(&names);
+        let names = names();
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        let made = certificates::make("Microsoft Corporation", &names);
         host.put(&format!("{STATE}/server.pem"), &made.server);
         host.put(&format!("{STATE}/server.key"), &made.key);
         host.put(&format!("{STATE}/workspaces.json"), format!("{{\"{WORKSPACE}\": \"{KEY}\"}}"));
@@ -46,6 +46,22 @@ impl<'a> Lab<'a> {
         wait_for("the way out is there", Duration::from_secs(10), || {
             (!self.host.get(&format!("{STATE}/ports")).is_empty()).then_some(())
         })
+    }
+
+    /// The service shows a certificate by another authority from now on, which is given back as PEM.
+    pub fn issued_by(&self, organisation: &str) -> Result<String> {
+        let names = names();
+        let made = certificates::make(organisation, &names.iter().map(String::as_str).collect::<Vec<_>>());
+        self.host.put(&format!("{STATE}/server.pem"), &made.server);
+        self.host.put(&format!("{STATE}/server.key"), &made.key);
+        self.host.sh("systemctl stop stand-in-cloud");
+        self.resume()?;
+        Ok(made.authority)
+    }
+
+    /// How the service looks to everybody, see cloud.py; 0 is as it should.
+    pub fn looks(&self, what: &str, value: i64) {
+        self.host.put(&format!("{STATE}/{what}"), value.to_string());
     }
 
     pub fn requests(&self) -> Vec<String> {
@@ -85,6 +101,15 @@ impl<'a> Lab<'a> {
     pub fn is_running(&self) -> bool {
         self.host.unit(&self.unit(), "ActiveState") == "active"
     }
+}
+
+/// Names that the service answers to.
+fn names() -> Vec<String> {
+    let mut names = ["oms", "ods"].map(|kind| format!("{WORKSPACE}.{kind}.opinsights.azure.com")).to_vec();
+    names.push(format!("{WORKSPACE}.agentsvc.azure-automation.net"));
+    names.extend(["global", "westeurope"].map(|region| format!("{region}.handler.control.monitor.azure.com")));
+    names.extend(["github.com", "mirror.test", "ws.ods.opinsights.azure.com"].map(str::to_owned));
+    names
 }
 
 /// The stand-in bundle: script and archive in one file, as the real one.

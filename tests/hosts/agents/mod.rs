@@ -1,6 +1,7 @@
 //! The agents on booted hosts, with stand-ins for what cannot be had here: tests/stand_ins.
 
 pub mod ama;
+pub mod cloud;
 pub mod lab;
 mod oms;
 mod secrets;
