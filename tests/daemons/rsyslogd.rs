@@ -72,6 +72,7 @@ impl Rsyslogd {
         std::fs::create_dir(dir.path().join("work")).expect("a work folder");
         let own = |transport| OwnInput { transport, port, load_module: true, octet_counting: true, elsewhere: false };
         let mut drop_in = DropIn {
+            end: false,
             version,
             receipt: "/var/lib/cefctl/receipt.json".into(),
             agent_port,

@@ -23,6 +23,7 @@ mod hostile;
 mod install;
 mod interrupt;
 mod language;
+mod matrix;
 mod originals;
 mod outage;
 mod packages;
@@ -190,6 +191,7 @@ fn trials(kinds: Vec<Kind>) -> Vec<Trial> {
             ("corpus", corpus::cases()),
             ("outage", outage::cases()),
             ("broken", broken::cases()),
+            ("matrix", matrix::cases()),
             ("interrupt", interrupt::cases()),
             ("faults", faults::cases()),
             ("hostile", hostile::cases()),

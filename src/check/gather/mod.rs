@@ -9,7 +9,7 @@ mod config;
 mod daemon;
 mod disk;
 mod oms;
-mod own_lines;
+pub mod own_lines;
 mod part;
 mod receipt;
 mod rsyslog;
@@ -219,7 +219,13 @@ pub fn firewall(host: &Host) -> Fact<FirewallFacts> {
     if !host.root.is_live() {
         return Err("firewall rules are those of a running system".into());
     }
-    Ok(FirewallFacts { listings: Listings::gather(host), interfaces: crate::host::interfaces::interfaces()? })
+    // Asks for the way only: a datagram socket sends nothing by being connected.
+    let way = host.net.udp(([127, 0, 0, 1], 9).into());
+    Ok(FirewallFacts {
+        listings: Listings::gather(host),
+        interfaces: crate::host::interfaces::interfaces()?,
+        no_way_to_self: way.err().map(|e| e.to_string()),
+    })
 }
 
 /// How long the resolver takes for a sender's name, tried with an address that nobody has (TEST-NET-2).

@@ -255,8 +255,8 @@ fn propose(host: &Host, args: &InstallArgs, setup: &mut Setup, receipt: Option<&
         refuse_all(preflight::in_the_way(&facts, daemon, &wish))?;
     }
     let decided = match daemon {
-        Daemon::Rsyslog => rsyslog::decide(host, &facts, &wish, receipt)?,
-        Daemon::SyslogNg => syslog_ng::decide(host, &facts, &wish, receipt, args.repair)?,
+        Daemon::Rsyslog => rsyslog::decide(host, &facts, &wish, receipt, setup.mended())?,
+        Daemon::SyslogNg => syslog_ng::decide(host, &facts, &wish, receipt, args.repair, setup.mended())?,
     };
     let mut changes = setup.changes(host)?;
     // Before the daemon comes up with a configuration that needs them.

@@ -16,7 +16,7 @@ use crate::check::facts::{DaemonFacts, Facts};
 use crate::check::gather::{self, Depth};
 use crate::check::target::TargetOptions;
 use crate::cli::exit::{Exit, fail};
-use crate::host::proc_net::Transport;
+use crate::host::proc_net::{Socket, Transport};
 use crate::host::{Cmd, Host};
 use crate::plan::Receipt;
 use crate::report::clean;
@@ -33,13 +33,15 @@ use crate::syslog::syslogng::{Effective, Severity, lint, repair};
 /// Written by the scripts this tool replaces, in the folder that distributions include.
 pub const REPLACED: &str = "conf.d/security-config-omsagent.conf";
 
-/// Decides what to add to this syslog-ng, and with `mend` what of the older scripts' damage to undo.
+/// Decides what to add to this syslog-ng, and with `mend` what of the older scripts' damage to undo. `agents`: files of
+/// the agent as they will be.
 pub fn decide(
     host: &Host,
     facts: &Facts,
     wish: &Wish,
     receipt: Option<&Receipt>,
     mend: bool,
+    agents: BTreeMap<PathBuf, Option<Vec<u8>>>,
 ) -> anyhow::Result<Decided> {
     let main = PathBuf::from(&facts.syslog_ng.main_file);
     let program = program(facts)?;
@@ -47,7 +49,8 @@ pub fn decide(
     let replaced = main.parent().unwrap_or(Path::new("/")).join(REPLACED);
     let without = Without::new(&host.root, receipt, std::slice::from_ref(&replaced));
     let damage = repair::repair(&main, &without, &setting);
-    let changes = damage.iter().filter(|_| mend).map(|d| (main.clone(), Some(d.text.clone()))).collect();
+    let mut changes = agents;
+    changes.extend(damage.iter().filter(|_| mend).map(|d| (main.clone(), Some(d.text.clone()))));
     let source = Overlay { base: &without, changes };
     let config = Effective::load_with(&main, &source, setting.clone());
     refuse_broken(host, &config, damage.is_some() && !mend)?;
@@ -91,8 +94,15 @@ fn must_restart(facts: &Facts, stack: Stack, collector: &Collector, counted_port
     let theirs = |(transport, port): (Transport, u16)| {
         net.open(transport, port).any(|s| s.owners.iter().any(|o| Some(*o) == pid) && !ours(s.local.ip()))
     };
-    ports.into_iter().any(theirs)
+    // Nor does it change the buffer of a socket that stays.
+    let narrow = |s: &Socket| s.owners.iter().any(|o| Some(*o) == pid) && s.recv_buffer.is_some_and(|b| b < NARROW);
+    let mut datagrams = ports.iter().filter(|(t, _)| *t == Transport::Udp);
+    let narrowed = datagrams.any(|(t, port)| net.open(*t, *port).any(narrow));
+    narrowed || ports.into_iter().any(theirs)
 }
+
+/// Bytes as the kernel counts them, of a socket that was not opened by our listener: it asks for 8 MiB.
+const NARROW: u64 = 2 << 20;
 
 pub fn program(facts: &Facts) -> anyhow::Result<&Program> {
     facts.syslog_ng_says.about.as_ref().map_err(|why| {

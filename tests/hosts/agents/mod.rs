@@ -2,7 +2,7 @@
 
 pub mod ama;
 pub mod cloud;
-mod lab;
+pub mod lab;
 mod oms;
 mod secrets;
 

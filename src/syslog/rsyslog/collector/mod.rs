@@ -79,7 +79,11 @@ pub fn decide(found: &Found<'_>, wish: &Wish) -> Result<Collector, Refusal> {
             reused.push(listener);
         }
     }
+    let azures = wish.agent.kind == AgentKind::Ama;
     let copies = copy::decide(config, &reused, wish, &mut notes);
+    let end = azures && !copies.own && !copies.reused;
+    // The Azure Monitor Agent takes events from the default ruleset: nothing may end before it (facts 5.7).
+    let copies = if azures { copy::Copies { own: true, reused: true } } else { copies };
     let rulesets = place::rulesets(config, &reused);
     let names_off = names_off(config);
     let set_max_message_size = config.setting("maxMessageSize").is_none();
@@ -92,7 +96,8 @@ pub fn decide(found: &Found<'_>, wish: &Wish) -> Result<Collector, Refusal> {
         version: found.version,
         receipt: wish.receipt.clone(),
         agent_port: wish.agent.port,
-        forward: wish.agent.kind != AgentKind::Ama,
+        forward: !azures,
+        end: false,
         hand_over: wish.hand_over,
         inputs: own_inputs(config, wish, &intakes, tcp_module),
         tcp_module,
@@ -108,7 +113,16 @@ pub fn decide(found: &Found<'_>, wish: &Wish) -> Result<Collector, Refusal> {
         keep_repeats: is_switched(config, "RepeatedMsgReduction", true),
     };
     let calls = place::calls(found, &rulesets, wish)?;
-    let (path, bytes, insertions) = placed(found, wish, drop_in, calls)?;
+    let (path, mut bytes, insertions) = placed(found, wish, drop_in.clone(), calls.clone())?;
+    if end && place::is_behind_agents_own(config, &path) {
+        let ending = DropIn { end, ..drop_in };
+        // Only where the same place will do, and nothing is lost by it.
+        if let Ok((same, with_end, _)) = placed(found, wish, ending, calls)
+            && same == path
+        {
+            bytes = with_end;
+        }
+    }
     Ok(Collector { drop_in: Some((path, bytes)), insertions, intakes, notes, work_directory: work_directory(found) })
 }
 
