@@ -8,9 +8,11 @@ use super::listen::owners;
 use super::outcome::{Judged, NotJudged, Outcome};
 use super::ports;
 use crate::agent::AgentKind;
-use crate::agent::ama::paths::SOCKET;
+use crate::agent::ama::paths::{SOCKET, UNIT};
+use crate::agent::oms::paths::Workspace;
 use crate::host::proc_net::{Socket, Transport};
 use crate::host::proc_process::Process;
+use crate::report::Fix;
 
 /// The Log Analytics agent, or whoever takes the place of an agent.
 pub fn listening(case: &Case<'_>) -> Judged {
@@ -32,9 +34,10 @@ pub fn ama_listening(case: &Case<'_>) -> Judged {
     match (ama.socket.exists, ama.socket.bound) {
         (true, Some(true)) => Ok(seen(Outcome::pass("the agent's unix socket is open"))),
         (true, None) => Err("whether somebody holds the agent's unix socket could not be seen".to_owned().into()),
-        _ => Ok(seen(
-            Outcome::fail("nobody listens on the agent's unix socket").advise("start the agent").command(restart(case)),
-        )),
+        _ => Ok(seen(restarted(
+            case,
+            Outcome::fail("nobody listens on the agent's unix socket").advise("start the agent"),
+        ))),
     }
 }
 
@@ -58,7 +61,8 @@ fn port(case: &Case<'_>) -> Judged {
             .seen(socket.display(), &who)
             .seen(format!("process {}", halted.pid), format!("state {}", halted.state))
             .advise("let it go on")
-            .command(format!("sudo kill -CONT {}", halted.pid)));
+            .command(format!("sudo kill -CONT {}", halted.pid))
+            .fix_all(unit(case).map(Fix::Restart)));
     }
     if case.target.agent != AgentKind::None {
         if holders.is_empty() && !net.owners_complete {
@@ -83,8 +87,28 @@ fn nobody(case: &Case<'_>, elsewhere: &[&Socket]) -> Outcome {
         AgentKind::None => out
             .advise("install and start the agent; for a test, `cefctl listen` takes its place")
             .command(format!("cefctl listen --port {}", t.agent_port)),
-        AgentKind::Oms | AgentKind::Ama => out.advise("start the agent").command(restart(case)),
+        AgentKind::Oms | AgentKind::Ama => restarted(case, out.advise("restart the agent")),
     }
+}
+
+/// Restarts the agent, as a command and as a repair where it has a unit.
+fn restarted(case: &Case<'_>, out: Outcome) -> Outcome {
+    let out = out.command(restart(case));
+    match unit(case) {
+        Some(unit) => out.fix(Fix::Restart(unit)),
+        None => out,
+    }
+}
+
+/// The agent's unit, as far as systemd knows it.
+pub fn unit(case: &Case<'_>) -> Option<String> {
+    let workspaces = case.facts.agents.oms.as_ref().map(|o| o.workspaces.as_slice()).unwrap_or_default();
+    let name = match case.target.agent {
+        AgentKind::None => return None,
+        AgentKind::Oms => Workspace::new(workspaces.first()?.as_str()).unit(),
+        AgentKind::Ama => UNIT.to_owned(),
+    };
+    case.facts.unit(&name).is_some_and(|u| u.state.exists()).then_some(name)
 }
 
 fn restart(case: &Case<'_>) -> String {

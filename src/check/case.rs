@@ -3,8 +3,9 @@
 use std::cell::OnceCell;
 use std::path::Path;
 
-use super::facts::{DaemonFacts, Fact, Facts, OwnLine, decode_path, encode_path};
+use super::facts::{DaemonFacts, Fact, Facts, FileState, OwnLine, decode_path, encode_path};
 use super::flow::Flow;
+use super::gather::own_lines::SYSTEMD;
 use super::outcome::NotJudged;
 use super::pipeline::{Config, Listener};
 use super::target::{Daemon, Target};
@@ -12,7 +13,7 @@ use super::words;
 use crate::agent::AgentFacts;
 use crate::host::FileKind;
 use crate::host::proc_process::Process;
-use crate::report::shell_quote;
+use crate::report::{Fix, shell_quote};
 use crate::syslog::syslogng::effective::ReadSetting;
 use crate::syslog::syslogng::version::Program;
 use crate::syslog::{SourceError, rsyslog as rs, syslogng as ng};
@@ -67,6 +68,12 @@ impl Configs<'_> {
     }
 }
 
+/// syslog-ng puts the time before its own lines: `[2026-11-24T14:26:53.689224] Error …`.
+fn without_time(text: &str) -> &str {
+    let rest = text.strip_prefix("[20").and_then(|t| t.split_once("] ")).map(|(_, rest)| rest);
+    rest.unwrap_or(text)
+}
+
 impl<'a> Case<'a> {
     /// `configs` is what [`read_config`] gives for the same facts.
     pub fn new(facts: &'a Facts, target: &'a Target, configs: &'a Configs<'a>) -> Self {
@@ -89,6 +96,24 @@ impl<'a> Case<'a> {
     /// What the configuration tells the daemon to listen on.
     pub fn listeners(&self) -> Result<&[Listener], NotJudged> {
         Ok(&self.flow()?.listeners)
+    }
+
+    /// Restarts the daemon.
+    pub fn restart(&self) -> Fix {
+        Fix::Restart(format!("{}.service", self.unit_name()))
+    }
+
+    /// Files that `install` wrote and that somebody has changed since: writing them anew undoes that.
+    pub fn changed_files(&self) -> impl Iterator<Item = &str> {
+        let receipt = self.facts.receipt.as_ref().ok().and_then(Option::as_ref);
+        let files = receipt.map(|r| r.files.as_slice()).unwrap_or_default();
+        files.iter().filter(|f| f.state == FileState::Changed).map(|f| f.path.as_str())
+    }
+
+    /// Is it one of them?
+    pub fn is_changed(&self, file: &Path) -> bool {
+        let name = encode_path(file);
+        self.changed_files().any(|f| f == name)
     }
 
     /// What is wrong with rsyslog's configuration as it was read: only what asks for something that does not happen.
@@ -165,10 +190,20 @@ impl<'a> Case<'a> {
         self.daemon().own_lines.as_deref().unwrap_or_default().iter()
     }
 
-    /// The last few of these lines, as evidence.
-    pub fn last_lines(&self, count: usize) -> impl Iterator<Item = (&str, &str)> {
-        let skip = self.own_lines().count().saturating_sub(count);
-        self.own_lines().skip(skip).map(|l| (l.source.as_str(), l.text.as_str()))
+    /// The last few of these lines, as evidence: of the daemon itself where it said something, each once, else of the
+    /// service manager, which tells that it ended but not why.
+    pub fn last_lines(&self, count: usize) -> Vec<(&str, &str)> {
+        let by = |systemd: bool| {
+            let mut last: Vec<(&str, &str)> = Vec::new();
+            for line in self.own_lines().filter(|l| (l.source == SYSTEMD) == systemd) {
+                let text = without_time(&line.text);
+                last.retain(|(_, seen)| *seen != text);
+                last.push((line.source.as_str(), text));
+            }
+            last.split_off(last.len().saturating_sub(count))
+        };
+        let own = by(false);
+        if own.is_empty() { by(true) } else { own }
     }
 
     /// Files of the configuration that were changed after the daemon was started: what they say now is not in force.

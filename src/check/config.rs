@@ -11,7 +11,7 @@ use super::pipeline::Config;
 use super::target::Daemon;
 use super::words;
 use super::{config_ng, config_rsyslog};
-use crate::host::FileKind;
+use crate::host::{FileKind, proc_mount};
 use crate::platform::access::{self, Who};
 use crate::report::{Fix, shell_quote};
 use crate::syslog::Location;
@@ -47,7 +47,15 @@ pub fn concerns_file(case: &Case<'_>, file: Option<&Path>) -> bool {
     listens || forwards || receipt.is_some_and(|r| r.files.iter().any(|f| f.path == encode_path(file)))
 }
 
-pub fn correct(case: &Case<'_>, out: Outcome) -> Outcome {
+/// `files`: where the mistakes are. Those of ours are written anew.
+pub fn correct<'p>(case: &Case<'_>, mut files: impl Iterator<Item = &'p Path>, out: Outcome) -> Outcome {
+    if files.any(|f| case.is_changed(f)) {
+        return out
+            .advise("write the file of `cefctl install` anew: somebody has changed it")
+            .command(case.check_command())
+            .command(case.install_command())
+            .fixable();
+    }
     let advice = match case.target.daemon {
         Daemon::SyslogNg => "correct the place that is named, check it, let the daemon read it again",
         Daemon::Rsyslog | Daemon::None => "correct the place that is named, check it, restart the daemon",
@@ -91,7 +99,8 @@ pub fn include(case: &Case<'_>) -> Judged {
         };
         out.advise(format!("add the line {line}, then let the daemon read its configuration again"))
             .command(case.install_command())
-            .fixable()
+            // What a daemon that does not even start is to do besides is not ours to decide.
+            .fixable_if(case.process().is_some() || !case.facts.host.live)
     } else {
         out.advise("see which include leaves them out, or move them to where files are read from")
     })
@@ -141,6 +150,16 @@ fn names_of(case: &Case<'_>, path: &Path) -> Vec<String> {
 
 pub fn files(case: &Case<'_>) -> Judged {
     let reading = Reading::of(case.config_as_read()?);
+    if let Some((path, point)) = hidden(case) {
+        let unit = format!("{}.service", case.unit_name());
+        let drop_ins = case.facts.unit(&unit).map(|u| u.state.drop_ins.clone()).unwrap_or_default();
+        return Ok(Outcome::fail(format!("the daemon does not see {path}: something else is mounted at {point} for it alone"))
+            .seen("mount as the daemon sees it", &point)
+            .seen_all(drop_ins.iter().map(|d| (d.to_string_lossy().into_owned(), "changes the unit")))
+            .advise("take InaccessiblePaths=, TemporaryFileSystem= or their like for that place out of the unit, then restart the daemon")
+            .command(format!("systemctl cat {} | grep -E 'Inaccessible|TemporaryFile|Bind|RootDirectory'", case.unit_name()))
+            .command(format!("sudo systemctl daemon-reload && sudo systemctl restart {}", case.unit_name())));
+    }
     let who = reader(case)?;
     let mut denied = Vec::new();
     for (path, file) in &case.daemon().config.files {
@@ -163,10 +182,14 @@ pub fn files(case: &Case<'_>) -> Judged {
             .advise("let the daemon read it, then restart it")
             .command(format!("sudo chmod {mode} {}", shell_quote(&at.path)))
             .command(case.load_command());
-        return Ok(match folder {
-            true => out,
-            false => out.fix(Fix::FileMode { path: decode_path(&at.path), mode: 0o644 }),
+        // Every file and folder that is in the way, each once.
+        let mut places: Vec<&str> = denied.iter().map(|(_, at)| at.path.as_str()).collect();
+        places.dedup();
+        let out = places.into_iter().fold(out, |out, place| {
+            let mode = if denied.iter().any(|(path, _)| path == place) { 0o644 } else { 0o755 };
+            out.fix(Fix::Access { path: decode_path(place), mode, owner: None })
         });
+        return Ok(out.fix(case.restart()));
     }
     if let Some((_, first)) = broken.first() {
         // A file that one include leaves out and another one reads is there.
@@ -177,6 +200,18 @@ pub fn files(case: &Case<'_>) -> Judged {
     }
     let count = reading.files.len();
     Ok(Outcome::pass(format!("{} read, all readable for the daemon", words::count(count, "file"))))
+}
+
+/// A file of the configuration in whose place the daemon has another file system than we, and where that is mounted.
+fn hidden(case: &Case<'_>) -> Option<(String, String)> {
+    let (theirs, ours) = (case.daemon().mounts.as_ref().ok()?, case.facts.agent_states.mounts.as_ref().ok()?);
+    let files = case.daemon().config.files.iter().filter(|(_, f)| f.content.is_ok()).map(|(path, _)| path);
+    let other = |path: &&String| {
+        let at = decode_path(path);
+        let (there, here) = (proc_mount::holding(theirs, &at)?, proc_mount::holding(ours, &at)?);
+        (there.point != here.point && there.fs_type != here.fs_type).then(|| there.point.clone())
+    };
+    files.into_iter().find_map(|path| Some((path.clone(), other(&path)?)))
 }
 
 /// Who the daemon is when it reads its configuration: rsyslog drops privileges only afterwards.

@@ -1,12 +1,16 @@
 //! syslog-ng's configuration. The daemon refuses a configuration with a mistake as a whole, and its own check misses
 //! names that lead nowhere: with them it goes on as it runs and does not come back after the next start (facts 6.4).
 
+use std::path::Path;
+
 use super::case::Case;
 use super::config::{concerns_file, correct};
 use super::damage;
 use super::outcome::{Judged, NotJudged, Outcome};
 use super::target::Daemon;
 use super::words;
+use crate::agent::AgentKind;
+use crate::agent::ama::files;
 use crate::host::Output;
 use crate::syslog::syslogng::validate::{Message, Report};
 use crate::syslog::syslogng::{Effective, Problem, Severity, Topic};
@@ -21,6 +25,10 @@ fn report(case: &Case<'_>) -> Option<Report> {
 /// Errors of the reading: what stands in files cannot be told, or not all of it.
 fn reading_errors<'a>(case: &'a Case<'_>) -> impl Iterator<Item = &'a Problem> {
     case.syslog_ng_problems().iter().filter(|p| p.severity == Severity::Error && is_reading(p.topic))
+}
+
+fn error_files<'a>(case: &'a Case<'_>) -> impl Iterator<Item = &'a Path> {
+    reading_errors(case).filter_map(|p| p.at.as_ref()).map(|at| &*at.file)
 }
 
 fn is_reading(topic: Topic) -> bool {
@@ -56,14 +64,17 @@ pub fn config(case: &Case<'_>, config: &Effective) -> Judged {
             let first = agreed.map(said).or_else(|| own().next()).or_else(|| errors().next().map(said));
             let (at, text) = first.unwrap_or_else(|| ("syslog-ng --syntax-only".into(), "it is refused".into()));
             let out = Outcome::fail(format!("{at}: {text}; {harm}"));
-            Ok(correct(case, out.seen_all(errors().map(said)).seen_all(own())))
+            let files = errors().filter_map(|m| m.file.as_deref()).chain(error_files(case));
+            Ok(correct(case, files, out.seen_all(errors().map(said)).seen_all(own())))
         }
         Some(_) => match damage::local_logs_lost(case, config) {
             Some(damage) => Ok(damage),
             None => Ok(Outcome::pass(format!("{files} accepted"))),
         },
         None => match (own().next(), &case.facts.syslog_ng.validation) {
-            (Some((at, text)), _) => Ok(correct(case, Outcome::fail(format!("{at}: {text}; {harm}")).seen_all(own()))),
+            (Some((at, text)), _) => {
+                Ok(correct(case, error_files(case), Outcome::fail(format!("{at}: {text}; {harm}")).seen_all(own())))
+            }
             (None, Err(why)) if case.facts.host.live => Err(NotJudged::Unknown(format!(
                 "nothing wrong was found in {files}, but syslog-ng was not asked: {why}"
             ))),
@@ -72,6 +83,13 @@ pub fn config(case: &Case<'_>, config: &Effective) -> Judged {
             }
         },
     }
+}
+
+/// Can `install` put the Azure Monitor Agent's own file back?
+fn agents_come_back(case: &Case<'_>) -> bool {
+    let Some(ama) = &case.facts.agent_states.ama else { return false };
+    let marker = ama.marker.as_ref().and_then(|m| m.as_ref().ok()).is_some_and(|m| m == "true");
+    marker && super::agents::forward_config::placeable(ama, case)
 }
 
 fn said(message: &Message) -> (String, String) {
@@ -111,7 +129,22 @@ pub fn references(case: &Case<'_>, config: &Effective) -> Judged {
         };
         let text = text.trim_end_matches("; the daemon does not start").to_owned();
         let out = Outcome::fail(format!("{at}: {text}; {harm}")).seen_all(errors().map(shown));
-        return Ok(damage::explain_missing(case, config, again(out)));
+        let out = damage::explain_missing(case, config, again(out));
+        // `install` lets the agent's file take from the source that this box has.
+        let agents = |p: &Problem| {
+            p.topic == Topic::ReferenceMissing
+                && p.at.as_ref().is_some_and(|at| files::PLACES.iter().any(|f| Path::new(f.path) == &*at.file))
+        };
+        // Ours hands its events to what that file defines.
+        let theirs = |p: &Problem| {
+            let name = p.at.as_ref().and_then(|at| at.file.file_name()).map(|n| n.to_string_lossy().into_owned());
+            p.topic == Topic::ReferenceMissing
+                && name.is_some_and(|n| n.ends_with("cefctl.conf"))
+                && agents_come_back(case)
+        };
+        let ours = |p: &Problem| p.at.as_ref().is_some_and(|at| case.is_changed(&at.file));
+        let all = errors().all(|p| ours(p) || (case.target.agent == AgentKind::Ama && (agents(p) || theirs(p))));
+        return Ok(out.command(case.install_command()).fixable_if(all));
     }
     let words = || case.syslog_ng_problems().iter().filter(|p| p.topic == Topic::TemplateMissing);
     let Some(first) = words().next() else {

@@ -4,6 +4,7 @@ use super::case::Case;
 use super::config::{by_concern, concerns_file, correct};
 use super::outcome::{Judged, NotJudged, Outcome};
 use super::words;
+use crate::report::Status;
 use crate::syslog::rsyslog::validate::{self, Harm, Message};
 use crate::syslog::rsyslog::{Effective, Problem, Topic};
 
@@ -16,17 +17,27 @@ pub fn config(case: &Case<'_>, config: &Effective) -> Judged {
         let out = Outcome::fail(format!("{}: {}", stopped.at, stopped.why))
             .seen(stopped.at.to_string(), "nothing behind this place has any effect, in this file or in any other")
             .seen_all(all());
-        return Ok(correct(case, out));
+        return Ok(correct(case, std::iter::once(&*stopped.at.file), out));
+    }
+    let files = || said.iter().filter_map(|(_, m)| m.file.as_deref());
+    // Where the main file takes nothing in, that nothing is there to be done is what follows.
+    let idle = said.iter().any(|(_, m)| m.text.contains("no active actions"));
+    if idle && super::config::include(case).is_ok_and(|o| o.status == Status::Fail) {
+        return Err(NotJudged::Blocked(
+            "daemon.include",
+            "the daemon does not start: its main file has no rule".into(),
+        ));
     }
     if let Some((weight, worst)) = said.iter().max_by_key(|(w, _)| *w).filter(|(w, _)| *w > Weight::Mistake) {
         let what = if *weight == Weight::NoStart { "the daemon does not start" } else { "the daemon stops reading" };
-        return Ok(correct(case, Outcome::fail(format!("{what}: {}", text(worst))).seen_all(all())));
+        return Ok(correct(case, files(), Outcome::fail(format!("{what}: {}", text(worst))).seen_all(all())));
     }
     let own: Vec<&Problem> = case.rsyslog_errors().filter(|p| is_mistake(p.topic)).collect();
     let first = own.first().map(|p| shown(p)).or_else(|| said.first().map(|(_, m)| (place(m), text(m))));
     let Some(first) = first else { return accepted(case, config) };
     let bad = own.iter().any(|p| concerns(case, p)) || said.iter().any(|(_, m)| concerns_file(case, m.file.as_deref()));
-    Ok(correct(case, by_concern(bad, first).seen_all(own.iter().map(|p| shown(p))).seen_all(all())))
+    let files = files().chain(own.iter().filter_map(|p| p.at.as_ref()).map(|at| &*at.file));
+    Ok(correct(case, files, by_concern(bad, first).seen_all(own.iter().map(|p| shown(p))).seen_all(all())))
 }
 
 fn accepted(case: &Case<'_>, config: &Effective) -> Judged {
@@ -119,8 +130,15 @@ pub fn references(case: &Case<'_>) -> Judged {
     let Some(first) = bad.first() else {
         return Ok(Outcome::pass("every ruleset, template, module and queue file is there, and once only"));
     };
-    Ok(by_concern(bad.iter().any(|p| concerns(case, p)), shown(first))
-        .seen_all(bad.iter().map(|p| shown(p)))
+    let ours = bad.iter().filter_map(|p| p.at.as_ref()).any(|at| case.is_changed(&at.file));
+    let out = by_concern(bad.iter().any(|p| concerns(case, p)), shown(first)).seen_all(bad.iter().map(|p| shown(p)));
+    if ours {
+        return Ok(out
+            .advise("write the file of `cefctl install` anew: somebody has changed it")
+            .command(case.install_command())
+            .fixable());
+    }
+    Ok(out
         .advise("define the name before it is used, or correct the place that uses it; then restart the daemon")
         .command(format!("sudo systemctl restart {}", case.unit_name())))
 }

@@ -102,13 +102,15 @@ fn running_unit(case: &Case<'_>, unit: &UnitFacts) -> Judged {
             .seen(format!("{name}.service"), format!("{state}, freezer {}", unit.freezer))
             .seen_all(process.map(|p| (format!("process {}", p.pid), format!("state {}", p.state))))
             .advise("let it go on")
-            .command(command));
+            .command(command)
+            .fix(Fix::Restart(format!("{name}.service"))));
     }
     if process.is_some_and(Process::is_zombie) {
         return Ok(Outcome::fail(format!("the main process of {name} has ended"))
             .seen(format!("{name}.service"), state)
             .advise("restart it")
-            .command(format!("sudo systemctl restart {name}")));
+            .command(format!("sudo systemctl restart {name}"))
+            .fix(Fix::Restart(format!("{name}.service"))));
     }
     let up = unit.since.map(|s| case.facts.taken - s);
     let restarts = unit.state.restarts.unwrap_or_default();
@@ -180,6 +182,9 @@ fn not_active(case: &Case<'_>, unit: &UnitFacts, state: &str) -> Judged {
     if let Some(cause) = kept_from_starting(case, unit) {
         return Err(cause);
     }
+    if let Err(NotJudged::Blocked(by, why)) = super::config::config(case) {
+        return Err(NotJudged::Blocked(by, why));
+    }
     let s = &unit.state;
     let how = match (s.result.as_str(), unit.exec_status) {
         ("success" | "", _) => String::new(),
@@ -189,6 +194,7 @@ fn not_active(case: &Case<'_>, unit: &UnitFacts, state: &str) -> Judged {
     let out = Outcome::fail(format!("{name} does not run: it is {state}{how}"))
         .seen(format!("{name}.service"), format!("{state}{how}"))
         .seen_all(case.last_lines(5));
+    let drop_ins = || s.drop_ins.iter().map(|d| (d.to_string_lossy().into_owned(), "changes the unit"));
     let start = format!("sudo systemctl start {name}");
     let unit_name = format!("{name}.service");
     Ok(match () {
@@ -204,8 +210,46 @@ fn not_active(case: &Case<'_>, unit: &UnitFacts, state: &str) -> Judged {
             .command(format!("sudo systemctl reset-failed {name}"))
             .command(start)
             .fix(Fix::Start(unit_name)),
-        _ => out.advise("start it").command(start).fix(Fix::Start(unit_name)),
+        _ if unit.skipped => out
+            .seen_all(drop_ins())
+            .advise("systemd leaves every start out, since a condition of the unit is not met: look which one, then start it")
+            .command(format!("systemctl cat {name} | grep -E '^(Condition|Assert)'"))
+            .command(start),
+        _ => match hindrance(unit) {
+            Some(why) => out
+                .seen_all(drop_ins())
+                .advise(format!("{why}; a start alone will end the same way"))
+                .command(format!("systemctl cat {name}"))
+                .command(format!("journalctl -u {name} -n 20"))
+                .command(start),
+            None => out.advise("start it").command(start).fix(Fix::Start(unit_name)),
+        },
     })
+}
+
+/// Exit codes of systemd itself, for what it could not do before it ran the program (systemd.exec(5)).
+const SET_UP: std::ops::RangeInclusive<i32> = 200..=245;
+
+/// SIGABRT, SIGBUS, SIGFPE, SIGSEGV and their like are the program's own; SIGKILL and SIGTERM are somebody's wish.
+fn is_crash(signal: Option<i32>) -> bool {
+    signal.is_some_and(|s| ![1, 2, 9, 15].contains(&s))
+}
+
+/// Why the unit would not come up by another start. A daemon that was stopped, killed or could not read files that are in
+/// order again comes up; one whose unit was changed by somebody may not.
+fn hindrance(unit: &UnitFacts) -> Option<&'static str> {
+    let crashed = unit.state.result == "core-dump" || (unit.state.result == "signal" && is_crash(unit.exec_status));
+    match unit.exec_status {
+        _ if crashed => Some("the daemon crashes when it starts: look at its own lines and at the limits of its unit"),
+        _ if unit.state.result != "exit-code" => None,
+        Some(203) => Some("systemd cannot run the program: look at its mode, its libraries and the mount it is on"),
+        Some(n) if SET_UP.contains(&n) => Some("systemd cannot set up what the unit asks for"),
+        Some(0) => Some("a command that the unit runs beside the daemon fails"),
+        _ if !unit.state.drop_ins.is_empty() => {
+            Some("look at what the drop-ins of the unit ask for, and at the daemon's own lines")
+        }
+        _ => None,
+    }
 }
 
 /// syslog-ng ends as a whole when it cannot have a port it wants (facts 6.4) or cannot open its disk buffer; then that

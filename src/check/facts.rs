@@ -156,6 +156,9 @@ pub struct UnitFacts {
     pub user: String,
     /// Command line of the main process as the unit file has it.
     pub exec_start: String,
+    /// The last start was left out, since a condition of the unit was not met.
+    #[serde(default)]
+    pub skipped: bool,
 }
 
 /// Settings of a unit by which its processes have another network, or a part of it.
@@ -253,7 +256,7 @@ pub struct DropIn {
 /// A line the daemon wrote about itself.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OwnLine {
-    /// Where it was found: `journal` or a file.
+    /// Where it was found: `journal` or a file; `systemd`: in the journal, and the service manager said it.
     pub source: String,
     pub text: String,
 }
@@ -395,6 +398,9 @@ pub struct AppArmorFacts {
 pub struct FirewallFacts {
     pub listings: Listings,
     pub interfaces: Vec<Interface>,
+    /// Why nothing can be sent to 127.0.0.1, whatever the rules: what the kernel says of the way there.
+    #[serde(default)]
+    pub no_way_to_self: Option<String>,
 }
 
 /// What became of one marked event.
@@ -451,6 +457,7 @@ impl Default for UnitFacts {
             exec_status: None,
             user: String::new(),
             exec_start: String::new(),
+            skipped: false,
         }
     }
 }

@@ -10,11 +10,14 @@ use super::target::Door;
 use super::words;
 use crate::host::proc_net::Transport;
 use crate::platform::firewall::answer::{Answer, Block, Verdict};
-use crate::platform::firewall::model::{Hook, Ruleset};
+use crate::platform::firewall::model::{Engine, Family, Hook, Ruleset};
+use crate::platform::firewall::opening;
 use crate::platform::firewall::owner::{self, Owner};
 use crate::platform::firewall::packet::{Moment, TCP, UDP};
 use crate::platform::firewall::port::{self, Way};
 use crate::platform::firewall::span::Span;
+use crate::platform::firewall::walk::Place;
+use crate::platform::setting::{Opening, Setting};
 use crate::report::Fix;
 
 /// Networks named in one line.
@@ -247,7 +250,7 @@ fn blocked(case: &Case<'_>, rules: &Ruleset, lost: &[&Seen], make: fn(String) ->
         return out.advise("take away the rule that is named, or the container that publishes the port");
     }
     let doors = doors(lost);
-    opening(case, &owners, &doors, out)
+    to_open(case, &owners, &doors, out)
 }
 
 /// `firewalld (zone public)`, `nftables (table inet fw, chain input)`.
@@ -264,15 +267,18 @@ fn keeper(rules: &Ruleset, block: &Block) -> String {
 }
 
 /// What opens the port, with our own command first.
-fn opening(case: &Case<'_>, owners: &[Owner], doors: &[Door], out: Outcome) -> Outcome {
+fn to_open(case: &Case<'_>, owners: &[Owner], doors: &[Door], out: Outcome) -> Outcome {
     let from = case.target.source.map(|s| format!("={s}")).unwrap_or_default();
     let mut words: Vec<(u16, &str)> = doors.iter().map(|d| (d.port, d.transport.word())).collect();
     words.sort_unstable();
     words.dedup();
     let mut out = out
         .advise("open the port, for the senders' networks only where they are known (--open-firewall=10.0.0.0/8); by hand with the commands below it")
-        .command(format!("{} --open-firewall{from}", case.install_command()))
-        .fix(Fix::OpenFirewall(vec![case.target.source.map_or_else(|| "any".to_owned(), |s| s.to_string())]));
+        .command(format!("{} --open-firewall{from}", case.install_command()));
+    if can_open(case, &words) {
+        let source = case.target.source.map_or_else(|| "any".to_owned(), |s| s.to_string());
+        out = out.fix(Fix::OpenFirewall(vec![source]));
+    }
     for owner in owners {
         match owner {
             Owner::Firewalld { zone } => {
@@ -290,6 +296,21 @@ fn opening(case: &Case<'_>, owners: &[Owner], doors: &[Door], out: Outcome) -> O
         }
     }
     out
+}
+
+/// Would `install --open-firewall` open the port for good, as far as the rules tell?
+fn can_open(case: &Case<'_>, doors: &[(u16, &str)]) -> bool {
+    let Ok(facts) = &case.facts.firewall else { return false };
+    let source = case.target.source.map(|s| s.to_string());
+    let wanted = doors.iter().map(|(port, protocol)| Opening {
+        protocol: (*protocol).to_owned(),
+        port: *port,
+        source: source.clone(),
+    });
+    let wanted: Vec<Opening> = wanted.collect();
+    let rules = facts.listings.read();
+    let plan = opening::plan(&rules, &facts.interfaces, &port::ways(&facts.interfaces), &wanted, "public");
+    !plan.settings.is_empty() && plan.notes.is_empty()
 }
 
 fn unsure(first: &Seen, unknown: &[&Seen]) -> Outcome {
@@ -335,7 +356,7 @@ fn some_only(case: &Case<'_>, rules: &Ruleset, first: &Seen, partly: &[&Seen]) -
     owners.sort();
     owners.dedup();
     let doors = doors(partly);
-    opening(case, &owners, &doors, out.seen_all(lines))
+    to_open(case, &owners, &doors, out.seen_all(lines))
 }
 
 pub fn loopback(case: &Case<'_>) -> Judged {
@@ -346,6 +367,21 @@ pub fn loopback(case: &Case<'_>) -> Judged {
     let facts = case.facts.firewall.as_ref()?;
     let rules = facts.listings.read();
     let port = case.target.agent_port;
+    if let Some(lo) = facts.interfaces.iter().find(|i| i.loopback && !i.up) {
+        return Ok(Outcome::fail(format!(
+            "the loopback interface {} is down: nothing on this box reaches the agent",
+            lo.name
+        ))
+        .seen(&lo.name, "not up")
+        .advise("bring it up; nothing works as it should without it")
+        .command(format!("sudo ip link set {} up", lo.name)));
+    }
+    if let Some(why) = &facts.no_way_to_self {
+        return Ok(Outcome::fail(format!("this box cannot send to itself: there is no way to 127.0.0.1 ({why})"))
+            .seen("way to 127.0.0.1", why)
+            .advise("look for a rule or route that takes 127.0.0.0/8 away from loopback")
+            .command("ip rule; ip route show table local; ip route get 127.0.0.1"));
+    }
     let user = case.daemon_pid().and_then(|pid| case.facts.process(pid)).map(|p| (p.uid, p.gid));
     let answer = port::loopback(&rules, false, TCP, port, user);
     match answer.verdict() {
@@ -376,16 +412,44 @@ pub fn loopback(case: &Case<'_>) -> Judged {
                     let words = table.map(|t| format!("{} {}", t.family.word(), t.name)).unwrap_or_default();
                     let base = table.and_then(|t| t.chains.get(&block.place.at.base)?.base.as_ref());
                     let key = if base.is_some_and(|b| b.hook == Hook::Output) { "oif" } else { "iif" };
-                    out.command(format!("sudo nft insert rule {words} {} {key} lo accept", block.place.at.base))
+                    let command = format!("sudo nft insert rule {words} {} {key} lo accept", block.place.at.base);
+                    with_setting(out.command(command), &rules, &block.place, &owner)
                 }
                 Owner::Ufw | Owner::Iptables => {
                     let out_hook = block.place.at.base == "OUTPUT";
                     let key = if out_hook { "-o" } else { "-i" };
-                    out.command(format!("sudo iptables -I {} {key} lo -j ACCEPT", block.place.at.base))
+                    let command = format!("sudo iptables -I {} {key} lo -j ACCEPT", block.place.at.base);
+                    with_setting(out.command(command), &rules, &block.place, &owner)
                 }
             })
         }
     }
+}
+
+/// The built-in repair, where the chain is nobody's but the administrator's: a program would put its own rules back.
+fn with_setting(out: Outcome, rules: &Ruleset, place: &Place, owner: &Owner) -> Outcome {
+    let Some(table) = rules.tables.get(place.at.table) else { return out };
+    let hook = table.chains.get(&place.at.base).and_then(|c| c.base.as_ref()).map(|b| b.hook);
+    let outward = match hook {
+        Some(Hook::Output) => true,
+        Some(Hook::Input) => false,
+        _ => return out,
+    };
+    let (program, family, name) = match (owner, table.family, table.engine) {
+        (Owner::Nftables, family, _) => ("nft", family.word(), table.name.as_str()),
+        (Owner::Iptables, ..) if table.name != "filter" => return out,
+        (Owner::Iptables, Family::Ip6, _) => return out,
+        (Owner::Iptables, _, Engine::IptablesLegacy) => ("iptables-legacy", "", ""),
+        (Owner::Iptables, ..) => ("iptables", "", ""),
+        _ => return out,
+    };
+    out.fix(Fix::Set(Setting::Loopback {
+        program: program.into(),
+        family: family.into(),
+        table: name.into(),
+        chain: place.at.base.clone(),
+        outward,
+    }))
 }
 
 pub fn exposed(case: &Case<'_>) -> Judged {

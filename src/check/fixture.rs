@@ -119,6 +119,7 @@ pub fn firewall(rules: &str) -> FirewallFacts {
             iptables: vec![listing("iptables-save", text)],
             ..Listings::default()
         },
+        no_way_to_self: None,
         interfaces: vec![interface("lo", &["127.0.0.1", "::1"]), interface("eth0", &["192.0.2.1", "2001:db8::1"])],
     }
 }
@@ -137,6 +138,7 @@ pub fn units(units: &[(&str, &str)]) -> BTreeMap<String, UnitFacts> {
             exec_status: Some(0),
             user: String::new(),
             exec_start: "/usr/sbin/rsyslogd -n -iNONE".into(),
+            skipped: false,
         };
         (name.to_string(), unit)
     };

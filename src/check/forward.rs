@@ -2,16 +2,22 @@
 //! not into the local files as well.
 
 use super::agents::forward_config::over_tcp;
+use std::path::{Path, PathBuf};
+
 use super::case::Case;
-use super::facts::FileState;
+use super::facts::{decode_path, encode_path};
 use super::flow::{self, Flow};
 use super::generations::{self, Generation};
 use super::listen::missing_files;
 use super::outcome::{Judged, NotJudged, Outcome};
 use super::pipeline::{Forward, Way};
 use super::samples::{Fate, Sample};
+use super::target::Daemon;
 use super::words;
+use crate::agent::AgentKind;
+use crate::agent::oms::leftovers;
 use crate::report::{Fix, shell_quote};
+use crate::syslog::Location;
 
 pub fn rule(case: &Case<'_>) -> Judged {
     over_tcp(case)?;
@@ -95,15 +101,35 @@ fn old_rule(case: &Case<'_>, carriers: &[&Forward]) -> Option<(String, Generatio
 }
 
 /// Files of `install` that somebody changed since.
-fn changed_files(case: &Case<'_>) -> Vec<(String, &'static str)> {
-    let receipt = case.facts.receipt.as_ref().ok().and_then(Option::as_ref);
-    let files = receipt.map(|r| r.files.as_slice()).unwrap_or_default();
-    let changed = files.iter().filter(|f| f.state == FileState::Changed);
-    changed.map(|f| (f.path.clone(), "was changed since `cefctl install` wrote it")).collect()
+pub fn changed_files(case: &Case<'_>) -> Vec<(String, &'static str)> {
+    case.changed_files().map(|f| (f.to_owned(), "was changed since `cefctl install` wrote it")).collect()
 }
 
 fn reinstall(case: &Case<'_>, out: Outcome, what: &str) -> Outcome {
-    out.advise(what).command(case.install_command()).fixable()
+    let Some(foreign) = second_forward(case) else {
+        return out.advise(what).command(case.install_command()).fixable();
+    };
+    let at = foreign.at.to_string();
+    out.advise(format!("take the rule at {at} out, which is not ours to change, then {what}"))
+        .command(format!("sudoedit {}", shell_quote(&foreign.at.file.to_string_lossy())))
+        .command(case.install_command())
+}
+
+/// Somebody's own rule for the agent's port: `install` would add a second one, and does not.
+fn second_forward(case: &Case<'_>) -> Option<Forward> {
+    if case.target.agent == AgentKind::Ama {
+        return None;
+    }
+    let port = Some(case.target.agent_port);
+    let to_agent = |f: &Forward| f.enabled && f.loopback && f.number == port && !is_ours(case, &f.at.file);
+    case.config().ok()?.forwards().into_iter().find(to_agent)
+}
+
+/// Written by `install`, or by the original's installer, whose files `install` replaces.
+fn is_ours(case: &Case<'_>, file: &Path) -> bool {
+    let name = encode_path(file);
+    let receipt = case.facts.receipt.as_ref().ok().and_then(Option::as_ref);
+    leftovers::FILES.contains(&name.as_str()) || receipt.is_some_and(|r| r.files.iter().any(|f| f.path == name))
 }
 
 /// As evidence.
@@ -174,7 +200,19 @@ pub fn duplicate(case: &Case<'_>) -> Judged {
         false => format!("security events are forwarded by {} to the agent", words::count(twice.len(), "rule")),
     };
     let out = Outcome::warn(text).seen_all(twice.iter().map(|f| seen(f)));
-    Ok(reinstall(case, out, "keep one of the rules, or let the first one stop"))
+    let what = "keep one of the rules, or let the first one stop";
+    // Only what was ours to begin with goes away by writing it anew.
+    let mends =
+        |f: &&Forward| case.is_changed(&f.at.file) || leftovers::FILES.iter().any(|l| Path::new(l) == &*f.at.file);
+    if twice.iter().any(mends) {
+        return Ok(reinstall(case, out, what));
+    }
+    let other = twice.iter().find(|f| !is_ours(case, &f.at.file)).map(|f| f.at.file.to_string_lossy().into_owned());
+    let out = out.advise(what);
+    Ok(match other {
+        Some(file) => out.command(format!("sudoedit {}", shell_quote(&file))).command(case.load_command()),
+        None => out,
+    })
 }
 
 pub fn local_copy(case: &Case<'_>) -> Judged {
@@ -191,11 +229,13 @@ pub fn local_copy(case: &Case<'_>) -> Judged {
         return Err(NotJudged::Blocked("listen.reachable", "no event comes to the rule".into()));
     }
     let mut written: Vec<(String, String)> = Vec::new();
+    let mut places: Vec<&Location> = Vec::new();
     for way in arriving.into_iter().filter(|w| w.sample.fate == Fate::Forwarded) {
         for (at, file) in &way.files {
             let place = (at.to_string(), format!("writes to {file}"));
             if !written.contains(&place) {
                 written.push(place);
+                places.push(at);
             }
         }
     }
@@ -212,10 +252,31 @@ pub fn local_copy(case: &Case<'_>) -> Judged {
     let out = Outcome::warn(format!("every security event is also written to local files: a rule {first}"))
         .seen_all(written)
         .seen_all(growth);
+    if let Some(place) = places.iter().find(|at| !is_behind_ours(case, &at.file)) {
+        return Ok(out
+            .advise(format!("take security events out of the rule at {place}: it stands before ours, or beside it"))
+            .command(format!("sudoedit {}", shell_quote(&place.file.to_string_lossy())))
+            .command(case.load_command()));
+    }
     Ok(out
         .advise("let the rule stop after forwarding")
         .command(format!("{} --local-copy drop", case.install_command()))
         .fix(Fix::DropLocalCopy))
+}
+
+/// Would a `stop` in our file keep events from a rule of that one? Drop-ins are read in the order of their names, the
+/// stock rules after them. Paths of syslog-ng stand side by side.
+fn is_behind_ours(case: &Case<'_>, file: &Path) -> bool {
+    if is_ours(case, file) {
+        return true;
+    }
+    let receipt = case.facts.receipt.as_ref().ok().and_then(Option::as_ref);
+    let own = receipt.and_then(|r| {
+        r.files.iter().map(|f| decode_path(&f.path)).find(|p| p.to_string_lossy().ends_with("cefctl.conf"))
+    });
+    let own = own.unwrap_or_else(|| PathBuf::from("/etc/rsyslog.d/10-cefctl.conf"));
+    let drop_in = file.parent() == own.parent();
+    case.target.daemon == Daemon::Rsyslog && (!drop_in || file.file_name() > own.file_name())
 }
 
 #[cfg(test)]

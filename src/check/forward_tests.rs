@@ -1,6 +1,6 @@
 use super::*;
 use crate::agent::AgentKind;
-use crate::check::facts::{Facts, ReceiptFacts, ReceiptFile};
+use crate::check::facts::{Facts, FileState, ReceiptFacts, ReceiptFile};
 use crate::check::fixture::*;
 use crate::check::target::Target;
 use crate::report::Status;

@@ -116,7 +116,7 @@ pub fn disk(case: &Case<'_>) -> Judged {
 
 /// Folders that something must be able to write into all the time.
 fn writers(facts: &Facts) -> Vec<&str> {
-    let spools = facts.rsyslog.spools.iter().map(|s| s.path.as_str());
+    let spools = facts.rsyslog.spools.iter().chain(&facts.syslog_ng.spools).map(|s| s.path.as_str());
     ["/var/log", "/var/opt/microsoft"].into_iter().chain(spools).collect()
 }
 

@@ -50,7 +50,11 @@ pub fn limits(case: &Case<'_>) -> Judged {
             "maxMessageSize 64k, rcvbufSize 8m for imudp, maxSessions 500 for imtcp, net.enableDNS off where lookups are slow; then restart the daemon"
         }
     };
-    Ok(Outcome::warn(first.clone()).seen_all(findings).advise(advice).command(case.load_command()))
+    let changed = super::forward::changed_files(case);
+    let ours = !changed.is_empty();
+    let out = Outcome::warn(first.clone()).seen_all(findings).seen_all(changed).advise(advice);
+    let out = if ours { out.command(case.install_command()) } else { out };
+    Ok(out.command(case.load_command()).fixable_if(ours))
 }
 
 /// What a datagram socket for senders from outside has too little of.

@@ -1,10 +1,12 @@
 //! Judgements on the sockets: is the port open for both families, by the daemon, and by nobody else?
 
+use std::net::IpAddr;
+
 use super::case::Case;
 use super::facts::FileState;
 use super::outcome::{Judged, NotJudged, Outcome, both};
 use super::pipeline::Listener;
-use super::ports::{self, Family, Port};
+use super::ports::{self, Asked, Family, Port};
 use super::sandbox;
 use super::target::Door;
 use super::words;
@@ -94,6 +96,9 @@ fn judged(case: &Case<'_>, port: &Port<'_>) -> Judged {
     }
     if port.is_loopback_only() {
         return Ok(loopback_only(case, port));
+    }
+    if let Some(out) = nobodys_address(case, port) {
+        return Ok(out);
     }
     let families = port.families();
     if families.iter().any(|f| port.is_taken(*f)) {
@@ -189,9 +194,11 @@ fn not_configured(case: &Case<'_>, port: &Port<'_>) -> Judged {
     };
     let add = |out: Outcome| out.advise("let the daemon listen").command(case.install_command()).fixable();
     let missing = missing_files(case);
+    let changed = super::forward::changed_files(case);
     if port.tls || t.is_promised(port.transport) {
         let out =
-            Outcome::fail(format!("{text}, but {} asks for it", t.promised_by)).seen_all(missing).seen_all(unused);
+            Outcome::fail(format!("{text}, but {} asks for it", t.promised_by)).seen_all(missing).seen_all(changed);
+        let out = out.seen_all(unused);
         return Ok(add(out.seen("configuration", format!("no {} listener on port {}", port.word(), port.number))));
     }
     if t.promises() {
@@ -203,7 +210,7 @@ fn not_configured(case: &Case<'_>, port: &Port<'_>) -> Judged {
     } else {
         Outcome::fail(text)
     };
-    Ok(add(out.seen_all(missing).seen_all(unused).seen("configuration", case.files_read())))
+    Ok(add(out.seen_all(missing).seen_all(changed).seen_all(unused).seen("configuration", case.files_read())))
 }
 
 /// Listeners for the port in sources that no log path names.
@@ -242,6 +249,34 @@ fn loopback_only(case: &Case<'_>, port: &Port<'_>) -> Outcome {
         .seen_all(port.listeners.iter().map(|l| (l.at.to_string(), format!("address {}", address(l)))))
         .advise("take the address out of the listener, then restart the daemon")
         .command(format!("sudo systemctl restart {}", case.unit_name()))
+        .fixable_if(port.listeners.iter().all(|l| case.is_changed(&l.at.file)))
+}
+
+/// Every listener asks for an address that no interface has. rsyslog opens the socket all the same (IP_FREEBIND), and
+/// nothing ever arrives at it.
+fn nobodys_address(case: &Case<'_>, port: &Port<'_>) -> Option<Outcome> {
+    let interfaces = &case.facts.firewall.as_ref().ok()?.interfaces;
+    let own = |ip: &IpAddr| ip.is_loopback() || interfaces.iter().flat_map(|i| &i.addresses).any(|a| a == ip);
+    let foreign = |l: &&Listener| matches!(l.asked, Asked::Ip(ip) if !own(&ip.to_canonical()));
+    if interfaces.is_empty() || !port.listeners.iter().all(foreign) {
+        return None;
+    }
+    let shown = port.listeners.iter().map(|l| (l.at.to_string(), format!("address {}", address(l))));
+    let first = port.listeners.first().map(|l| address(l)).unwrap_or_default();
+    let own = interfaces.iter().filter(|i| !i.loopback).flat_map(|i| &i.addresses).map(ToString::to_string);
+    let own: Vec<String> = own.collect();
+    let own = if own.is_empty() { "none but loopback".to_owned() } else { own.join(", ") };
+    Some(
+        Outcome::fail(format!(
+            "{} listens on {first}, which is no address of this box: nothing arrives",
+            port.display()
+        ))
+        .seen_all(shown)
+        .seen("addresses of this box", own)
+        .advise("take the address out of the listener, or put the right one in, then restart the daemon")
+        .command(format!("sudo systemctl restart {}", case.unit_name()))
+        .fixable_if(port.listeners.iter().all(|l| case.is_changed(&l.at.file))),
+    )
 }
 
 fn address(listener: &Listener) -> String {

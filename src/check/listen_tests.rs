@@ -79,9 +79,14 @@ fn an_address_of_one_family_is_the_users_choice() {
     add_socket(&mut facts, Transport::Udp, "0.0.0.0:514", DAEMON);
     let o = judge(udp, &facts);
     assert_eq!((o.status, o.summary.as_str()), (Status::Pass, "udp/514 is open over IPv4, as configured"));
+    let mut facts = facts_of("192.0.2.1");
+    add_socket(&mut facts, Transport::Udp, "192.0.2.1:514", DAEMON);
+    assert_eq!(status(udp, &facts), PASS);
+    // rsyslog opens a socket on an address that no interface has, and nothing ever comes there.
     let mut facts = facts_of("192.0.2.7");
     add_socket(&mut facts, Transport::Udp, "192.0.2.7:514", DAEMON);
-    assert_eq!(status(udp, &facts), PASS);
+    let o = judge(udp, &facts);
+    assert!(o.status == Status::Fail && o.summary.contains("no address of this box"), "{}", o.summary);
     let mut facts = facts_of("127.0.0.1");
     add_socket(&mut facts, Transport::Udp, "127.0.0.1:514", DAEMON);
     let o = judge(udp, &facts);

@@ -128,6 +128,14 @@ impl Outcome {
     pub fn fixable(self) -> Self {
         self.fix(Fix::Install)
     }
+
+    /// The same, where it is so.
+    pub fn fixable_if(self, ours: bool) -> Self {
+        if ours { self.fixable() } else { self }
+    }
+    pub fn fix_all(self, fixes: impl IntoIterator<Item = Fix>) -> Self {
+        fixes.into_iter().fold(self, Outcome::fix)
+    }
     /// `--fix` mends it this way; said more than once: all of them, in this order.
     pub fn fix(mut self, fix: Fix) -> Self {
         if let Some(advice) = &mut self.advice {

@@ -13,6 +13,7 @@ use crate::host::proc_net::Transport;
 use crate::host::{Host, Interrupt};
 use crate::message::build::{Shape, Stamp, marker, message};
 use crate::message::capture::{Evidence, Hop, Report, Watch};
+use crate::message::send::Framing;
 use crate::message::tls::{self, Tls, Trust};
 use crate::platform::certificate;
 
@@ -29,6 +30,8 @@ pub struct Aim {
     pub transport: Transport,
     pub tls: bool,
     pub to: SocketAddr,
+    /// How the listener tells events of a stream apart.
+    pub framing: Framing,
 }
 
 /// An address of this box that the daemon's socket takes; `None` where it has none open.
@@ -38,7 +41,9 @@ pub fn aim(port: &Port<'_>) -> Option<Aim> {
     let loopback = candidates.into_iter().find(|ip| port.own.iter().any(|s| s.takes(*ip)));
     // What is bound to one address is reached by that address, over the loopback all the same.
     let ip = loopback.or(local.first().copied())?;
-    Some(Aim { transport: port.transport, tls: port.tls, to: SocketAddr::new(ip, port.number) })
+    let counted = port.listeners.first().is_some_and(|l| l.counted);
+    let framing = if counted { Framing::OctetCount } else { Framing::LineFeed };
+    Some(Aim { transport: port.transport, tls: port.tls, to: SocketAddr::new(ip, port.number), framing })
 }
 
 struct Shot {
@@ -102,7 +107,11 @@ fn listener(aim: &Aim) -> Hop {
 fn send(host: &Host, aim: &Aim, line: &[u8]) -> std::io::Result<()> {
     match aim.transport {
         Transport::Udp => host.net.send_udp(aim.to, line),
-        Transport::Tcp => host.net.send_tcp(aim.to, &[line, b"\n"].concat(), CONNECT),
+        Transport::Tcp => {
+            let mut frame = Vec::new();
+            aim.framing.frame(line, &mut frame);
+            host.net.send_tcp(aim.to, &frame, CONNECT)
+        }
     }
 }
 

@@ -89,7 +89,15 @@ fn probe(how: fn(&[u8]) -> Vec<u8>, refuse_tcp: bool, transport: Transport) -> P
     host.net = Arc::new(net);
     host.clock = Arc::new(crate::host::SystemClock::default());
     let to = "127.0.0.1:514".parse().unwrap();
-    let mut found = run(&host, &Interrupt::default(), "c1", &[Aim { transport, tls: false, to }], 25226, LIMIT).plain;
+    let mut found = run(
+        &host,
+        &Interrupt::default(),
+        "c1",
+        &[Aim { transport, tls: false, to, framing: Framing::LineFeed }],
+        25226,
+        LIMIT,
+    )
+    .plain;
     found.remove(&transport).unwrap()
 }
 
@@ -121,9 +129,15 @@ fn a_refused_connection_is_told_at_once() {
 fn without_capture_the_probe_is_blind() {
     let host = fake::host(Root::at("/nonexistent"), fake::FakeRunner::new());
     let to = "127.0.0.1:514".parse().unwrap();
-    let found =
-        run(&host, &Interrupt::default(), "c1", &[Aim { transport: Transport::Udp, tls: false, to }], 25226, LIMIT)
-            .plain;
+    let found = run(
+        &host,
+        &Interrupt::default(),
+        "c1",
+        &[Aim { transport: Transport::Udp, tls: false, to, framing: Framing::LineFeed }],
+        25226,
+        LIMIT,
+    )
+    .plain;
     let p = &found[&Transport::Udp];
     assert!(p.blind.is_some() && p.seen_at_listener.is_none() && p.arrived.is_none());
 }

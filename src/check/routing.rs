@@ -10,6 +10,7 @@ use super::ports;
 use super::samples::Fate;
 use super::target::Daemon;
 use super::words;
+use crate::agent::AgentKind;
 use crate::host::proc_net::Transport;
 
 pub fn duplicate(case: &Case<'_>) -> Judged {
@@ -74,7 +75,10 @@ fn show(listener: &Listener) -> (String, String) {
 }
 
 pub fn reachable(case: &Case<'_>) -> Judged {
-    over_tcp(case)?;
+    // The socket of the agent's own rule is followed in rsyslog's language only.
+    if case.target.daemon == Daemon::SyslogNg {
+        over_tcp(case)?;
+    }
     let flow = case.flow()?;
     if flow.to_agent().next().is_none() {
         return Err(NotJudged::Blocked("forward.rule", "there is no rule to come to".into()));
@@ -127,6 +131,8 @@ fn not_reached(case: &Case<'_>, flow: &Flow<'_>, cut_off: &[(&Entry, Vec<&Way>)]
     let reasons: Vec<Why> = cut_off.iter().map(|(e, l)| reason(flow, e, l)).collect();
     let why = reasons.first().map(|why| why.text.clone()).unwrap_or_default();
     let listeners = cut_off.iter().filter_map(|(e, _)| e.listener.as_ref()).map(show);
+    // Where the rule is the Azure Monitor Agent's own, nothing of ours can stand before what ends events there.
+    let beyond = case.target.agent == AgentKind::Ama && reasons.iter().any(|why| why.stopped);
     let mut places: Vec<(String, String)> = reasons.into_iter().filter_map(|why| why.place).collect();
     places.dedup();
     let rules = flow.carriers().into_iter().map(|f| (f.at.to_string(), f.describe()));
@@ -137,7 +143,7 @@ fn not_reached(case: &Case<'_>, flow: &Flow<'_>, cut_off: &[(&Entry, Vec<&Way>)]
         .seen_all(lost.iter().take(2).map(|w| (w.sample.name, w.sample.line)))
         .advise("let the listener's events come to the rule, and the rule stand before what takes them away")
         .command(case.install_command())
-        .fixable()
+        .fixable_if(!beyond)
 }
 
 /// Why the first lost sample does not come to the rule whose filter matches it, and the place that is to blame.

@@ -15,6 +15,7 @@ use super::ports;
 use super::stats;
 use super::target::Daemon;
 use super::words;
+use crate::agent::ama::files;
 use crate::host::proc_mount;
 use crate::host::proc_net::Socket;
 use crate::host::{FileKind, proc_process::Process};
@@ -46,6 +47,11 @@ pub fn reliable(case: &Case<'_>) -> Judged {
                     .seen(at, &queue.shown),
             ));
         }
+        // What the agent brings is not ours to change, and its watcher would undo it.
+        Storage::Memory if own_file(forward) => {
+            return Ok(Outcome::pass("the agent's own rule: what arrives while it is away waits in memory")
+                .seen(at, &queue.shown));
+        }
         Storage::Memory => {
             return Ok(install(
                 Outcome::warn("the queue of the forward is in memory only: a long outage or a restart loses events")
@@ -67,6 +73,11 @@ pub fn reliable(case: &Case<'_>) -> Judged {
     };
     Ok(Outcome::pass(format!("up to {} of events wait on disk while the agent is away", words::bytes(limit)))
         .seen(at, &queue.shown))
+}
+
+/// Does the forward stand in a file that the Azure Monitor Agent has put into the daemon's configuration?
+fn own_file(forward: &Forward) -> bool {
+    files::PLACES.iter().any(|p| Path::new(p.path) == &*forward.at.file)
 }
 
 /// The folder the queue writes to, as the configuration or the daemon itself names it.
@@ -119,7 +130,8 @@ fn unwritable(case: &Case<'_>, dir: &Spool) -> Result<Option<Outcome>, NotJudged
                 .advise("make the folder for the daemon's user and restart the daemon")
                 .command(format!("sudo install -d -m 0700 -o {who} {quoted}"))
                 .command(restart)
-                .fix(Fix::Folder { path: decode_path(&dir.path), mode: 0o700, owner: (who, group) }),
+                .fix(Fix::Folder { path: decode_path(&dir.path), mode: 0o700, owner: (who, group) })
+                .fix(case.restart()),
         ));
     };
     if last.kind != FileKind::Dir {
@@ -169,7 +181,12 @@ fn unwritable(case: &Case<'_>, dir: &Spool) -> Result<Option<Outcome>, NotJudged
             Ok(Some(match () {
                 _ if immutable => out.command(format!("sudo chattr -i {}", shell_quote(&at.path))).command(restart),
                 _ if at.path == dir.real => {
-                    out.command(format!("sudo chown {}:{} {quoted}", who.uid, who.gid)).command(restart)
+                    let access =
+                        Fix::Access { path: decode_path(&dir.real), mode: 0o700, owner: Some((who.uid, who.gid)) };
+                    out.command(format!("sudo chown {}:{} {quoted}", who.uid, who.gid))
+                        .command(restart)
+                        .fix(access)
+                        .fix(case.restart())
                 }
                 _ => out.command(format!("sudo chmod o+x {}", shell_quote(&at.path))).command(restart),
             }))
@@ -211,7 +228,9 @@ fn writer(case: &Case<'_>) -> Result<Who, NotJudged> {
 fn complained(case: &Case<'_>, dir: &Spool) -> Option<Outcome> {
     // What a daemon that is gone complained about, its successor may find in order.
     case.process()?;
-    let lines: Vec<&OwnLine> = case.own_lines().filter(|l| spool_error(&l.text)).collect();
+    // That a file could not be opened is said of log files too.
+    let here = |text: &str| !text.contains("/e/2433") || text.contains(&dir.path) || text.contains(&dir.real);
+    let lines: Vec<&OwnLine> = case.own_lines().filter(|l| spool_error(&l.text) && here(&l.text)).collect();
     let first = lines.first()?;
     let text = format!("the daemon could not use {} since it was started: {}", dir.path, first.text);
     // A line in a log file may be anybody's; the journal vouches for its own.
@@ -283,7 +302,8 @@ pub fn connected(case: &Case<'_>) -> Judged {
         .seen_all(last.map(|l| (l.source.as_str(), l.text.as_str())))
         .seen_all(shown)
         .advise(again)
-        .command(format!("sudo systemctl restart {}", case.unit_name())));
+        .command(format!("sudo systemctl restart {}", case.unit_name()))
+        .fix(case.restart()));
     }
     Ok(Outcome::pass(format!("no connection to port {port} yet: the daemon makes it with the first event")))
 }
@@ -298,6 +318,10 @@ pub fn until_retry(case: &Case<'_>) -> Option<Duration> {
     let retry = flow.good_carriers().first()?.retry?;
     let pid = case.daemon_pid()?;
     let net = case.facts.net.as_ref().ok()?;
+    // rsyslog connects with the first event, and waits only after a try that failed.
+    if case.target.daemon != Daemon::SyslogNg && last_word(case).is_none() {
+        return None;
+    }
     let connected = net.connections_to(case.target.agent_port).any(|s| s.owners.contains(&pid));
     (!connected).then(|| MOST_PATIENCE.min(Duration::from_secs(retry) + Duration::from_secs(1)))
 }
@@ -353,7 +377,9 @@ fn last_word<'a>(case: &'a Case<'_>) -> Option<&'a OwnLine> {
         return (!last.text.contains("established")).then_some(last);
     }
     let about = |text: &str| ["/e/2007", "/e/2027", "/e/2359", "/e/2186"].iter().any(|e| text.contains(e));
-    let last = case.own_lines().filter(|l| about(&l.text)).last()?;
+    // 2186 is also said of a listener's address.
+    let listener = |text: &str| text.contains("bound address");
+    let last = case.own_lines().filter(|l| about(&l.text) && !listener(&l.text)).last()?;
     (!last.text.contains("/e/2359") && !last.text.contains("resumed")).then_some(last)
 }
 

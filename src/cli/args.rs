@@ -154,6 +154,19 @@ pub enum LocalCopy {
     Drop,
 }
 
+impl LocalCopy {
+    pub const ALL: [LocalCopy; 3] = [LocalCopy::Auto, LocalCopy::Keep, LocalCopy::Drop];
+
+    /// As on the command line.
+    pub fn word(self) -> &'static str {
+        match self {
+            LocalCopy::Auto => "auto",
+            LocalCopy::Keep => "keep",
+            LocalCopy::Drop => "drop",
+        }
+    }
+}
+
 /// A network of senders, or `any`.
 fn firewall_source(word: &str) -> Result<String, String> {
     match word {
@@ -203,9 +216,9 @@ pub struct InstallArgs {
     /// Apply without asking
     #[arg(short, long)]
     pub yes: bool,
-    /// What happens to security events besides being forwarded
-    #[arg(long, value_name = "WHAT", default_value = "auto")]
-    pub local_copy: LocalCopy,
+    /// What happens to security events besides being forwarded [default: auto, or what install set up]
+    #[arg(long, value_name = "WHAT")]
+    pub local_copy: Option<LocalCopy>,
     /// Certificate for --protocol tls, as PEM with those of the authorities in between behind it [default: one made by
     /// install]
     #[arg(long, value_name = "FILE", requires = "tls_key", value_hint = ValueHint::FilePath)]
@@ -213,13 +226,24 @@ pub struct InstallArgs {
     /// The certificate's private key, as PEM without a pass phrase, readable for the daemon and nobody else
     #[arg(long, value_name = "FILE", requires = "tls_cert", value_hint = ValueHint::FilePath)]
     pub tls_key: Option<PathBuf>,
-    /// Rewrite event ids that the Log Analytics agent drops: %FTD- to %ASA-, ASA class words, CEF:1 to CEF:0
-    #[arg(long)]
+    /// Rewrite event ids that the Log Analytics agent drops: %FTD- to %ASA-, ASA class words, CEF:1 to CEF:0. Later
+    /// runs of install keep to it
+    #[arg(long, overrides_with = "no_rewrite_ids")]
     pub rewrite_ids: bool,
-    /// Take TCP input line by line only, for senders that omit the priority and begin with a digit; senders that
-    /// count octets are then misread
+    /// Pass event ids on as they are again
     #[arg(long)]
+    pub no_rewrite_ids: bool,
+    /// Take TCP input line by line only, for senders that omit the priority and begin with a digit; senders that
+    /// count octets are then misread. Later runs of install keep to it
+    #[arg(long, overrides_with = "octet_counting")]
     pub no_octet_counting: bool,
+    /// Take TCP input of senders that count octets again
+    #[arg(long)]
+    pub octet_counting: bool,
+    /// TCP port for senders that count octets, where the daemon takes one framing a port (syslog-ng up to 4.8); that of
+    /// --port makes all TCP senders count [default: 601, or what install set up]
+    #[arg(long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
+    pub counted_port: Option<u16>,
     /// Undo what the older installation scripts have done to syslog-ng's main file: sources turned into comments, a
     /// network source added at the end. Stays when everything else is uninstalled; a copy of the file is kept
     #[arg(long)]
@@ -228,9 +252,9 @@ pub struct InstallArgs {
     /// manager first, and rsyslog's driver for TLS where --protocol tls asks for it. Without it, you are asked
     #[arg(long)]
     pub install_packages: bool,
-    /// Disk space that events may take while the agent is away, in MB
-    #[arg(long, value_name = "MB", default_value_t = 2048, value_parser = clap::value_parser!(u32).range(64..))]
-    pub queue_disk: u32,
+    /// Disk space that events may take while the agent is away, in MB [default: 2048, or what install set up]
+    #[arg(long, value_name = "MB", value_parser = clap::value_parser!(u32).range(64..))]
+    pub queue_disk: Option<u32>,
     /// Open the port in this box's firewall, for everybody or for these networks only (10.0.0.0/8,192.0.2.7); uninstall
     /// closes it again
     #[arg(
@@ -243,6 +267,9 @@ pub struct InstallArgs {
         value_parser = firewall_source
     )]
     pub open_firewall: Option<Vec<String>>,
+    /// A daemon that its own files keep down comes up with those that are written; for repairs.
+    #[arg(skip)]
+    pub start_daemon: bool,
     /// How to print the plan and the outcome
     #[arg(short, long, value_name = "FORMAT", default_value = "text")]
     pub output: Format,

@@ -5,7 +5,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Context, bail};
+use anyhow::bail;
 
 use super::agent::args::AgentArgs;
 use super::args::{AgentChoice, DaemonChoice, Format, InstallArgs, LocalCopy, Protocol, TroubleshootArgs};
@@ -13,13 +13,15 @@ use super::exit::usage;
 use super::{install, show};
 use crate::check::select::Selection;
 use crate::host::{FileKind, Host, Interrupt};
-use crate::plan::{Change, Goal, Outcome, ServiceChange, Session, WriteFile};
+use crate::plan::{Change, Goal, Outcome, ServiceChange, Session, When};
 use crate::platform::service_act::{Action, Services};
 use crate::report::{CheckResult, Fix, Report, Status, clean};
 use crate::ui::Ui;
 
 /// Times that the daemon and its files are mended before what `install` does.
 const ROUNDS: usize = 3;
+/// Installations in a row.
+const INSTALLS: usize = 2;
 /// How long the daemon may take to settle.
 const SETTLE: Duration = Duration::from_secs(5);
 /// Places of a mask, the lasting one and the one until the next boot.
@@ -59,9 +61,23 @@ pub fn run(
     // Once more where the first repair lets another fault be seen; never the same twice.
     let mut report = first.clone();
     let mut done: Vec<Fix> = Vec::new();
+    let mut installed: Vec<Fix> = Vec::new();
+    // Nothing else is proven while the daemon cannot read its files.
+    if unreadable(&report, asked) {
+        let all = wanted(&report, asked).into_iter().flat_map(|c| &c.fixes);
+        let installing: Vec<&Fix> = all.filter(|f| f.is_install()).collect();
+        install::run(host, ui, &install_args(host, args, &report, &installing, true))?;
+        installed.extend(installing.into_iter().cloned());
+        report = look();
+    }
     for _ in 0..ROUNDS {
         let left = wanted(&report, asked).into_iter().flat_map(|c| &c.fixes);
         let direct: Vec<Fix> = left.filter(|f| !f.is_install() && !done.contains(f)).cloned().collect();
+        // A daemon that cannot read its files does not start before `install` has put them right, and then by it.
+        let unit = format!("{}.service", report.target.daemon);
+        let hopeless = unreadable(&report, asked);
+        let direct: Vec<Fix> =
+            direct.into_iter().filter(|f| !(hopeless && matches!(f, Fix::Start(u) if *u == unit))).collect();
         if direct.is_empty() {
             break;
         }
@@ -69,13 +85,29 @@ pub fn run(
         done.extend(direct);
         report = look();
     }
-    let report = &report;
-    let installing: Vec<&Fix> =
-        wanted(report, asked).into_iter().flat_map(|c| &c.fixes).filter(|f| f.is_install()).collect();
-    if !installing.is_empty() {
-        install::run(host, ui, &install_args(host, args, report, &installing))?;
+    // What one installation makes possible another one may have to use: the place behind a rule that was missing, say.
+    for _ in 0..INSTALLS {
+        let all = wanted(&report, asked).into_iter().flat_map(|c| &c.fixes);
+        let installing: Vec<&Fix> = all.filter(|f| f.is_install()).collect();
+        if installing.iter().all(|f| installed.contains(f)) {
+            break;
+        }
+        let start = unreadable(&report, asked);
+        install::run(host, ui, &install_args(host, args, &report, &installing, start))?;
+        installed.extend(installing.into_iter().cloned());
+        report = look();
     }
     Ok(())
+}
+
+/// Is the daemon's configuration one that `install` has to mend first?
+fn unreadable(report: &Report, asked: &Selection) -> bool {
+    wanted(report, asked).into_iter().any(|c| {
+        c.status == Status::Fail
+            && c.group == "daemon"
+            && c.id != "daemon.running"
+            && c.fixes.iter().any(Fix::is_install)
+    })
 }
 
 /// Checks that were asked for, found something, and of which something can be mended.
@@ -137,11 +169,12 @@ fn runs(host: &Host, unit: &str) -> anyhow::Result<()> {
 
 fn changes(host: &Host, fixes: &[Fix], report: &Report) -> anyhow::Result<Vec<Change>> {
     let mut changes: Vec<Change> = Vec::new();
-    let mut files = false;
     let mut services: Vec<ServiceChange> = Vec::new();
     for fix in fixes {
         match fix {
-            Fix::Install | Fix::DropLocalCopy | Fix::OpenFirewall(_) | Fix::InstallDaemon(_) => {}
+            Fix::Install | Fix::DropLocalCopy | Fix::NoPortalSync | Fix::OpenFirewall(_) | Fix::InstallDaemon(_) => {}
+            Fix::Set(setting) => changes.push(setting.clone().into()),
+            Fix::Remove(path) => changes.push(Change::RemoveFile { path: path.clone(), secret: true }),
             Fix::Unmask(unit) => {
                 let places = MASKS.iter().map(|folder| Path::new(folder).join(unit));
                 // Only a mask: a unit of somebody's own with that name stays.
@@ -150,27 +183,20 @@ fn changes(host: &Host, fixes: &[Fix], report: &Report) -> anyhow::Result<Vec<Ch
                 let new: Vec<Change> = removals.filter(|c| !changes.contains(c)).collect();
                 changes.extend(new);
             }
+            Fix::Restart(unit) => services.push(ServiceChange::new(unit, Action::Restart).when(When::Always)),
             Fix::Start(unit) => services.push(ServiceChange::new(unit, Action::Start)),
             Fix::Enable(unit) => services.push(ServiceChange::new(unit, Action::Enable)),
-            Fix::FileMode { path, mode } => {
-                files = true;
-                let shown = || format!("reading {}, whose mode is to change", path.display());
-                // The content may hold what nobody is to see, since not even the daemon could.
-                let content = host.root.read(path).with_context(shown)?;
-                let same = WriteFile::new(path, content).mode(*mode).lasting().secret();
-                changes.push(same.purpose("the daemon has to read it").into());
+            Fix::Access { path, mode, owner } => {
+                changes.push(Change::Access { path: path.clone(), mode: *mode, owner: *owner });
             }
             Fix::Folder { path, mode, owner } => {
-                files = true;
                 changes.push(Change::CreateDir { path: path.clone(), mode: *mode, owner: Some(*owner) });
             }
         }
     }
-    if files {
-        services.push(ServiceChange::new(format!("{}.service", report.target.daemon), Action::Restart));
-    }
-    // Before it is started, since one that runs would have to stop for it.
-    services.sort_by_key(|s| s.action != Action::Enable);
+    // The agent first: the daemon connects to it when it comes up. Each once, whoever asks for it.
+    // A unit is enabled before it is started, since one that runs would have to stop for it.
+    services.sort_by_key(|s| (s.unit.starts_with(&report.target.daemon), s.action != Action::Enable));
     services.dedup();
     changes.extend(services.into_iter().map(Change::Service));
     Ok(changes)
@@ -182,7 +208,13 @@ fn is_mask(host: &Host, path: &Path) -> bool {
 }
 
 /// The `install` that brings this box to what it was measured against.
-fn install_args(host: &Host, args: &TroubleshootArgs, report: &Report, fixes: &[&Fix]) -> InstallArgs {
+fn install_args(
+    host: &Host,
+    args: &TroubleshootArgs,
+    report: &Report,
+    fixes: &[&Fix],
+    start_daemon: bool,
+) -> InstallArgs {
     let t = &report.target;
     let receipt = crate::plan::peek(host).ok().flatten();
     let promised = receipt.as_ref().and_then(|r| {
@@ -228,7 +260,7 @@ fn install_args(host: &Host, args: &TroubleshootArgs, report: &Report, fixes: &[
     });
     InstallArgs {
         // A repair onboards nobody and removes no agent.
-        onboarding: AgentArgs::default(),
+        onboarding: AgentArgs { no_portal_sync: fixes.contains(&&Fix::NoPortalSync), ..AgentArgs::default() },
         target,
         stream: Vec::new(),
         purge_oms: false,
@@ -236,13 +268,18 @@ fn install_args(host: &Host, args: &TroubleshootArgs, report: &Report, fixes: &[
         yes: args.yes,
         tls_cert: file("tls_cert"),
         tls_key: file("tls_key"),
-        local_copy: if fixes.contains(&&Fix::DropLocalCopy) { LocalCopy::Drop } else { LocalCopy::Auto },
+        // What is not said stays as the receipt has it.
+        local_copy: fixes.contains(&&Fix::DropLocalCopy).then_some(LocalCopy::Drop),
         rewrite_ids: false,
+        no_rewrite_ids: false,
         no_octet_counting: false,
+        octet_counting: false,
+        counted_port: None,
         repair: false,
         install_packages: missing.is_some(),
-        queue_disk: 2048,
+        queue_disk: None,
         open_firewall: sources,
+        start_daemon,
         output: Format::Text,
     }
 }

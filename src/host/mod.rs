@@ -44,7 +44,7 @@ pub use net::{Net, SystemNet};
 pub use packet::{Packet, PacketSource};
 pub use root::{FileKind, FsSpace, Meta, Root};
 pub use root_lock::{LockAttempt, LockFile};
-pub use runner::{Cmd, Exit, Output, Run, RunError, SystemRunner, Traced, TracingRunner, WaitingRunner};
+pub use runner::{Cmd, EndingRunner, Exit, Output, Run, RunError, SystemRunner, Traced, TracingRunner, WaitingRunner};
 pub use secret::{Secret, Stars};
 pub use sockdiag::TcpSocket;
 pub use writer::Written;

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
+use super::Clock;
 use super::runner_pipes::Pipes;
 use super::secret::{Secret, Stars};
 
@@ -244,6 +245,32 @@ impl Run for WaitingRunner {
         outcome
     }
 }
+
+/// A runner whose commands all have to end by a time.
+pub struct EndingRunner {
+    pub inner: Arc<dyn Run>,
+    pub clock: Arc<dyn Clock>,
+    /// On the monotonic clock.
+    pub end: Duration,
+}
+
+impl Run for EndingRunner {
+    fn run(&self, cmd: &Cmd) -> Result<Output, RunError> {
+        let left = self.end.saturating_sub(self.clock.monotonic());
+        if left < LEAST {
+            return Err(RunError::Failed(cmd.display(), "no time was left to ask it".into()));
+        }
+        // Whole milliseconds, for the limit is shown to people.
+        let left = Duration::from_millis(u64::try_from(left.as_millis()).unwrap_or(u64::MAX)).max(LEAST);
+        self.inner.run(&cmd.clone().limit(cmd.limit.min(left)))
+    }
+    fn waiting(&self) -> Vec<String> {
+        self.inner.waiting()
+    }
+}
+
+/// Less is no time for a command.
+const LEAST: Duration = Duration::from_millis(20);
 
 #[cfg(test)]
 #[path = "runner_tests.rs"]

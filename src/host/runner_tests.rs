@@ -85,3 +85,14 @@ fn a_trace_stars_secrets() {
     assert_eq!(*seen.lock().unwrap(), [("sh -c exit 4 ***".to_owned(), "exit 4".to_owned())]);
     assert!(!format!("{:?}", Cmd::new(["x"]).stdin("geheim")).contains("geheim"));
 }
+
+#[test]
+fn commands_end_by_the_time_that_all_of_them_have() {
+    let clock = std::sync::Arc::new(crate::host::SystemClock::default());
+    let end = crate::host::Clock::monotonic(&*clock) + Duration::from_millis(300);
+    let runner = EndingRunner { inner: std::sync::Arc::new(SystemRunner::default()), clock, end };
+    let start = Instant::now();
+    assert!(matches!(runner.run(&sh("sleep 100")), Err(RunError::Timeout(..))));
+    assert!(matches!(runner.run(&sh("true")), Err(RunError::Failed(..))));
+    assert!(start.elapsed() < Duration::from_secs(4));
+}

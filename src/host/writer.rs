@@ -129,6 +129,18 @@ impl Root {
         sync_parent(&real)
     }
 
+    /// Gives a folder that is there this mode and owner.
+    pub fn set_dir_attrs(&self, path: &Path, mode: u32, owner: (u32, u32)) -> io::Result<()> {
+        let real = self.real(&self.entry(path)?);
+        hit("root.dirattrs")?;
+        let dir = File::open(&real)?;
+        if !dir.metadata()?.is_dir() {
+            return Err(io::ErrorKind::NotADirectory.into());
+        }
+        put_attrs(&dir, &Attrs { owner: Some(owner), ..Attrs::mode(mode) }, true)?;
+        dir.sync_all()
+    }
+
     /// Removes a folder that is empty.
     pub fn remove_dir(&self, path: &Path) -> io::Result<()> {
         let real = self.real(&self.entry(path)?);

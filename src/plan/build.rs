@@ -142,6 +142,10 @@ impl<'a> Builder<'a> {
                 let op = self.make_dir(path, mode, owner).with_context(|| format!("cannot plan {}", path.display()))?;
                 self.push_file(change, op);
             }
+            Change::Access { path, mode, owner } => {
+                let op = self.access(path, *mode, *owner).with_context(|| format!("cannot plan {}", path.display()))?;
+                self.push_file(change, op);
+            }
             Change::RemoveDir { path } => {
                 let op = self.remove_dir(path)?;
                 self.push_file(change, op);
@@ -207,7 +211,7 @@ impl<'a> Builder<'a> {
             FileState::Absent => {
                 bail!("the folder {} does not exist\nhint: is what it belongs to installed?", parent.display())
             }
-            other => bail!("{} is {}, not a folder", parent.display(), other.noun()),
+            other => bail!("{} is {}, not a folder\nhint: move it away", parent.display(), other.noun()),
         }
     }
 
@@ -260,6 +264,24 @@ impl<'a> Builder<'a> {
         let mode = mode & 0o7777;
         let after = FileState::Dir { mode, uid: owner.0, gid: owner.1 };
         Ok(Some(FileOp { path, before, after, put: Put::Dir { mode, owner }, old: Vec::new() }))
+    }
+
+    fn access(&self, path: &Path, mode: u32, owner: Option<(u32, u32)>) -> Result<Option<FileOp>> {
+        let path = self.real(path)?;
+        let (before, old) = self.look(&path)?;
+        let Some(now) = before.owner() else { bail!("it is {}", before.noun()) };
+        let ((uid, gid), mode) = (owner.unwrap_or(now), mode & 0o7777);
+        match (&before, old) {
+            (FileState::File { .. }, Some(old)) => {
+                Ok(Some(file_op(path, before, Some(old.clone()), old, mode, (uid, gid))))
+            }
+            (FileState::Dir { .. }, _) => {
+                let after = FileState::Dir { mode, uid, gid };
+                let put = Put::Dir { mode, owner: (uid, gid) };
+                Ok(Some(FileOp { path, before, after, put, old: Vec::new() }))
+            }
+            (other, _) => bail!("it is {}, and only files and folders have a mode", other.noun()),
+        }
     }
 
     fn remove_dir(&mut self, path: &Path) -> Result<Option<FileOp>> {
@@ -338,6 +360,9 @@ impl<'a> Builder<'a> {
         };
         if satisfied {
             return Ok(None);
+        }
+        if let Some(why) = self.services.refusal(&state.id, action) {
+            return Err(why.into());
         }
         let mut then = now.clone();
         match action {

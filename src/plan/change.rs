@@ -29,6 +29,13 @@ pub enum Change {
         mode: u32,
         owner: Option<(u32, u32)>,
     },
+    /// Mode and owner of a file or folder that is there, for good: a repair that stays when everything else is taken back.
+    /// `None`: as it is.
+    Access {
+        path: PathBuf,
+        mode: u32,
+        owner: Option<(u32, u32)>,
+    },
     /// Removes a folder if it is empty then.
     RemoveDir {
         path: PathBuf,
@@ -54,6 +61,7 @@ impl Change {
             Change::TakeBlock { path, .. }
             | Change::RemoveFile { path, .. }
             | Change::CreateDir { path, .. }
+            | Change::Access { path, .. }
             | Change::RemoveDir { path }
             | Change::Restore { path, .. } => Some(path),
             Change::Service(_) | Change::Set(_) | Change::Unset(_) => None,

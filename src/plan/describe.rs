@@ -80,6 +80,8 @@ impl Step {
         match &self.change {
             Change::WriteFile(wish) => wish.secret,
             Change::RemoveFile { secret, .. } => *secret,
+            // The content may hold what nobody is to see, since not even its reader could.
+            Change::Access { .. } => true,
             Change::Restore { saved, .. } => saved.secret,
             _ => false,
         }
@@ -120,6 +122,7 @@ impl Step {
             Change::TakeBlock { .. } => format!("take our marked block out of {path}"),
             Change::RemoveFile { .. } => format!("remove {path} (a backup is kept)"),
             Change::CreateDir { .. } => format!("create the folder {path}{}", mode_note(&op.after)),
+            Change::Access { .. } => format!("set mode and owner of {path}{}", access_note(&op.after)),
             Change::RemoveDir { .. } => format!("remove the empty folder {path}"),
             Change::Restore { saved, .. } => match saved.state {
                 FileState::Absent => format!("remove {path}"),
@@ -141,6 +144,13 @@ fn write_sentence(op: &FileOp, path: &str) -> String {
 
 fn mode_note(state: &FileState) -> String {
     state.mode().map(|mode| format!(" (mode {mode:04o})")).unwrap_or_default()
+}
+
+fn access_note(state: &FileState) -> String {
+    match (state.mode(), state.owner()) {
+        (Some(mode), Some((uid, gid))) => format!(" (mode {mode:04o}, owner {uid}:{gid})"),
+        _ => String::new(),
+    }
 }
 
 fn with_purpose(sentence: String, purpose: &str) -> String {
@@ -166,6 +176,7 @@ fn kind(change: &Change) -> &'static str {
         Change::TakeBlock { .. } => "take-block",
         Change::RemoveFile { .. } => "remove-file",
         Change::CreateDir { .. } => "create-dir",
+        Change::Access { .. } => "access",
         Change::RemoveDir { .. } => "remove-dir",
         Change::Restore { .. } => "restore",
         Change::Service(_) => "service",

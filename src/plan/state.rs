@@ -166,10 +166,10 @@ impl ServiceState {
         ServiceState {
             unit: state.id.clone(),
             active: state.is_active() || state.is_coming_up(),
-            failed: state.active == Active::Failed || (state.active == Active::Activating && !state.is_coming_up()),
             enabled: state.is_enabled(),
             main_pid: state.main_pid,
             sockets,
+            failed: state.active == Active::Failed || (state.active == Active::Activating && !state.is_coming_up()),
         }
     }
 }

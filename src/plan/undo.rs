@@ -34,6 +34,10 @@ pub(super) fn place(root: &Root, path: &Path, put: &Put) -> Result<()> {
         Put::Link { target, owner } => {
             root.symlink(path, target, *owner).with_context(|| format!("cannot make the link {}", shown(path)))?;
         }
+        Put::Dir { mode, owner } if matches!(FileState::at(root, path)?, FileState::Dir { .. }) => {
+            root.set_dir_attrs(path, *mode, *owner)
+                .with_context(|| format!("cannot set mode and owner of {}", shown(path)))?;
+        }
         Put::Dir { mode, owner } => {
             root.create_dir(path, *mode, Some(*owner))
                 .with_context(|| format!("cannot make the folder {}", shown(path)))?;

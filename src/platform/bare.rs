@@ -96,6 +96,14 @@ pub fn act(host: &Host, unit: &str, action: Action, stop: &dyn Fn() -> bool) -> 
     Ok(state(host, unit))
 }
 
+/// Why the daemon cannot be ended from here, if so.
+pub fn refusal(host: &Host, unit: &str, action: Action) -> Option<ServiceError> {
+    let daemon = DAEMONS.iter().find(|d| d.unit == unit)?;
+    let program = program(host, daemon)?;
+    let process = running(host, daemon)?;
+    Here { host, daemon, program, verb: action.verb(), stop: &|| false }.may_end(&process).err()
+}
+
 struct Here<'a> {
     host: &'a Host,
     daemon: &'a Daemon,
@@ -109,13 +117,18 @@ impl Here<'_> {
         ServiceError::Refused { unit: self.daemon.unit.to_owned(), verb: self.verb, said }
     }
 
-    fn end(&self, process: &Process) -> Result<(), ServiceError> {
+    fn may_end(&self, process: &Process) -> Result<(), ServiceError> {
         if let Some(why) = holds_the_container(process, |pid| proc_process::comm(&self.host.root, pid)) {
             return Err(self.refused(format!(
                 "{why}, so ending it would end the container\nhint: make the change while the image is built, or run \
                  the daemon under an init, and start the container anew"
             )));
         }
+        Ok(())
+    }
+
+    fn end(&self, process: &Process) -> Result<(), ServiceError> {
+        self.may_end(process)?;
         fault::hit("signal.term").map_err(|e| self.refused(e.to_string()))?;
         let pid = i32::try_from(process.pid).map_err(|e| self.refused(e.to_string()))?;
         kill(Pid::from_raw(pid), Signal::SIGTERM)

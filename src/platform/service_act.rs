@@ -184,13 +184,30 @@ impl<'a> Services<'a> {
         }
     }
 
+    /// Does nothing start the unit again when the box starts, because there is no manager that would?
+    pub fn is_unmanaged(&self, unit: &str) -> bool {
+        self.is_bare(&unit_name(unit))
+    }
+
+    /// Why `action` cannot be done to a unit that nobody manages, to be known before anything is touched.
+    pub fn refusal(&self, unit: &str, action: Action) -> Option<ServiceError> {
+        let ends = matches!(action, Action::Restart | Action::Stop) && self.is_bare(unit);
+        ends.then(|| bare::refusal(self.host, unit, action)).flatten()
+    }
+
     /// Does nobody manage this one? Init scripts may be there for other daemons only: Debian's rsyslog brings none any more.
     fn is_bare(&self, unit: &str) -> bool {
         match self.manager {
             Manager::Systemd => false,
-            Manager::Sysv => !self.has_script(unit),
+            Manager::Sysv => !self.has_script(unit) || self.is_by_hand(unit),
             Manager::None => true,
         }
+    }
+
+    /// It runs, and its init script, which knows only what it has started, would start a second one.
+    fn is_by_hand(&self, unit: &str) -> bool {
+        let knows = self.service(script_of(unit), "status").is_ok_and(|o| o.ok());
+        !knows && bare::state(self.host, unit).is_active()
     }
 
     fn has_script(&self, unit: &str) -> bool {
@@ -315,7 +332,7 @@ impl<'a> Services<'a> {
 
     fn sysv_state(&self, unit: &str) -> Result<UnitState, ServiceError> {
         let script = script_of(unit);
-        if !self.has_script(unit) {
+        if self.is_bare(unit) {
             return Ok(bare::state(self.host, unit));
         }
         let mut state = UnitState { id: unit.to_owned(), ..parse_show(b"") };
@@ -327,7 +344,9 @@ impl<'a> Services<'a> {
             Exit::Code(3) => Active::Inactive,
             _ => Active::Unknown,
         };
-        state.main_pid = self.pid_file(script);
+        // Some scripts find a process whose pid file lies elsewhere.
+        let seen = || bare::state(self.host, unit).main_pid.filter(|_| state.is_active());
+        state.main_pid = self.pid_file(script).or_else(seen);
         state.unit_file = if self.sysv_enabled(script) { "enabled" } else { "disabled" }.into();
         Ok(state)
     }

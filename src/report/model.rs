@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use crate::message::lint::live::Traffic;
+use crate::platform::setting::Setting;
 
 /// Version of the JSON object. Raised only when a field changes its meaning.
 pub const SCHEMA: u32 = 1;
@@ -82,18 +83,27 @@ pub enum Fix {
     Install,
     /// The same, with security events kept out of the local files.
     DropLocalCopy,
+    /// The same, and the portal changes nothing on this box any more.
+    NoPortalSync,
     /// The same, with the port opened for these networks.
     OpenFirewall(Vec<String>),
     /// The same, with the distribution's package of this daemon installed first.
     InstallDaemon(String),
+    /// A setting in the hands of a tool of the machine.
+    Set(Setting),
+    /// Removes a file that holds a secret and serves nobody.
+    Remove(PathBuf),
     /// Takes away what forbids the unit to start.
     Unmask(String),
     Start(String),
+    /// Stops it, whatever state it is in, and starts it.
+    Restart(String),
     Enable(String),
-    /// Lets the daemon read a file.
-    FileMode {
+    /// Lets somebody read a file or folder that is there.
+    Access {
         path: PathBuf,
         mode: u32,
+        owner: Option<(u32, u32)>,
     },
     Folder {
         path: PathBuf,
@@ -105,7 +115,10 @@ pub enum Fix {
 impl Fix {
     /// Is it done by `install`?
     pub fn is_install(&self) -> bool {
-        matches!(self, Fix::Install | Fix::DropLocalCopy | Fix::OpenFirewall(_) | Fix::InstallDaemon(_))
+        matches!(
+            self,
+            Fix::Install | Fix::DropLocalCopy | Fix::NoPortalSync | Fix::OpenFirewall(_) | Fix::InstallDaemon(_)
+        )
     }
 }
 

@@ -20,6 +20,8 @@ pub struct Wish {
     pub local_copy: LocalCopy,
     pub rewrite_ids: bool,
     pub octet_counting: bool,
+    /// Where TCP senders go that count octets, with a daemon that takes one framing a port (docs/syslog-ng.md).
+    pub counted_port: u16,
     /// Disk space of the queue, MB.
     pub queue_disk: u32,
     /// Events wait in our queue for an agent that is no longer the one: they shall go to this one, which has a forward of
@@ -62,6 +64,7 @@ impl Wish {
             local_copy: LocalCopy::Auto,
             rewrite_ids: false,
             octet_counting: true,
+            counted_port: 601,
             queue_disk: 2048,
             hand_over: false,
             receipt: PathBuf::from("/var/lib/cefctl/receipt.json"),
@@ -77,6 +80,17 @@ pub enum LocalCopy {
     Drop,
 }
 
+impl LocalCopy {
+    /// As options and receipts have it.
+    pub fn word(self) -> &'static str {
+        match self {
+            LocalCopy::Auto => "auto",
+            LocalCopy::Keep => "keep",
+            LocalCopy::Drop => "drop",
+        }
+    }
+}
+
 /// How the events of one transport come in.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Intake {
@@ -88,6 +102,8 @@ pub struct Intake {
     /// Senders with IPv4, with IPv6 addresses come in by it.
     pub v4: bool,
     pub v6: bool,
+    /// Takes events with their length in front only (RFC 6587).
+    pub counted: bool,
     /// Whose events alone it takes, where this box is not among them.
     pub only_of: Option<String>,
 }

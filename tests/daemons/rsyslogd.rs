@@ -79,6 +79,7 @@ impl Rsyslogd {
             elsewhere: false,
         };
         let mut drop_in = DropIn {
+            end: false,
             version,
             receipt: "/var/lib/cefctl/receipt.json".into(),
             agent_port,

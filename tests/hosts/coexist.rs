@@ -18,6 +18,7 @@ pub fn cases() -> Vec<Case> {
         Case::new("an_open_listener_is_used_again", listener_reused),
         Case::new("security_events_stay_out_of_local_files", no_local_copy),
         Case::new("other_network_messages_reach_local_files", network_messages),
+        Case::new("a_port_for_senders_that_count_octets", counted).only("syslog-ng"),
         Case::new("another_listener_takes_the_port_over_at_removal", taken_over).only("syslog-ng"),
         Case::new("a_removal_that_would_leave_a_broken_configuration_is_refused", needed).only("syslog-ng"),
         Case::new("a_path_that_takes_all_for_good_is_overtaken", overtaken).only("syslog-ng"),
@@ -149,6 +150,34 @@ fn network_messages(kind: &Kind) -> Result<()> {
     })?;
     let forwarded = agent.lines().iter().any(|l| crate::agent::contains(l, b"plain-syslog"));
     ensure!(!forwarded, "a message that is no security event went to the agent");
+    Ok(())
+}
+
+/// Debian's versions take one framing a port: whose port 514 is can be chosen, and a listener of that kind is used. The
+/// proof at the end of an install and the probes speak as the port wants it.
+fn counted(kind: &Kind) -> Result<()> {
+    let listener = "source s_net { syslog(transport(tcp) port(514) max-connections(99)); };\n\
+                    log { source(s_net); destination(d_syslog); };\n";
+    let choice: &[&str] = &["--protocol", "tcp", "--counted-port", "514"];
+    for (there, options) in [("# nothing yet\n", choice), (listener, &["--protocol", "tcp"])] {
+        let host = kind.boot()?;
+        host.put("/etc/syslog-ng/conf.d/10-network.conf", there);
+        restart(&host, kind);
+        let agent = Agent::start(&host)?;
+        host.cefctl(&[&INSTALL[..], options].concat()).ok();
+        send::tcp_counted(&host, send::loopback(514), &[send::numbered(1)])?;
+        ensure!(agent.sees("seq=000000001", Duration::from_secs(8)), "the counted event did not arrive");
+        host.cefctl(&["troubleshoot"]).ok();
+    }
+    let host = kind.boot()?;
+    let agent = Agent::start(&host)?;
+    let out = host.cefctl(&[&INSTALL[..], &["--counted-port", "1601"]].concat()).ok();
+    ensure!(out.all().contains("TCP port 1601"), "where devices that count send to is not said: {out}");
+    send::tcp_counted(&host, send::loopback(1601), &[send::numbered(2)])?;
+    send::tcp_each(&host, send::loopback(514), &[send::numbered(3)])?;
+    for n in ["seq=000000002", "seq=000000003"] {
+        ensure!(agent.sees(n, Duration::from_secs(8)), "{n} did not arrive");
+    }
     Ok(())
 }
 

@@ -145,6 +145,11 @@ fn options(kind: &Kind) -> Result<()> {
     ensure!(host.listeners("udp", 1514) == 0 && host.is_free(514), "a port is open that nobody asked for");
     send::tcp_each(&host, send::loopback(1514), &[send::numbered(7)])?;
     ensure!(agent.sees("seq=000000007", Duration::from_secs(5)), "the event did not arrive at port 25300");
-    host.cefctl(&install).ok();
+    // Nobody has to say it twice, and a repair does not set it back.
+    let again = host.cefctl(&INSTALL).ok();
+    ensure!(again.all().contains("nothing to do"), "what was asked for is not remembered: {again}");
+    let back = host.cefctl(&[&INSTALL[..], &["--port", "514", "--protocol", "udp,tcp"]].concat()).ok();
+    ensure!(host.all_bound(514) && host.is_free(1514), "not the usual ports after {back}");
+    ensure!(back.all().contains("events go to port 25300, as before"), "what is kept is not named: {back}");
     Ok(())
 }

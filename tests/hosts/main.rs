@@ -8,12 +8,14 @@
 
 mod agent;
 mod agents;
+mod bare;
 mod broken;
 mod broken_ng;
 #[path = "../support/certificates.rs"]
 mod certificates;
 mod coexist;
 mod corpus;
+mod evil;
 mod faults;
 mod firewall;
 mod host;
@@ -21,6 +23,7 @@ mod hostile;
 mod install;
 mod interrupt;
 mod language;
+mod matrix;
 mod originals;
 mod outage;
 mod packages;
@@ -68,10 +71,11 @@ const DEFAULT: [(&str, &str, Scope); 6] = [
 ];
 
 /// The tests of [`Scope::Version`], as beginnings of their names.
-const VERSION_MATTERS: [&str; 10] = [
+const VERSION_MATTERS: &[&str] = &[
     "install::",
     "start::",
     "packages::brought",
+    "bare::",
     "coexist::",
     "originals::",
     "corpus::",
@@ -182,15 +186,18 @@ fn trials(kinds: Vec<Kind>) -> Vec<Trial> {
             ("refusals", refusals::cases()),
             ("start", start::cases()),
             ("packages", packages::cases()),
+            ("bare", bare::cases()),
             ("reports", reports::cases()),
             ("coexist", coexist::cases()),
             ("originals", originals::cases()),
             ("corpus", corpus::cases()),
             ("outage", outage::cases()),
             ("broken", broken::cases()),
+            ("matrix", matrix::cases()),
             ("interrupt", interrupt::cases()),
             ("faults", faults::cases()),
             ("hostile", hostile::cases()),
+            ("evil", evil::cases()),
             ("firewall", firewall::cases()),
             ("tls", tls::cases()),
         ]

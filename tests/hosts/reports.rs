@@ -222,7 +222,11 @@ fn evil(kind: &Kind) -> Result<()> {
     }
     let late = host.cefctl(&["troubleshoot", "--timeout", "1", "-o", "json"]).no_panic();
     ensure!(late.time < Duration::from_secs(5), "--timeout 1 took {:?}", late.time);
-    ensure!(late.json()?["counts"]["pass"] == 0, "nothing was looked at to the end, so nothing passed: {late}");
+    // What hangs is unknown and says so; the rest is judged.
+    let counts = late.json()?["counts"].clone();
+    let count = |status: &str| counts[status].as_u64().unwrap_or_default();
+    ensure!(count("pass") > 15 && count("unknown") > 0, "--timeout 1: {late}");
+    ensure!(late.text().contains("no answer within"), "what hangs is not said: {late}");
     let bundle = host.cefctl(&["collect", "--file", "/root/b.tar.gz", "--no-probe"]).ok().no_panic();
     ensure!(bundle.time < Duration::from_secs(40), "collect took {:?}", bundle.time);
     Ok(())

@@ -97,7 +97,8 @@ fn own_pair(kind: &Kind) -> Result<()> {
     ensure!(host.main_pid(kind.unit())? == pid, "the second run restarted the daemon");
 
     // Not asked for any more: listener and pair go.
-    install(&host, &[]).ok();
+    ensure!(install(&host, &[]).ok().all().contains("nothing to do"), "a run that says nothing changes it");
+    install(&host, &["--protocol", "udp,tcp"]).ok();
     ensure!(host.is_free(6514) && host.get(&ca).is_empty(), "TLS is still there");
     install(&host, &["--protocol", "tls", "--tls-port", "7514"]).ok();
     ensure!(host.is_free(514) && host.listeners("tcp", 7514) == 1, "not TLS alone, on its port");

@@ -39,7 +39,7 @@ fn plan(layout: &Layout, changes: &[scenario::File], options: &[&str]) -> String
     }
 }
 
-/// A diff with the inside of our rule and its templates left out; `the_whole_file` has them.
+/// A diff with the inside of our rule and its templates left out; they have tests of their own where they are made.
 fn in_short(diff: &str) -> String {
     let mut out = String::new();
     let mut inside = false;
@@ -85,18 +85,6 @@ fn as_shipped() {
     for layout in &LAYOUTS {
         snapshot("as_shipped", layout, &plan(layout, &[], &["--agent", "none"]));
     }
-}
-
-/// The bytes of the drop-in for the oldest version we know: all that others have more or shorter.
-#[test]
-fn the_whole_file() {
-    let layout = LAYOUTS.iter().find(|l| l.name == "rhel7").unwrap();
-    let (host, _folder) = layout.host(&[]);
-    let words = ["cefctl", "install", "--dry-run", "--agent", "none"];
-    let Command::Install(args) = Cli::try_parse_from(words).unwrap().command else { panic!("not an install") };
-    let planned = plan_only(&host, &ui(), &args).unwrap();
-    let diffs: String = planned.plan.describe().iter().filter_map(|s| s.diff.clone()).collect();
-    snapshot("the_whole_file", layout, &diffs);
 }
 
 #[test]

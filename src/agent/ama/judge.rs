@@ -1,5 +1,6 @@
 //! Do marker, port file, the daemon's file and the rules agree? (facts 3.3, 8 hop 8; field-failures 1.5, 1.13, 1.14)
 
+use std::ffi::OsStr;
 use std::path::PathBuf;
 
 use super::dcr::{self, Stream};
@@ -35,9 +36,17 @@ fn finding(id: &'static str, fatal: bool, what: impl Into<String>, hint: impl In
 const WATCHER: &str = "the agent's extension writes it within a minute; if not, restart the extension: in \
                        /var/lib/waagent/Microsoft.Azure.Monitor.AzureMonitorLinuxAgent-*/ run ./shim.sh -disable, then ./shim.sh -enable";
 
-/// Everything that does not fit, for one daemon and the streams that are wanted. `sources`: names of syslog-ng's sources
-/// where they are known.
-pub fn judge(ama: &Ama, daemon: Daemon, wanted: &[Stream], sources: Option<&[String]>) -> Vec<Finding> {
+/// Sources of a syslog-ng.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Sources {
+    /// All by name.
+    pub defined: Vec<String>,
+    /// The one that takes what is logged on this box: distributions name it differently (field-failures 1.5).
+    pub local: Option<String>,
+}
+
+/// Everything that does not fit, for one daemon and the streams that are wanted.
+pub fn judge(ama: &Ama, daemon: Daemon, wanted: &[Stream], sources: Option<&Sources>) -> Vec<Finding> {
     let mut found = rules(ama, wanted);
     match (ama.marker, ama.file(daemon)) {
         (Some(true), None) => {
@@ -47,8 +56,14 @@ pub fn judge(ama: &Ama, daemon: Daemon, wanted: &[Stream], sources: Option<&[Str
                 "a data collection rule wants syslog, but the agent's file in the daemon's configuration is missing",
                 WATCHER,
             );
-            missing.mend = placed(ama, daemon);
+            let mut mends = placed(ama, daemon).into_iter();
+            missing.mend = mends.next();
             found.push(missing);
+            // The old way has two files.
+            found.extend(mends.map(|mend| Finding {
+                mend: Some(mend),
+                ..finding("ama.forward-config", false, "with it the file that it needs is missing", WATCHER)
+            }));
         }
         (_, Some(file)) => found.extend(forward(ama, file, sources)),
         _ => {}
@@ -92,11 +107,11 @@ fn rules(ama: &Ama, wanted: &[Stream]) -> Vec<Finding> {
     found
 }
 
-fn forward(ama: &Ama, file: &super::DaemonFile, sources: Option<&[String]>) -> Vec<Finding> {
+fn forward(ama: &Ama, file: &super::DaemonFile, sources: Option<&Sources>) -> Vec<Finding> {
     let (mut found, shown) = (Vec::new(), file.path.display().to_string());
     if file.empty {
         let mut empty = finding("ama.forward-config", true, format!("{shown} forwards nothing"), WATCHER);
-        empty.mend = placed(ama, file.daemon);
+        empty.mend = placed(ama, file.daemon).into_iter().next();
         found.push(empty);
         return found;
     }
@@ -118,7 +133,7 @@ fn forward(ama: &Ama, file: &super::DaemonFile, sources: Option<&[String]>) -> V
         });
         found.push(stale);
     }
-    if let Some(defined) = sources {
+    if let Some(Sources { defined, local }) = sources {
         for name in file.sources.iter().filter(|s| !defined.contains(s)) {
             let mut unknown = finding(
                 "ama.forward-config",
@@ -129,11 +144,10 @@ fn forward(ama: &Ama, file: &super::DaemonFile, sources: Option<&[String]>) -> V
                 ),
                 "syslog-ng does not start with it: name an existing source in that file",
             );
-            let content = files::with_sources(&file.content, name, defined);
-            unknown.mend = (!defined.is_empty()).then(|| Mend {
+            unknown.mend = local.as_ref().map(|local| Mend {
                 path: file.path.clone(),
-                content,
-                why: format!("take from {}", defined.join(", ")),
+                content: files::with_sources(&file.content, name, std::slice::from_ref(local)),
+                why: format!("take from {local}, which has this box's own messages"),
                 wait_first: false,
             });
             found.push(unknown);
@@ -142,9 +156,34 @@ fn forward(ama: &Ama, file: &super::DaemonFile, sources: Option<&[String]>) -> V
     found
 }
 
-/// The agent's own original with the port that it really has.
-fn placed(ama: &Ama, daemon: Daemon) -> Option<Mend> {
-    let port = ama.port?;
+/// The agent's own originals: with the port that it really has, or, where it has none, those of the old way.
+fn placed(ama: &Ama, daemon: Daemon) -> Vec<Mend> {
+    match ama.port {
+        Some(port) => over_tcp(ama, daemon, port).into_iter().collect(),
+        None if ama.socket => over_socket(ama, daemon),
+        None => Vec::new(),
+    }
+}
+
+fn over_socket(ama: &Ama, daemon: Daemon) -> Vec<Mend> {
+    let Some(place) = files::PLACES.into_iter().find(|p| p.daemon == daemon && p.transport == Transport::Socket) else {
+        return Vec::new();
+    };
+    let path = PathBuf::from(place.path);
+    let own = |name: &OsStr| path.file_name() == Some(name) || name == "05-azuremonitoragent-loadomuxsock.conf";
+    let of_daemon = |t: &&(PathBuf, Vec<u8>)| {
+        let folder = if daemon == Daemon::Rsyslog { "rsyslogconf" } else { "syslog-ngconf" };
+        t.0.parent().is_some_and(|p| p.ends_with(folder)) && t.0.file_name().is_some_and(own)
+    };
+    let place = |(template, content): &(PathBuf, Vec<u8>)| {
+        let path = path.parent()?.join(template.file_name()?);
+        let why = "the agent's own forward over its socket, from its original".into();
+        Some(Mend { path, content: content.clone(), why, wait_first: true })
+    };
+    ama.templates.iter().filter(of_daemon).filter_map(place).collect()
+}
+
+fn over_tcp(ama: &Ama, daemon: Daemon, port: u16) -> Option<Mend> {
     let place = files::PLACES.into_iter().find(|p| p.daemon == daemon && p.transport == Transport::Tcp)?;
     let path = PathBuf::from(place.path);
     let (_, original) = ama.templates.iter().find(|(t, _)| t.file_name() == path.file_name())?;
@@ -212,10 +251,19 @@ mod tests {
         let path = "/etc/syslog-ng/conf.d/azuremonitoragent-tcp.conf";
         let file = DaemonFile::read(path, Daemon::SyslogNg, Transport::Tcp, text.to_vec());
         let ama = Ama { files: vec![file], ..good() };
-        let sources = ["s_sys".to_owned()];
+        let sources =
+            Sources { defined: vec!["s_net".to_owned(), "s_sys".to_owned()], local: Some("s_sys".to_owned()) };
         let found = judge(&ama, Daemon::SyslogNg, &[Stream::Cef], Some(&sources));
         let mend = found[0].mend.as_ref().unwrap();
         assert!(String::from_utf8_lossy(&mend.content).contains("log { source(s_sys);"));
-        assert!(judge(&ama, Daemon::SyslogNg, &[Stream::Cef], Some(&["s_src".to_owned()])).is_empty());
+        assert!(
+            judge(
+                &ama,
+                Daemon::SyslogNg,
+                &[Stream::Cef],
+                Some(&Sources { defined: vec!["s_src".to_owned()], local: None })
+            )
+            .is_empty()
+        );
     }
 }

@@ -33,6 +33,9 @@ pub struct Ama {
     pub files: Vec<DaemonFile>,
     /// Its own originals of those files, and what they hold.
     pub templates: Vec<(PathBuf, Vec<u8>)>,
+    /// Its unix socket is there: the way of versions before 1.28.11.
+    #[serde(default)]
+    pub socket: bool,
     pub chunks: Vec<Chunk>,
     /// Chunks that are no JSON, and why.
     pub unreadable: Vec<(PathBuf, String)>,
@@ -47,6 +50,7 @@ impl Ama {
         };
         let mut ama = Ama {
             port: text(paths::PORT_FILE).and_then(|t| t.parse().ok()),
+            socket: matches!(root.stat(Path::new(paths::SOCKET)), Ok(Some(_))),
             marker: text(paths::MARKER).map(|t| t.eq_ignore_ascii_case("true")),
             ..Ama::default()
         };

@@ -136,6 +136,7 @@ fn left_behind(case: &Case<'_>, ways: &Ways) -> Option<Outcome> {
             )
             .advise("take that rule away and restart the daemon")
             .command(format!("# after a look into it: sudo rm {}", crate::report::shell_quote(&file)))
-            .command(format!("sudo systemctl restart {}", case.unit_name())),
+            .command(format!("sudo systemctl restart {}", case.unit_name()))
+            .fixable_if(leftovers::FILES.contains(&file.as_str())),
     )
 }

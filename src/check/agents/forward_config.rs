@@ -12,6 +12,7 @@ use crate::check::pipeline::Forward;
 use crate::check::ports;
 use crate::check::target::Daemon;
 use crate::host::proc_net::{Socket, Transport};
+use crate::report::Fix;
 
 const WATCHER: &str = "restart the watcher of the agent's extension, which writes these files: it needs half a minute";
 
@@ -32,7 +33,9 @@ pub fn over_socket(case: &Case<'_>) -> bool {
     };
     let mut any = false;
     let tcp = own_files(case, ama).inspect(|_| any = true).filter(|f| f.transport != files::Transport::Socket).count();
-    any && tcp == 0
+    // Without a file of either kind the agent itself tells: it has a port, or it has its socket.
+    let bare = !any && ama.port.is_none() && ama.socket.exists;
+    (any && tcp == 0) || bare
 }
 
 /// For the checks of the way over TCP.
@@ -102,7 +105,8 @@ pub fn config(case: &Case<'_>) -> Judged {
                 )
                 .seen_all(foreign)
                 .seen_all(why),
-            ))
+            )
+            .fixable_if(placeable(ama, case)))
         }
         (Some(tcp), Some(socket)) => Ok(watch(
             Outcome::warn("the daemon hands every event to the agent twice: over TCP and over the unix socket")
@@ -113,6 +117,13 @@ pub fn config(case: &Case<'_>) -> Judged {
         (None, Some(file)) => Ok(by_socket(case, ama, file)),
         (Some(file), None) => by_tcp(case, ama, file),
     }
+}
+
+/// Where the port is known, `install` puts the agent's own template in place if its watcher does not.
+pub fn placeable(ama: &AmaState, case: &Case<'_>) -> bool {
+    let port = ama.port.as_ref().and_then(|p| p.as_ref().ok()).is_some_and(|p| p.parse::<u16>().is_ok_and(|p| p > 0));
+    let socket = ama.port.is_none() && ama.socket.bound == Some(true);
+    (port || socket) && case.facts.host.live
 }
 
 fn watcher(out: Outcome) -> Outcome {
@@ -127,7 +138,8 @@ fn by_socket(case: &Case<'_>, ama: &AmaState, file: &Place) -> Outcome {
         return seen(Outcome::fail("the daemon hands events to a unix socket on which nobody listens"))
             .seen(paths::SOCKET, text)
             .advise("restart the agent")
-            .command(restart(AgentKind::Ama, None));
+            .command(restart(AgentKind::Ama, None))
+            .fix_all(crate::check::agent::unit(case).map(Fix::Restart));
     }
     let modern = ama::number(ama).is_some_and(|v| v.is_at_least(&version::TCP));
     let port = ama.port.as_ref().and_then(|p| p.as_ref().ok()).filter(|p| !p.is_empty());
@@ -168,7 +180,8 @@ fn by_tcp(case: &Case<'_>, ama: &AmaState, file: &Place) -> Judged {
                 .seen(file.path, text)
                 .seen_all(found),
         )
-        .command(format!("# first: sudo rm {}", file.path)));
+        .command(format!("# first: sudo rm {}", file.path))
+        .fixable_if(own.is_empty() && placeable(ama, case)));
     };
     let at = forward.at.to_string();
     let Some(stated) = stated else {
@@ -178,7 +191,8 @@ fn by_tcp(case: &Case<'_>, ama: &AmaState, file: &Place) -> Judged {
             .seen_all(sockets());
         return Ok(out
             .advise("restart the agent: it writes the file when it starts")
-            .command(restart(AgentKind::Ama, None)));
+            .command(restart(AgentKind::Ama, None))
+            .fix_all(crate::check::agent::unit(case).map(Fix::Restart)));
     };
     if forward.number != Some(stated) {
         let out =
@@ -186,12 +200,14 @@ fn by_tcp(case: &Case<'_>, ama: &AmaState, file: &Place) -> Judged {
                 .seen(at, forward.describe())
                 .seen(paths::PORT_FILE, shown())
                 .seen_all(sockets());
-        return Ok(watcher(out).command(format!(
-            "# or by hand: sudo sed -i 's/{}/{stated}/' {} && sudo systemctl restart {}",
-            forward.port,
-            file.path,
-            case.unit_name()
-        )));
+        return Ok(watcher(out)
+            .command(format!(
+                "# or by hand: sudo sed -i 's/{}/{stated}/' {} && sudo systemctl restart {}",
+                forward.port,
+                file.path,
+                case.unit_name()
+            ))
+            .fixable());
     }
     if !real.is_empty() && !real.iter().any(|s| s.local.port() == stated) {
         let out = Outcome::fail(format!("the agent says it takes events on port {stated}, but listens on another one"))
@@ -200,7 +216,8 @@ fn by_tcp(case: &Case<'_>, ama: &AmaState, file: &Place) -> Judged {
             .seen_all(sockets());
         return Ok(out
             .advise("restart the agent: it writes the port it has into the file")
-            .command(restart(AgentKind::Ama, None)));
+            .command(restart(AgentKind::Ama, None))
+            .fix_all(crate::check::agent::unit(case).map(Fix::Restart)));
     }
     Ok(Outcome::pass(format!("marker, port file and {} agree on port {stated}", file.path))
         .seen(at, forward.describe())

@@ -6,11 +6,12 @@ use crate::agent::AgentKind;
 use crate::agent::oms::{fluentd, paths};
 use crate::check::agent_facts::{InputFile, OmsWorkspace, Source};
 use crate::check::case::Case;
+use crate::check::facts::decode_path;
 use crate::check::outcome::{Judged, NotJudged, Outcome};
 use crate::check::words;
 use crate::host::root_glob;
 use crate::platform::access::{self, Who};
-use crate::report::shell_quote;
+use crate::report::{Fix, shell_quote};
 
 const TAG: &str = "oms.security";
 
@@ -264,13 +265,29 @@ pub fn permissions(case: &Case<'_>) -> Judged {
             }
             judged += 1;
             if let Err(denied) = access::may(&who, walk, access::READ) {
-                return Ok(unreadable(&who, path, &denied));
+                let place = walk.iter().find(|s| s.path == denied.path);
+                let access = place.map(|s| access_for(&who, s, denied.path == path));
+                let restart = crate::check::agent::unit(case).map(Fix::Restart);
+                return Ok(unreadable(&who, path, &denied).fix_all(access).fix_all(restart));
             }
         }
     }
     match judged {
         0 => Err(NotJudged::Blocked("agent.input-config", "there is no file to judge".into())),
         n => Ok(Outcome::pass(format!("the agent (user {}) may read its {}", who.uid, words::count(n, "file")))),
+    }
+}
+
+/// A file becomes the agent's own; a folder stays whose it is and lets others pass.
+fn access_for(who: &Who, step: &access::Step, file: bool) -> Fix {
+    let path = decode_path(&step.path);
+    match file {
+        true => Fix::Access { path, mode: step.mode | 0o400, owner: Some((who.uid, who.gid)) },
+        // Folders of the agent's own are listed by it, too.
+        false if step.path.starts_with(paths::CONF) => {
+            Fix::Access { path, mode: step.mode | 0o500, owner: Some((who.uid, who.gid)) }
+        }
+        false => Fix::Access { path, mode: step.mode | 0o001, owner: None },
     }
 }
 

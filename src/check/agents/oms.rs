@@ -7,7 +7,7 @@ use crate::agent::oms::{RETIRED, paths};
 use crate::check::case::Case;
 use crate::check::outcome::{Judged, Outcome};
 use crate::check::words;
-use crate::report::shell_quote;
+use crate::report::{Fix, shell_quote};
 
 /// First version with both fixes of the plugins (facts 1.1, 1.12).
 const FIRST_GOOD: [u32; 3] = [1, 13, 33];
@@ -128,10 +128,11 @@ pub fn portal_sync(case: &Case<'_>) -> Judged {
         .seen_all(rewritten)
         .seen_all(crossed)
         .advise("switch the portal's configuration off on this box");
-    Ok(match &sync.helper {
+    let out = match &sync.helper {
         Some((python, script)) => out.command(format!("sudo su omsagent -c '{python} {script} --disable'")),
         None => out.command(format!("sudo touch {}", paths::SYNC_OFF)),
-    })
+    };
+    Ok(out.fix(Fix::NoPortalSync))
 }
 
 /// Statements in the file of the portal that send to the port of security events.

@@ -8,7 +8,7 @@ use crate::check::agent_facts::{Certificate, OmsState, OmsWorkspace};
 use crate::check::case::Case;
 use crate::check::outcome::{Judged, NotJudged, Outcome};
 use crate::check::words;
-use crate::report::shell_quote;
+use crate::report::{Fix, shell_quote};
 
 /// A certificate that ends sooner than this is worth a word, in seconds.
 const SOON: i64 = 14 * 86_400;
@@ -41,7 +41,8 @@ pub fn onboarded(case: &Case<'_>) -> Judged {
         return Ok(Outcome::warn("the file with the workspace key that onboarding reads was left behind")
             .seen(paths::ONBOARD_FILE, "there; it holds the key in plain text")
             .advise("remove it: the agent is onboarded and does not need it")
-            .command(format!("sudo rm {}", paths::ONBOARD_FILE)));
+            .command(format!("sudo rm {}", paths::ONBOARD_FILE))
+            .fix(Fix::Remove(paths::ONBOARD_FILE.into())));
     }
     let ending = all.iter().flat_map(|w| &w.certificates).filter_map(|c| Some((c, c.not_after?)));
     if let Some((certificate, end)) =

@@ -10,6 +10,7 @@ use crate::check::outcome::{Judged, NotJudged, Outcome};
 use crate::check::words;
 use crate::host::proc_process::Process;
 use crate::platform::service::Active;
+use crate::report::Fix;
 
 /// Restarts by systemd count while the present run is younger than this, in seconds.
 const YOUNG: i64 = 600;
@@ -65,7 +66,8 @@ pub fn ama(case: &Case<'_>) -> Judged {
         let out = Outcome::warn(format!("the agent takes events, but {} does not run", words::list(&down)))
             .seen_all(down.iter().filter_map(|n| Some((*n, state(case.facts.unit(n)?)))))
             .advise("start it: without it the agent does not hear of changed rules");
-        return Ok(out.command(format!("sudo systemctl restart {}", down.join(" "))));
+        let out = out.command(format!("sudo systemctl restart {}", down.join(" ")));
+        return Ok(down.into_iter().fold(out, |out, name| out.fix(Fix::Start(name.to_owned()))));
     }
     Ok(main)
 }
@@ -95,7 +97,7 @@ fn by_unit(case: &Case<'_>, agent: AgentKind, unit: &UnitFacts, workspace: Optio
             .command(format!("sudo systemctl thaw {name}"));
     }
     if let Some(p) = process.filter(|p| p.is_stopped()) {
-        return halted(p);
+        return halted(p).fix(Fix::Restart(name.to_owned()));
     }
     let gone = process.is_some_and(Process::is_zombie)
         || (unit.state.sub == "exited" && super::process(case, agent).is_none());
@@ -104,7 +106,8 @@ fn by_unit(case: &Case<'_>, agent: AgentKind, unit: &UnitFacts, workspace: Optio
             .seen(name, state(unit))
             .seen_all(lines(case, name))
             .advise("restart it; its log says why it ended")
-            .command(restart);
+            .command(restart)
+            .fix(Fix::Restart(name.to_owned()));
     }
     let restarts = unit.state.restarts.unwrap_or_default();
     let up = unit.since.map(|s| case.facts.taken - s);
@@ -129,7 +132,8 @@ fn by_unit(case: &Case<'_>, agent: AgentKind, unit: &UnitFacts, workspace: Optio
         return Outcome::warn(format!("{name} runs, but does not start at boot"))
             .seen(name, "unit file state: disabled")
             .advise("let it start at boot")
-            .command(format!("sudo systemctl enable {name}"));
+            .command(format!("sudo systemctl enable {name}"))
+            .fix(Fix::Enable(name.to_owned()));
     }
     let pid = unit.state.main_pid.map(|p| format!(", pid {p}")).unwrap_or_default();
     Outcome::pass(format!("{name} is {}{pid}", state(unit)))
@@ -147,7 +151,10 @@ fn not_active(case: &Case<'_>, agent: AgentKind, unit: &UnitFacts, restart: &str
     let s = &unit.state;
     let looping = s.active == Active::Activating && s.sub.starts_with("auto-restart");
     let text = match (looping, s.result.as_str(), unit.exec_status) {
-        (true, ..) => format!("the {agent} ends again and again: {name} waits for its next start"),
+        (true, ..) if s.restarts.unwrap_or_default() > 0 => {
+            format!("the {agent} ends again and again: {name} waits for its next start")
+        }
+        (true, ..) => format!("the {agent} has ended, and systemd waits before it starts {name} again"),
         (_, "success" | "", _) => format!("the {agent} does not run: {name} is {}", state(unit)),
         (_, result, Some(code)) if code != 0 => {
             format!("the {agent} does not run: {name} is {}, result {result}, exit status {code}", state(unit))
@@ -160,13 +167,21 @@ fn not_active(case: &Case<'_>, agent: AgentKind, unit: &UnitFacts, restart: &str
         _ if s.is_masked() => out
             .advise("the unit is masked: somebody forbade it to start")
             .command(format!("sudo systemctl unmask {name}"))
-            .command(restart),
+            .command(restart)
+            .fix(Fix::Unmask(name.to_owned()))
+            .fix(Fix::Start(name.to_owned())),
         _ if s.result == "start-limit-hit" => out
             .advise("it was started too often in a short time; mend what the lines name, reset the counter, start it")
             .command(format!("sudo systemctl reset-failed {name}"))
-            .command(restart),
+            .command(restart)
+            .fix(Fix::Start(name.to_owned())),
+        _ if looping && s.restarts.unwrap_or_default() == 0 && s.result != "exit-code" => {
+            out.advise("start it at once, and look at why it ended").command(restart).fix(Fix::Restart(name.to_owned()))
+        }
         _ if looping => out.advise("look at why it ends").command(format!("journalctl -u {name} -n 50")),
-        () => out.advise("start it").command(restart),
+        // An agent that ended with an error of its own has said why; a start alone may not be all.
+        _ if s.result == "exit-code" => out.advise("look at why it ended, then start it").command(restart),
+        () => out.advise("start it").command(restart).fix(Fix::Start(name.to_owned())),
     }
 }
 

@@ -9,7 +9,7 @@ mod config;
 mod daemon;
 mod disk;
 mod oms;
-mod own_lines;
+pub mod own_lines;
 mod part;
 mod receipt;
 mod rsyslog;
@@ -59,16 +59,16 @@ pub enum Depth {
 pub fn gather(host: &Host, options: &TargetOptions, depth: Depth, limit: Option<Duration>) -> Facts {
     let deep = depth != Depth::Change;
     let mut looking = Looking::new(host, limit);
-    let own = looking.begin(Part::Receipt, |host| (receipt::gather(&host.root), identity(host)));
-    let files = looking.begin(Part::Agents, |host| AgentFacts::gather(&host.root));
+    let own = looking.begin_early(Part::Receipt, |host| (receipt::gather(&host.root), identity(host)));
+    let files = looking.begin_early(Part::Agents, |host| AgentFacts::gather(&host.root));
     let unit_facts = looking
         .begin(Part::Units, move |host| units::gather(host, &if deep { agents::units(host) } else { Vec::new() }));
     let late = |what: Part| format!("looking at {} did not end in time", what.name());
     let (receipt, identity) =
-        looking.end_early(own, || (Err(late(Part::Receipt)), facts::Identity { ..facts::identity() }));
+        looking.end_or(own, || (Err(late(Part::Receipt)), facts::Identity { ..facts::identity() }));
     let port = options.port.or(receipt.as_ref().ok().and_then(|r| r.as_ref()?.port)).unwrap_or(SYSLOG_PORT);
-    let agents = looking.end_early(files, AgentFacts::default);
-    let units = Arc::new(looking.end_early(unit_facts, || Err(late(Part::Units))));
+    let agents = looking.end_or(files, AgentFacts::default);
+    let units = Arc::new(looking.end_or(unit_facts, || Err(late(Part::Units))));
     // Before the sockets: it may start a program of the agent for a moment.
     let shared = units.clone();
     let states = looking.begin(
@@ -77,7 +77,7 @@ pub fn gather(host: &Host, options: &TargetOptions, depth: Depth, limit: Option<
             if deep { agents::gather(host, &shared) } else { AgentStates::default() }
         },
     );
-    let agent_states = Arc::new(looking.end_early(states, AgentStates::default));
+    let agent_states = Arc::new(looking.end_or(states, AgentStates::default));
 
     let unit = |name: &str| units.as_ref().as_ref().ok().and_then(|u| u.get(name)).cloned();
     let (rsyslog_unit, syslog_ng_unit) = (unit(rsyslog::NAMES.unit), unit(syslogng::NAMES.unit));
@@ -219,7 +219,13 @@ pub fn firewall(host: &Host) -> Fact<FirewallFacts> {
     if !host.root.is_live() {
         return Err("firewall rules are those of a running system".into());
     }
-    Ok(FirewallFacts { listings: Listings::gather(host), interfaces: crate::host::interfaces::interfaces()? })
+    // Asks for the way only: a datagram socket sends nothing by being connected.
+    let way = host.net.udp(([127, 0, 0, 1], 9).into());
+    Ok(FirewallFacts {
+        listings: Listings::gather(host),
+        interfaces: crate::host::interfaces::interfaces()?,
+        no_way_to_self: way.err().map(|e| e.to_string()),
+    })
 }
 
 /// How long the resolver takes for a sender's name, tried with an address that nobody has (TEST-NET-2).

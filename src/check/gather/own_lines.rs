@@ -7,6 +7,9 @@ use std::time::Duration;
 use crate::check::facts::{Fact, OwnLine, UnitFacts};
 use crate::host::{Cmd, Host, facts};
 
+/// Source of lines about the daemon that are the service manager's.
+pub const SYSTEMD: &str = "systemd";
+
 const MOST_LINES: usize = 400;
 /// Bytes looked at from the end of a log file.
 const TAIL: u64 = 512 << 10;
@@ -80,7 +83,10 @@ fn parse_journal(text: &[u8]) -> Vec<OwnLine> {
     };
     text.split(|b| *b == b'\n')
         .filter_map(|line| serde_json::from_slice::<serde_json::Value>(line).ok())
-        .filter_map(|value| Some(OwnLine { source: "journal".into(), text: message(&value)? }))
+        .filter_map(|value| {
+            let source = if value["_PID"] == "1" { SYSTEMD } else { "journal" };
+            Some(OwnLine { source: source.into(), text: message(&value)? })
+        })
         .collect()
 }
 

@@ -11,7 +11,7 @@ use crate::platform::service::{self, Manager};
 pub const UNITS: &[&str] = &["rsyslog.service", "syslog-ng.service", "syslog.socket"];
 
 /// Beside those of [`service::PROPERTIES`].
-const MORE: &str = "ActiveEnterTimestampMonotonic,InactiveExitTimestampMonotonic,InvocationID,FreezerState,ExecMainStatus,User,ExecStart";
+const MORE: &str = "ActiveEnterTimestampMonotonic,InactiveExitTimestampMonotonic,InvocationID,FreezerState,ExecMainStatus,User,ExecStart,ConditionResult,ConditionTimestampMonotonic";
 
 /// What hardened units take from the network; those a systemd does not know stay empty.
 const SANDBOX: &str = "PrivateNetwork,NetworkNamespacePath,RestrictAddressFamilies,IPAddressAllow,IPAddressDeny";
@@ -67,6 +67,8 @@ fn parse(text: &[u8], boot: Option<i64>) -> BTreeMap<String, UnitFacts> {
             exec_status: number("ExecMainStatus").and_then(|n| n.try_into().ok()),
             user: get("User"),
             exec_start: argv_of(&get("ExecStart")),
+            // A unit that was never started has not met its conditions either.
+            skipped: get("ConditionResult") == "no" && number("ConditionTimestampMonotonic").is_some_and(|t| t > 0),
             state,
         };
         units.insert(unit.state.id.clone(), unit);

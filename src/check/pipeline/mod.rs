@@ -28,6 +28,8 @@ pub struct Listener {
     pub id: usize,
     pub transport: Transport,
     pub tls: bool,
+    /// Takes events with their length in front only (RFC 6587).
+    pub counted: bool,
     /// As written.
     pub port: Text,
     pub number: Option<u16>,

@@ -2,8 +2,11 @@
 
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::Path;
 
 use super::*;
+use crate::agent::ama::files;
+use crate::agent::ama::paths::SOCKET;
 use crate::syslog::rsyslog::SampleEvent;
 use crate::syslog::rsyslog::effective::{self, Action, ActionKind, Effective, QueueType};
 use crate::syslog::rsyslog::event::{Origin, Reception};
@@ -24,6 +27,7 @@ pub fn listeners(config: &Effective) -> Vec<Listener> {
             id,
             transport,
             tls: l.tls.is_some(),
+            counted: false,
             port: l.port.clone(),
             number: l.port_number(),
             address: l.address.clone(),
@@ -54,11 +58,31 @@ pub fn forwards(config: &Effective) -> Vec<Forward> {
         tls: f.tls,
         compressed: f.compressed,
         octet_counted: f.octet_counted,
-        retry: None,
+        retry: u64::try_from(action.resume_interval).ok(),
         queue: queue(config, action),
         at: action.at.clone(),
     };
-    config.forwards().map(of).collect()
+    let over_socket = config.actions.iter().filter(|a| is_agents_socket(a)).map(|action| Forward {
+        id: action.id,
+        enabled: action.enabled,
+        target: Text::from(SOCKET),
+        port: Text::from(""),
+        number: None,
+        loopback: true,
+        transport: None,
+        tls: false,
+        compressed: false,
+        octet_counted: false,
+        retry: None,
+        queue: queue(config, action),
+        at: action.at.clone(),
+    });
+    config.forwards().map(of).chain(over_socket).collect()
+}
+
+/// The Azure Monitor Agent's own rule of before 1.28.11 (facts 3.3).
+fn is_agents_socket(action: &Action) -> bool {
+    action.module.is("omuxsock") && files::PLACES.iter().any(|p| Path::new(p.path) == &*action.at.file)
 }
 
 fn queue(config: &Effective, action: &Action) -> Queue {
@@ -138,7 +162,8 @@ pub fn way(config: &Effective, sample: &'static Sample, listener: Option<&Listen
 }
 
 fn visits(config: &Effective, trace: &Trace) -> Vec<Visit> {
-    let is_forward = |id: usize| config.actions.get(id).is_some_and(|a| matches!(a.kind, ActionKind::Forward(_)));
+    let carries = |a: &Action| matches!(a.kind, ActionKind::Forward(_)) || is_agents_socket(a);
+    let is_forward = |id: usize| config.actions.get(id).is_some_and(carries);
     let forwards = trace.visits.iter().filter(|v| is_forward(v.action));
     forwards.map(|v| Visit { forward: v.action, maybe: v.maybe }).collect()
 }

@@ -18,6 +18,7 @@ pub fn listeners(config: &Effective) -> Vec<Listener> {
             id,
             transport: transport(own.transport),
             tls: own.transport == Wire::Tls,
+            counted: own.framing == Framing::OctetCounted,
             port: own.port.clone(),
             number: own.port_number(),
             address: own.address.clone(),

@@ -3,18 +3,22 @@
 use std::path::Path;
 use std::time::Duration;
 
+use crate::agent::ama::judge::Sources;
 use crate::agent::ama::{Ama, Daemon, Finding, Mend, Stream, Transport, judge, steps};
 use crate::cli::args::{DaemonChoice, InstallArgs};
 use crate::cli::exit::{Exit, fail};
 use crate::host::{Host, facts};
 use crate::plan::{Change, WriteFile};
 use crate::platform::service_act::Services;
+use crate::syslog::syslogng::Effective;
+use crate::syslog::syslogng::effective::{Source, SourceKind};
 use crate::ui::Ui;
 
 /// The agent's watcher looks every 30 s (facts 3.3).
 const WATCHER: Duration = Duration::from_secs(35);
 /// How long the daemon may take to be restarted by it.
 const SETTLE: Duration = Duration::from_secs(15);
+const SYSLOG_NG_CONF: &str = "/etc/syslog-ng/syslog-ng.conf";
 const PAUSE: Duration = Duration::from_secs(1);
 
 pub struct Look {
@@ -50,11 +54,12 @@ pub fn look(host: &Host, ui: &Ui, args: &InstallArgs, dry: bool) -> Look {
         drop(progress);
     }
     let blocked = findings.iter().any(|f| f.fatal && f.mend.is_none() && f.id != "ama.dcr-stream");
-    let unproven = match Ama::gather(&host.root).file(daemon) {
+    let ama = Ama::gather(&host.root);
+    let in_socket = || Some("the agent takes them over its socket, where they cannot be seen".to_owned());
+    let unproven = match ama.file(daemon) {
         _ if blocked => Some("the agent takes nothing until Azure tells it to".to_owned()),
-        Some(file) if file.transport == Transport::Socket => {
-            Some("the agent takes them over its socket, where they cannot be seen".to_owned())
-        }
+        Some(file) if file.transport == Transport::Socket => in_socket(),
+        None if ama.port.is_none() && ama.socket => in_socket(),
         _ => None,
     };
     Look { findings, unproven }
@@ -78,7 +83,16 @@ fn settle(host: &Host, daemon: Daemon) {
 }
 
 fn judged(host: &Host, daemon: Daemon, wanted: &[Stream]) -> Vec<Finding> {
-    judge::judge(&Ama::gather(&host.root), daemon, wanted, None)
+    let sources = (daemon == Daemon::SyslogNg).then(|| sources(host));
+    judge::judge(&Ama::gather(&host.root), daemon, wanted, sources.as_ref())
+}
+
+/// What the daemon's configuration defines, whether or not the daemon accepts it.
+fn sources(host: &Host) -> Sources {
+    let config = Effective::load(Path::new(SYSLOG_NG_CONF), &host.root);
+    let name = |s: &Source| s.name.as_ref().map(ToString::to_string);
+    let local = config.sources.iter().find(|s| s.drivers.iter().any(|d| d.kind == SourceKind::System));
+    Sources { defined: config.sources.iter().filter_map(name).collect(), local: local.and_then(name) }
 }
 
 /// rsyslog, unless only syslog-ng is there.

@@ -10,6 +10,7 @@ mod prove;
 pub mod remove;
 mod site;
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use anyhow::{Context, anyhow};
@@ -183,6 +184,11 @@ impl Setup {
         Ok(())
     }
 
+    /// The daemon's files of the agent that are put right: what everything else is decided on.
+    pub fn mended(&self) -> BTreeMap<PathBuf, Option<Vec<u8>>> {
+        self.mends.iter().map(|m| (m.path.clone(), Some(m.content.clone()))).collect()
+    }
+
     /// How the agent's own files shall be.
     ///
     /// # Errors
@@ -293,6 +299,12 @@ impl Setup {
                 None => ui.warn(&format!("{}\n  {}", finding.what, finding.hint)),
             }
         }
+        if self.unproven.is_none() {
+            // the collector's own restart of the daemon does for these as well
+            let mut leftovers = remove::leftover_changes(host);
+            leftovers.retain(|c| !matches!(c, Change::Service(_)));
+            self.leftovers = leftovers;
+        }
         if agents.oms.is_none() {
             return Ok(());
         }
@@ -304,12 +316,6 @@ impl Setup {
                 format!("the Log Analytics agent stays until its successor carries the events: {why}"),
                 steps_of_migration(),
             ));
-        }
-        if self.unproven.is_none() {
-            // the collector's own restart of the daemon does for these as well
-            let mut leftovers = remove::leftover_changes(host);
-            leftovers.retain(|c| !matches!(c, Change::Service(_)));
-            self.leftovers = leftovers;
         }
         self.purge_oms = args.purge_oms;
         self.notes.push(if args.purge_oms {

@@ -61,7 +61,9 @@ pub fn changes(
     let when = if live { When::AnyChange } else { When::Always };
     // A daemon that has our file and not our listeners has been told to read it, or never will be by the same means.
     let stuck = !live && is_as_wished(host, collector);
-    let again = if decided.restart || stuck { Action::Restart } else { Action::Reload };
+    // One that gave up, after systemd had tried often enough, is not reloaded but started, whatever the limit says.
+    let down = daemon.facts(facts).pid.is_none();
+    let again = if decided.restart || stuck || down { Action::Restart } else { Action::Reload };
     changes.push(ServiceChange::new(daemon.unit(), again).when(when).into());
     changes
 }

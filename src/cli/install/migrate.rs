@@ -116,7 +116,7 @@ pub fn bridge(
     (old, new): (u16, u16),
 ) -> anyhow::Result<bool> {
     // Events that also go through the daemon's other rules pass the new agent's own.
-    let both = InstallArgs { local_copy: LocalCopy::Keep, ..args.clone() };
+    let both = InstallArgs { local_copy: Some(LocalCopy::Keep), ..args.clone() };
     let setup = &mut Setup::bridge(host, old);
     let proposal = propose(host, &both, setup, session.receipt())?;
     let plan = session.plan_install(proposal.changes.clone())?;
@@ -130,7 +130,10 @@ pub fn bridge(
         to_new.prove().context("the Azure Monitor Agent does not get the events")?;
         Ok(())
     };
-    let goal = Goal::Install { options: proposal.options() };
+    // The copies end with the bridge, also where the rest of the migration fails.
+    let mut options = proposal.options();
+    options["local_copy"] = args.local_copy.unwrap_or_default().word().into();
+    let goal = Goal::Install { options };
     let outcome = session.apply(&plan, &goal, &mut show::observe(ui, &progress, args.output), &mut prove);
     if matches!(outcome, Outcome::NothingToDo) {
         prove()?;

@@ -8,6 +8,7 @@ mod migrate;
 mod packages;
 mod preflight;
 mod proof;
+mod remembered;
 pub mod removal;
 mod rsyslog;
 mod selinux;
@@ -32,6 +33,7 @@ use crate::check::target::TargetOptions;
 use crate::host::proc_net::Transport;
 use crate::host::{Host, Interrupt};
 use crate::plan::{Change, Goal, Outcome, Plan, Receipt, Session, peek, plan_install};
+use crate::platform::service_act::Services;
 use crate::syslog::collector::{self, Collector, Intake, Refusal, Wish};
 use crate::syslog::syslogng::repair::Damage;
 use crate::ui::{AskError, Ui};
@@ -62,7 +64,9 @@ pub fn run(host: &Host, ui: &Ui, args: &InstallArgs) -> anyhow::Result<Exit> {
     };
     drop(progress);
     sweep(host);
+    let (args, kept) = &remembered::fill(host, args, session.receipt());
     let mut setup = Setup::decide(host, ui, args, false)?;
+    setup.notes.extend(kept.iter().cloned());
     let brought = match packages::add(host, ui, args, &mut session)? {
         packages::Added::Declined => {
             ui.say("nothing was changed");
@@ -221,6 +225,11 @@ impl Proposal {
             "agent_port": self.wish.agent.port,
             "port": self.wish.port,
             "protocols": protocols.collect::<Vec<_>>(),
+            "local_copy": self.wish.local_copy.word(),
+            "rewrite_ids": self.wish.rewrite_ids,
+            "octet_counting": self.wish.octet_counting,
+            "queue_disk": self.wish.queue_disk,
+            "counted_port": self.wish.counted_port,
         });
         if let Some(tls) = tls {
             options["tls_port"] = tls.port.into();
@@ -240,6 +249,7 @@ impl Proposal {
             tls: i.tls,
             v4: i.v4,
             v6: i.v6 && ipv6,
+            counted: i.counted,
             silent: i.only_of.is_some(),
         };
         proof::Expected {
@@ -268,8 +278,8 @@ fn propose(host: &Host, args: &InstallArgs, setup: &mut Setup, receipt: Option<&
         refuse_all(preflight::in_the_way(&facts, daemon, &wish))?;
     }
     let decided = match daemon {
-        Daemon::Rsyslog => rsyslog::decide(host, &facts, &wish, receipt)?,
-        Daemon::SyslogNg => syslog_ng::decide(host, &facts, &wish, receipt, args.repair)?,
+        Daemon::Rsyslog => rsyslog::decide(host, &facts, &wish, receipt, setup.mended())?,
+        Daemon::SyslogNg => syslog_ng::decide(host, &facts, &wish, receipt, args.repair, setup.mended())?,
     };
     let mut changes = setup.changes(host)?;
     // Before the daemon comes up with a configuration that needs them.
@@ -287,6 +297,13 @@ fn propose(host: &Host, args: &InstallArgs, setup: &mut Setup, receipt: Option<&
     notes.extend(pair.notes);
     notes.extend(more);
     let opening = firewall::Wish { sources: args.open_firewall.as_deref().unwrap_or_default(), ports: &ports };
+    if host.root.is_live() && Services::detect(host).is_unmanaged(daemon.unit()) {
+        notes.push(format!(
+            "no service manager looks after {0} here: nobody restarts it when it ends, and whoever starts this container or \
+             box has to start it",
+            daemon.name()
+        ));
+    }
     let (openings, more) = firewall::changes(host, &opening, receipt);
     changes.extend(openings);
     notes.extend(more);
@@ -333,14 +350,15 @@ fn wish(args: &InstallArgs, agent: AgentTarget) -> Wish {
         transports: protocols(args),
         tls: None,
         agent,
-        local_copy: match args.local_copy {
+        local_copy: match args.local_copy.unwrap_or_default() {
             LocalCopy::Auto => collector::LocalCopy::Auto,
             LocalCopy::Keep => collector::LocalCopy::Keep,
             LocalCopy::Drop => collector::LocalCopy::Drop,
         },
         rewrite_ids: args.rewrite_ids,
         octet_counting: !args.no_octet_counting,
-        queue_disk: args.queue_disk,
+        queue_disk: args.queue_disk.unwrap_or(remembered::QUEUE_DISK),
+        counted_port: args.counted_port.unwrap_or(remembered::COUNTED_PORT),
         hand_over: false,
         receipt: PathBuf::from(RECEIPT),
     }
@@ -373,7 +391,9 @@ pub struct Planned {
 /// Why nothing can be planned, with what to do.
 pub fn plan_only(host: &Host, ui: &Ui, args: &InstallArgs) -> anyhow::Result<Planned> {
     let receipt = peek(host)?;
+    let (args, kept) = &remembered::fill(host, args, receipt.as_ref());
     let mut setup = Setup::decide(host, ui, args, true)?;
+    setup.notes.extend(kept.iter().cloned());
     let proposal = propose(host, args, &mut setup, receipt.as_ref())?;
     let plan = plan_install(host, receipt.as_ref(), proposal.changes.clone())?;
     Ok(Planned { plan, notes: proposal.notes, before: setup.sentences() })

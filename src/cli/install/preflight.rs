@@ -143,6 +143,7 @@ mod tests {
             local_copy: LocalCopy::Auto,
             rewrite_ids: false,
             octet_counting: true,
+            counted_port: 601,
             queue_disk: 64,
             hand_over: false,
             receipt: "/r".into(),

@@ -52,6 +52,8 @@ pub struct Door {
     /// Senders with IPv4, with IPv6 addresses must be taken.
     pub v4: bool,
     pub v6: bool,
+    /// Events come with their length in front.
+    pub counted: bool,
     /// The daemon takes nothing from this box there, so that no test event can be sent.
     pub silent: bool,
 }
@@ -272,6 +274,9 @@ fn send_all(host: &Host, interrupt: &Interrupt, expected: &Expected, marked: &[(
         );
         if door.tls {
             plan = plan.with_tls(trusted(expected)?);
+        }
+        if door.counted {
+            plan.framing = send::Framing::OctetCount;
         }
         let message = build::message(Shape::Cef, &Stamp::now(name.as_str(), &*host.clock), marker, 1);
         let summary = send::send(&*host.net, &*host.clock, interrupt, &plan, [message]);

@@ -29,10 +29,18 @@ const REPLACED: &str = "/etc/rsyslog.d/security-config-omsagent.conf";
 const WORK_DIRECTORIES: [&str; 2] = ["/var/spool/rsyslog", "/var/lib/rsyslog"];
 
 /// Decides what to add to this rsyslog.
-pub fn decide(host: &Host, facts: &Facts, wish: &Wish, receipt: Option<&Receipt>) -> anyhow::Result<Decided> {
+/// `mended`: files of the agent as they will be.
+pub fn decide(
+    host: &Host,
+    facts: &Facts,
+    wish: &Wish,
+    receipt: Option<&Receipt>,
+    mended: BTreeMap<PathBuf, Option<Vec<u8>>>,
+) -> anyhow::Result<Decided> {
     let main = PathBuf::from(&facts.rsyslog.main_file);
     let replaced = PathBuf::from(REPLACED);
-    let source = Without::new(&host.root, receipt, std::slice::from_ref(&replaced));
+    let without = Without::new(&host.root, receipt, std::slice::from_ref(&replaced));
+    let source = Overlay { base: &without, changes: mended };
     let config = Effective::load(&main, &source);
     refuse_broken(facts, &config)?;
     let found = Found {

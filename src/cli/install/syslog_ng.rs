@@ -16,14 +16,14 @@ use crate::check::facts::{DaemonFacts, Facts};
 use crate::check::gather::{self, Depth};
 use crate::check::target::TargetOptions;
 use crate::cli::exit::{Exit, fail};
-use crate::host::proc_net::Transport;
+use crate::host::proc_net::{Socket, Transport};
 use crate::host::{Cmd, Host};
 use crate::plan::Receipt;
 use crate::report::clean;
 use crate::syslog::collector::{Collector, Wish};
 use crate::syslog::source::Overlay;
 use crate::syslog::syslogng::candidate::candidate;
-use crate::syslog::syslogng::collector::{COUNTED_PORT, Found, decide as decide_on};
+use crate::syslog::syslogng::collector::{Found, decide as decide_on};
 use crate::syslog::syslogng::effective::ReadSetting;
 use crate::syslog::syslogng::render::Stack;
 use crate::syslog::syslogng::validate::Report;
@@ -33,13 +33,15 @@ use crate::syslog::syslogng::{Effective, Severity, lint, repair};
 /// Written by the scripts this tool replaces, in the folder that distributions include.
 pub const REPLACED: &str = "conf.d/security-config-omsagent.conf";
 
-/// Decides what to add to this syslog-ng, and with `mend` what of the older scripts' damage to undo.
+/// Decides what to add to this syslog-ng, and with `mend` what of the older scripts' damage to undo. `agents`: files of
+/// the agent as they will be.
 pub fn decide(
     host: &Host,
     facts: &Facts,
     wish: &Wish,
     receipt: Option<&Receipt>,
     mend: bool,
+    agents: BTreeMap<PathBuf, Option<Vec<u8>>>,
 ) -> anyhow::Result<Decided> {
     let main = PathBuf::from(&facts.syslog_ng.main_file);
     let program = program(facts)?;
@@ -47,7 +49,8 @@ pub fn decide(
     let replaced = main.parent().unwrap_or(Path::new("/")).join(REPLACED);
     let without = Without::new(&host.root, receipt, std::slice::from_ref(&replaced));
     let damage = repair::repair(&main, &without, &setting);
-    let changes = damage.iter().filter(|_| mend).map(|d| (main.clone(), Some(d.text.clone()))).collect();
+    let mut changes = agents;
+    changes.extend(damage.iter().filter(|_| mend).map(|d| (main.clone(), Some(d.text.clone()))));
     let source = Overlay { base: &without, changes };
     let config = Effective::load_with(&main, &source, setting.clone());
     refuse_broken(host, &config, damage.is_some() && !mend)?;
@@ -57,7 +60,7 @@ pub fn decide(
         setting: &setting,
         program,
         stack: stack(host, facts),
-        counted_port_free: counted_port_is_free(facts),
+        counted_port_free: is_free(facts, wish.counted_port),
         work_directory: state_folder(&facts.syslog_ng),
     };
     let mut collector = decide_on(&found, wish).map_err(refused)?;
@@ -69,13 +72,13 @@ pub fn decide(
         }
         None => None,
     };
-    let restart = must_restart(facts, found.stack, &collector);
+    let restart = must_restart(facts, found.stack, &collector, wish.counted_port);
     Ok(Decided { collector, replaced, mended, restart, runs_as: None })
 }
 
 /// A reload keeps sockets open until their successors are there, so it fails where ours takes the place of one with
 /// another address on the same port (tried: `0.0.0.0:514`, then `[::]:514`).
-fn must_restart(facts: &Facts, stack: Stack, collector: &Collector) -> bool {
+fn must_restart(facts: &Facts, stack: Stack, collector: &Collector, counted_port: u16) -> bool {
     let Ok(net) = &facts.net else { return false };
     let ours = |ip: IpAddr| match stack {
         Stack::V4 => ip == IpAddr::V4(Ipv4Addr::UNSPECIFIED),
@@ -85,14 +88,21 @@ fn must_restart(facts: &Facts, stack: Stack, collector: &Collector) -> bool {
     let mut ports: Vec<(Transport, u16)> =
         collector.intakes.iter().filter(|i| i.reused.is_none()).map(|i| (i.transport, i.port)).collect();
     if ports.iter().any(|(t, _)| *t == Transport::Tcp) {
-        ports.push((Transport::Tcp, COUNTED_PORT));
+        ports.push((Transport::Tcp, counted_port));
     }
     let pid = facts.syslog_ng.pid;
     let theirs = |(transport, port): (Transport, u16)| {
         net.open(transport, port).any(|s| s.owners.iter().any(|o| Some(*o) == pid) && !ours(s.local.ip()))
     };
-    ports.into_iter().any(theirs)
+    // Nor does it change the buffer of a socket that stays.
+    let narrow = |s: &Socket| s.owners.iter().any(|o| Some(*o) == pid) && s.recv_buffer.is_some_and(|b| b < NARROW);
+    let mut datagrams = ports.iter().filter(|(t, _)| *t == Transport::Udp);
+    let narrowed = datagrams.any(|(t, port)| net.open(*t, *port).any(narrow));
+    narrowed || ports.into_iter().any(theirs)
 }
+
+/// Bytes as the kernel counts them, of a socket that was not opened by our listener: it asks for 8 MiB.
+const NARROW: u64 = 2 << 20;
 
 pub fn program(facts: &Facts) -> anyhow::Result<&Program> {
     facts.syslog_ng_says.about.as_ref().map_err(|why| {
@@ -115,10 +125,10 @@ fn stack(host: &Host, facts: &Facts) -> Stack {
 }
 
 /// Has nobody but the daemon itself the second port?
-fn counted_port_is_free(facts: &Facts) -> bool {
+fn is_free(facts: &Facts, port: u16) -> bool {
     let Ok(net) = &facts.net else { return true };
     let theirs = |owners: &[u32]| !owners.iter().any(|pid| Some(*pid) == facts.syslog_ng.pid);
-    !net.open(Transport::Tcp, COUNTED_PORT).any(|s| theirs(&s.owners))
+    !net.open(Transport::Tcp, port).any(|s| theirs(&s.owners))
 }
 
 /// Where the daemon keeps its disk queues.
@@ -201,8 +211,16 @@ mod tests {
         let mut facts = healthy();
         facts.net.as_mut().unwrap().sockets.clear();
         facts.syslog_ng.pid = Some(9);
-        let intake =
-            |transport| Intake { transport, port: 514, tls: false, reused: None, v4: true, v6: true, only_of: None };
+        let intake = |transport| Intake {
+            transport,
+            port: 514,
+            tls: false,
+            reused: None,
+            v4: true,
+            v6: true,
+            counted: false,
+            only_of: None,
+        };
         let collector = Collector {
             drop_in: None,
             insertions: Vec::new(),
@@ -212,10 +230,10 @@ mod tests {
         };
         add_socket(&mut facts, Transport::Tcp, "0.0.0.0:514", 4711);
         add_socket(&mut facts, Transport::Udp, "[::]:514", 9);
-        assert!(!must_restart(&facts, Stack::Dual, &collector));
-        assert!(must_restart(&facts, Stack::V4, &collector));
-        assert!(!must_restart(&facts, Stack::Split, &collector));
+        assert!(!must_restart(&facts, Stack::Dual, &collector, 601));
+        assert!(must_restart(&facts, Stack::V4, &collector, 601));
+        assert!(!must_restart(&facts, Stack::Split, &collector, 601));
         add_socket(&mut facts, Transport::Tcp, "0.0.0.0:601", 9);
-        assert!(must_restart(&facts, Stack::Dual, &collector));
+        assert!(must_restart(&facts, Stack::Dual, &collector, 601));
     }
 }

@@ -82,6 +82,9 @@ pub fn fits_row(keys: &[Key], row: &[Values], packet: &Packet, state: &State, al
     })
 }
 
+/// A rule about so few of the ports that senders use (another service's, say) concerns next to none of them.
+const FEW_PORTS: u128 = 64;
+
 fn is_one_of(key: &Key, value: &Value, values: &Values, packet: &Packet, all: &Span) -> Met {
     if values.any {
         return Met::yes_if(true, all);
@@ -91,8 +94,8 @@ fn is_one_of(key: &Key, value: &Value, values: &Values, packet: &Packet, all: &S
         Value::Name(name) => Met::yes_if(values.names.iter().any(|pattern| is_named(pattern, name)), all),
         Value::Among(some) => {
             let hit = some.intersect(&values.numbers);
-            match hit.is_empty() || values.numbers.covers(some) {
-                true => Met::yes_if(!hit.is_empty(), all),
+            match hit.size() <= FEW_PORTS || values.numbers.covers(some) {
+                true => Met::yes_if(hit.size() > FEW_PORTS, all),
                 false => Met::unknown(all, Why::Expression("the port that the sender sends from".into())),
             }
         }

@@ -3,6 +3,7 @@
 
 mod firewalld;
 pub mod iptables;
+mod loopback;
 pub mod nft;
 mod packages;
 mod semanage;
@@ -82,6 +83,8 @@ pub enum Setting {
         #[serde(default)]
         before: Option<usize>,
     },
+    /// What the machine sends to itself passes the chain: a rule at its top. `family` and `table` for nftables only.
+    Loopback { program: String, family: String, table: String, chain: String, outward: bool },
     /// A port that a confined program may use.
     SelinuxPort { label: String, protocol: String, port: u16 },
     /// Packages that are installed: the one that was wanted, then what comes with it. `leftovers`: those of them whose
@@ -106,6 +109,7 @@ impl Setting {
                 Ok(!nft::handles(host, &[family, table, chain], opening)?.is_empty())
             }
             Setting::Iptables { program, chain, opening, .. } => iptables::is_set(host, program, chain, opening),
+            Setting::Loopback { .. } => self.chain().map_or(Ok(true), |c| c.is_set(host)),
             Setting::SelinuxPort { label, protocol, port } => semanage::is_set(host, label, protocol, *port),
             Setting::Packages { names, .. } => packages::is_set(host, names),
         }
@@ -127,6 +131,7 @@ impl Setting {
             Setting::Iptables { program, chain, opening, before } => {
                 iptables::set(host, program, chain, opening, *before)
             }
+            Setting::Loopback { .. } => self.chain().map_or(Ok(()), |c| c.set(host)),
             Setting::SelinuxPort { label, protocol, port } => semanage::set(host, label, protocol, *port),
             Setting::Packages { names, .. } => Ok(Packages::detect(host)?.install(names)?),
         }
@@ -144,6 +149,7 @@ impl Setting {
             Setting::Ufw { opening, .. } => ufw::unset(host, opening),
             Setting::Nft { family, table, chain, opening, .. } => nft::unset(host, &[family, table, chain], opening),
             Setting::Iptables { program, chain, opening, .. } => iptables::unset(host, program, chain, opening),
+            Setting::Loopback { .. } => self.chain().map_or(Ok(()), |c| c.unset(host)),
             Setting::SelinuxPort { protocol, port, .. } => semanage::unset(host, protocol, *port),
             Setting::Packages { names, leftovers } => Ok(Packages::detect(host)?.take_back(names, leftovers)?),
         }
@@ -160,7 +166,10 @@ impl Setting {
             Setting::Ufw { first, .. } => *first = false,
             Setting::Nft { before, .. } => *before = None,
             Setting::Iptables { before, .. } => *before = None,
-            Setting::Firewalld { .. } | Setting::SelinuxPort { .. } | Setting::Packages { .. } => {}
+            Setting::Firewalld { .. }
+            | Setting::Loopback { .. }
+            | Setting::SelinuxPort { .. }
+            | Setting::Packages { .. } => {}
         }
         bare
     }
@@ -172,7 +181,16 @@ impl Setting {
             | Setting::Ufw { opening, .. }
             | Setting::Nft { opening, .. }
             | Setting::Iptables { opening, .. } => Some(opening),
-            Setting::SelinuxPort { .. } | Setting::Packages { .. } => None,
+            Setting::Loopback { .. } | Setting::SelinuxPort { .. } | Setting::Packages { .. } => None,
+        }
+    }
+
+    fn chain(&self) -> Option<loopback::Chain<'_>> {
+        match self {
+            Setting::Loopback { program, family, table, chain, outward } => {
+                Some(loopback::Chain { family, table, program, name: chain, outward: *outward })
+            }
+            _ => None,
         }
     }
 
@@ -197,6 +215,11 @@ impl Setting {
             }
             Setting::Iptables { program, chain, opening, .. } => {
                 format!("{opening} in chain {chain} of {program}, now")
+            }
+            Setting::Loopback { program, family, table, chain, .. } => {
+                let place =
+                    if family.is_empty() { program.clone() } else { format!("the nftables table {family} {table}") };
+                format!("loopback in chain {chain} of {place}, until the rules are loaded again")
             }
             Setting::SelinuxPort { label, protocol, port } => {
                 format!("{} port {port} as {label} for SELinux", protocol.to_uppercase())

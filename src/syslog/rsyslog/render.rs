@@ -137,6 +137,9 @@ pub struct DropIn {
     /// Off for an agent that brings its own forward (Azure Monitor Agent): then there are inputs only, bound to the
     /// default ruleset.
     pub forward: bool,
+    /// Security events end in the default ruleset: the agent's own forward stands before, and the local files are to get
+    /// none of them.
+    pub end: bool,
     /// Without a forward of ours: what lies in our queue goes to this agent. Nothing new comes to it.
     pub hand_over: bool,
     pub inputs: Vec<OwnInput>,
@@ -185,6 +188,9 @@ pub fn render(drop_in: &DropIn) -> Vec<u8> {
             out.push('\n');
             out += &block(drop_in);
         }
+    }
+    if drop_in.end {
+        out += &rule::end();
     }
     if !drop_in.forward && drop_in.hand_over {
         out += "\n# What still waits for the agent that was here before. The next `cefctl install` takes this away when it is through.\n";

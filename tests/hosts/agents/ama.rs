@@ -12,7 +12,7 @@ use crate::{Case, Kind, send};
 pub fn cases() -> Vec<Case> {
     vec![
         Case::new("events_arrive_once_on_the_port_that_it_has", once),
-        Case::new("a_stale_port_and_a_missing_file_are_mended", mended),
+        Case::new("a_stale_port_and_a_missing_file_are_mended", mended).only("rsyslog"),
         Case::new("without_a_rule_the_listener_is_made_and_the_rule_is_named", no_rule),
         Case::new("a_move_from_one_agent_to_the_other_loses_nothing", migrate),
         Case::new("what_waits_for_the_old_agent_goes_to_the_new_one", waiting),
@@ -23,34 +23,83 @@ pub fn cases() -> Vec<Case> {
 
 const ETC: &str = "/etc/opt/microsoft/azuremonitoragent";
 
-/// The agent's own file in the daemon's configuration, and where its original lies.
-fn forward_of(kind: &Kind) -> (String, String) {
-    let (folder, original) = match kind.daemon.as_str() {
-        "syslog-ng" => ("/etc/syslog-ng/conf.d", "syslog-ngconf/azuremonitoragent-tcp.conf"),
-        _ => ("/etc/rsyslog.d", "rsyslogconf/10-azuremonitoragent-omfwd.conf"),
+/// How the daemon hands events over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Over {
+    Tcp(u16),
+    /// The way of versions before 1.28.11, and of SELinux boxes without `semanage`.
+    Socket,
+}
+
+const SOCKET: &str = "/run/azuremonitoragent/default_syslog.socket";
+
+/// The agent's own files in the daemon's configuration, and where their originals lie; the one that forwards first.
+fn forward_of(kind: &Kind, over: Over) -> Vec<(String, String)> {
+    let (folder, originals): (_, &[&str]) = match (kind.daemon.as_str(), over) {
+        ("syslog-ng", Over::Tcp(_)) => ("/etc/syslog-ng/conf.d", &["syslog-ngconf/azuremonitoragent-tcp.conf"]),
+        ("syslog-ng", Over::Socket) => ("/etc/syslog-ng/conf.d", &["syslog-ngconf/azuremonitoragent.conf"]),
+        (_, Over::Tcp(_)) => ("/etc/rsyslog.d", &["rsyslogconf/10-azuremonitoragent-omfwd.conf"]),
+        (_, Over::Socket) => (
+            "/etc/rsyslog.d",
+            &["rsyslogconf/10-azuremonitoragent.conf", "rsyslogconf/05-azuremonitoragent-loadomuxsock.conf"],
+        ),
     };
-    let name = original.split('/').next_back().expect("a name");
-    (format!("{folder}/{name}"), format!("{ETC}/syslog/{original}"))
+    let place = |original: &&str| {
+        let name = original.split('/').next_back().expect("a name");
+        (format!("{folder}/{name}"), format!("{ETC}/syslog/{original}"))
+    };
+    originals.iter().map(place).collect()
 }
 
 const RECEIVED: &str = "/var/opt/microsoft/azuremonitoragent/received";
 
 pub struct Ama<'a> {
     pub host: &'a Host,
-    port: u16,
+    over: Over,
     /// Its file in the daemon's configuration.
     pub forward: String,
     unit: String,
 }
 
+/// What the package brings: templates for the daemons.
+const TEMPLATES: [(&str, &str); 5] = [
+    (
+        "rsyslogconf/10-azuremonitoragent-omfwd.conf",
+        include_str!("../../stand_ins/ama/syslog/rsyslogconf/10-azuremonitoragent-omfwd.conf"),
+    ),
+    (
+        "rsyslogconf/10-azuremonitoragent.conf",
+        include_str!("../../stand_ins/ama/syslog/rsyslogconf/10-azuremonitoragent.conf"),
+    ),
+    (
+        "rsyslogconf/05-azuremonitoragent-loadomuxsock.conf",
+        include_str!("../../stand_ins/ama/syslog/rsyslogconf/05-azuremonitoragent-loadomuxsock.conf"),
+    ),
+    (
+        "syslog-ngconf/azuremonitoragent-tcp.conf",
+        include_str!("../../stand_ins/ama/syslog/syslog-ngconf/azuremonitoragent-tcp.conf"),
+    ),
+    (
+        "syslog-ngconf/azuremonitoragent.conf",
+        include_str!("../../stand_ins/ama/syslog/syslog-ngconf/azuremonitoragent.conf"),
+    ),
+];
+
 impl<'a> Ama<'a> {
     /// The agent with a rule for CEF from local4, taking syslog on `port`; its file for the daemon is there.
     pub fn start(host: &'a Host, kind: &Kind, port: u16) -> Result<Ama<'a>> {
-        let forward = include_str!("../../stand_ins/ama/syslog/rsyslogconf/10-azuremonitoragent-omfwd.conf");
-        let other = include_str!("../../stand_ins/ama/syslog/syslog-ngconf/azuremonitoragent-tcp.conf");
-        host.put(&format!("{ETC}/syslog/rsyslogconf/10-azuremonitoragent-omfwd.conf"), forward);
-        host.put(&format!("{ETC}/syslog/syslog-ngconf/azuremonitoragent-tcp.conf"), other);
-        host.put(&format!("{ETC}/config-cache/syslog.port"), port.to_string());
+        Ama::start_over(host, kind, Over::Tcp(port))
+    }
+
+    /// An older one, which takes datagrams on its unix socket.
+    pub fn start_on_socket(host: &'a Host, kind: &Kind) -> Result<Ama<'a>> {
+        Ama::start_over(host, kind, Over::Socket)
+    }
+
+    fn start_over(host: &'a Host, kind: &Kind, over: Over) -> Result<Ama<'a>> {
+        for (name, text) in TEMPLATES {
+            host.put(&format!("{ETC}/syslog/{name}"), text);
+        }
         host.put(&format!("{ETC}/config-cache/syslog.marker"), "true");
         host.put(
             &format!("{ETC}/config-cache/configchunks/fw.json"),
@@ -60,17 +109,64 @@ impl<'a> Ama<'a> {
         );
         host.put("/usr/local/lib/stand-in/mdsd.py", include_bytes!("../../stand_ins/ama/mdsd.py"));
         host.put("/usr/local/lib/stand-in/watcher.sh", include_bytes!("../../stand_ins/ama/watcher.sh"));
-        let (path, original) = forward_of(kind);
-        host.put(&path, String::from_utf8_lossy(&host.get(&original)).replace("28330", &port.to_string()));
+        let files = forward_of(kind, over);
+        for (path, original) in &files {
+            let text = String::from_utf8_lossy(&host.get(original)).into_owned();
+            let port = if let Over::Tcp(port) = over { port.to_string() } else { String::new() };
+            host.put(path, text.replace("28330", &port));
+        }
+        if let Over::Tcp(port) = over {
+            host.put(&format!("{ETC}/config-cache/syslog.port"), port.to_string());
+        }
         host.put(RECEIVED, "");
-        host.sh(&format!(
-            "mkdir -p /opt/microsoft/azuremonitoragent/bin; cp $(readlink -f $(command -v python3)) /opt/microsoft/azuremonitoragent/bin/mdsd; \
-             systemd-run --quiet --unit=azuremonitoragent /opt/microsoft/azuremonitoragent/bin/mdsd /usr/local/lib/stand-in/mdsd.py {port} {RECEIVED}; \
-             systemctl restart {}",
-            kind.unit()
-        ));
-        wait_for("the agent listens", Duration::from_secs(5), || host.bound("tcp").contains(&port).then_some(()))?;
-        Ok(Ama { host, port, forward: path, unit: kind.unit().to_owned() })
+        host.sh("mkdir -p /opt/microsoft/azuremonitoragent/bin; cp $(readlink -f $(command -v python3)) /opt/microsoft/azuremonitoragent/bin/mdsd");
+        let ama = Ama { host, over, forward: files[0].0.clone(), unit: kind.unit().to_owned() };
+        ama.run()?;
+        host.sh(&format!("systemctl restart {}", kind.unit()));
+        Ok(ama)
+    }
+
+    /// Starts its program as its unit.
+    fn run(&self) -> Result<()> {
+        let at = match self.over {
+            Over::Tcp(port) => port.to_string(),
+            Over::Socket => SOCKET.to_owned(),
+        };
+        let version = "1.33.1-build.main.845";
+        // The package manager knows of it.
+        let status = String::from_utf8_lossy(&self.host.get("/var/lib/dpkg/status")).into_owned();
+        if !status.contains("Package: azuremonitoragent") {
+            let entry = format!(
+                "Package: azuremonitoragent\nStatus: install ok installed\nMaintainer: x\nArchitecture: amd64\nVersion: {version}\nDescription: stand-in\n\n"
+            );
+            self.host.put("/var/lib/dpkg/status", status + &entry);
+        }
+        self.host.put(
+            "/usr/lib/systemd/system/azuremonitoragent.service",
+            format!(
+                "[Unit]\nDescription=Azure Monitor Agent\n[Service]\nRuntimeDirectory=azuremonitoragent\n\
+                 ExecStart=/opt/microsoft/azuremonitoragent/bin/mdsd /usr/local/lib/stand-in/mdsd.py {at} {RECEIVED}\n\
+                 [Install]\nWantedBy=multi-user.target\n"
+            ),
+        );
+        self.host
+            .sh("systemctl daemon-reload; systemctl -q enable azuremonitoragent; systemctl restart azuremonitoragent");
+        wait_for("the agent listens", Duration::from_secs(5), || self.listens().then_some(()))
+    }
+
+    fn listens(&self) -> bool {
+        match self.over {
+            Over::Tcp(port) => self.host.bound("tcp").contains(&port),
+            Over::Socket => self.host.exec(&["test", "-S", SOCKET]).code == 0,
+        }
+    }
+
+    /// Back to how it was started, whatever has become of it.
+    pub fn again(&self) -> Result<()> {
+        let gone = "systemctl unmask --runtime azuremonitoragent; systemctl kill -s CONT azuremonitoragent; systemctl stop azuremonitoragent; \
+                    systemctl reset-failed azuremonitoragent";
+        self.host.exec(&["sh", "-c", gone]);
+        self.run()
     }
 
     pub fn watch(&self, seconds: u32) {
@@ -100,7 +196,7 @@ impl<'a> Ama<'a> {
         })?;
         std::thread::sleep(Duration::from_millis(300));
         let counts = (self.count(number), self.count(number + 1));
-        ensure!(counts == (1, 1), "port {}: events arrived {counts:?} times", self.port);
+        ensure!(counts == (1, 1), "over {:?}: events arrived {counts:?} times", self.over);
         Ok(())
     }
 }

@@ -1,8 +1,8 @@
 //! The agents on booted hosts, with stand-ins for what cannot be had here: tests/stand_ins.
 
-mod ama;
+pub mod ama;
 pub mod cloud;
-mod lab;
+pub mod lab;
 mod oms;
 mod secrets;
 

@@ -3,7 +3,6 @@
 //! file of their own), that rule must go on seeing them.
 
 use super::{LocalCopy, Wish, reach, word};
-use crate::agent::AgentKind;
 use crate::syslog::rsyslog::effective::{Action, ActionKind, DEFAULT_RULESET, Effective, Listener};
 
 /// Local log files that distributions write without being asked (facts 5.11), and where people look for local events.
@@ -53,8 +52,6 @@ pub struct Copies {
 /// Decides, and says why where it is not the usual.
 pub fn decide(config: &Effective, reused: &[&Listener], wish: &Wish, notes: &mut Vec<String>) -> Copies {
     match wish.local_copy {
-        // the Azure Monitor Agent takes events from the default ruleset: nothing may end before it (facts 5.7)
-        _ if wish.agent.kind == AgentKind::Ama => Copies { own: true, reused: true },
         LocalCopy::Keep => Copies { own: true, reused: true },
         LocalCopy::Drop => Copies { own: false, reused: false },
         LocalCopy::Auto => {

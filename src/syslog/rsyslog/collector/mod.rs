@@ -20,7 +20,7 @@ use super::render::{self, Block, DropIn, OwnInput, TcpModule, TlsDriver};
 use super::senders::Senders;
 use crate::agent::AgentKind;
 use crate::syslog::collector::{Collector, Insertion, Intake, LocalCopy, Refusal, Wish, in_order, overlay, show};
-use crate::syslog::{ConfigSource, Text};
+use crate::syslog::{ConfigSource, Location, Text};
 
 /// The daemon as found.
 pub struct Found<'a> {
@@ -57,6 +57,7 @@ pub fn decide(found: &Found<'_>, wish: &Wish) -> Result<Collector, Refusal> {
         let senders = listener.and_then(|l| config.allowed_senders(&l.module));
         let only = |any: &str| listener.and_then(|l| l.address.as_ref()).is_some_and(|a| a.is(any));
         intakes.push(Intake {
+            counted: false,
             transport,
             port,
             tls,
@@ -85,7 +86,11 @@ pub fn decide(found: &Found<'_>, wish: &Wish) -> Result<Collector, Refusal> {
             reused.push(listener);
         }
     }
+    let azures = wish.agent.kind == AgentKind::Ama;
     let copies = copy::decide(config, &reused, wish, &mut notes);
+    let end = azures && !copies.own && !copies.reused;
+    // The Azure Monitor Agent takes events from the default ruleset: nothing may end before it (facts 5.7).
+    let copies = if azures { copy::Copies { own: true, reused: true } } else { copies };
     let rulesets = place::rulesets(config, &reused);
     let names_off = names_off(config);
     let set_max_message_size = config.setting("maxMessageSize").is_none();
@@ -95,16 +100,21 @@ pub fn decide(found: &Found<'_>, wish: &Wish) -> Result<Collector, Refusal> {
         false => None,
     };
     // All of imtcp has TLS then.
-    let all_tls = files.is_some() && found.version < render::TLS_AT_INPUT || tls::is_everywhere(config);
-    let tcp_module = if all_tls { TcpModule::Imptcp } else { tcp_module(found, names_off, set_max_message_size) };
-    if all_tls && own_tcp {
-        tls::need_imptcp(found, &mut notes, names_off)?;
+    let ours_is_all = files.is_some() && found.version < render::TLS_AT_INPUT;
+    let tcp_module = match speaks_tls(config).filter(|_| own_tcp) {
+        Some(at) => beside_tls(found, &at)?,
+        None if ours_is_all && own_tcp => tls::need_imptcp(found)?,
+        None => tcp_module(found, names_off, set_max_message_size),
+    };
+    if own_tcp && tcp_module == TcpModule::Imptcp {
+        notes.extend(tls::names_are_looked_up(found, names_off));
     }
     let drop_in = DropIn {
         version: found.version,
         receipt: wish.receipt.clone(),
         agent_port: wish.agent.port,
-        forward: wish.agent.kind != AgentKind::Ama,
+        forward: !azures,
+        end: false,
         hand_over: wish.hand_over,
         inputs: own_inputs(config, wish, &intakes, tcp_module),
         tls: files,
@@ -121,7 +131,16 @@ pub fn decide(found: &Found<'_>, wish: &Wish) -> Result<Collector, Refusal> {
         keep_repeats: is_switched(config, "RepeatedMsgReduction", true),
     };
     let calls = place::calls(found, &rulesets, wish)?;
-    let (path, bytes, insertions) = placed(found, wish, drop_in, calls)?;
+    let (path, mut bytes, insertions) = placed(found, wish, drop_in.clone(), calls.clone())?;
+    if end && place::is_behind_agents_own(config, &path) {
+        let ending = DropIn { end, ..drop_in };
+        // Only where the same place will do, and nothing is lost by it.
+        if let Ok((same, with_end, _)) = placed(found, wish, ending, calls)
+            && same == path
+        {
+            bytes = with_end;
+        }
+    }
     Ok(Collector { drop_in: Some((path, bytes)), insertions, intakes, notes, work_directory: work_directory(found) })
 }
 
@@ -199,6 +218,27 @@ fn names_off(config: &Effective) -> bool {
     // with it off, the box's own full name is no longer looked up either
     let full_name = is_switched(config, "preserveFQDN", true);
     !network && !full_name && config.setting("net.enableDNS").is_none()
+}
+
+/// Where imtcp is told to speak TLS at every input that does not say otherwise: a plain one of ours would speak it too.
+fn speaks_tls(config: &Effective) -> Option<Location> {
+    let module = config.module("imtcp")?;
+    let mode = module.params.iter().rev().find(|p| p.name.is("streamdriver.mode")).and_then(|p| p.value.text());
+    let told = mode.is_some_and(|m| m.number().map_or(m.switch() == Some(true), |n| n > 0));
+    let at =
+        || config.listeners.iter().find(|l| l.module == "imtcp" && l.tls.is_some() && l.legacy).map(|l| l.at.clone());
+    if told { Some(module.at.clone()) } else { at() }
+}
+
+/// imptcp knows no TLS, so that plain senders can come in by it.
+fn beside_tls(found: &Found<'_>, at: &Location) -> Result<TcpModule, Refusal> {
+    if found.imptcp && found.version >= render::PTCP_SESSIONS {
+        return Ok(TcpModule::Imptcp);
+    }
+    Err(Refusal::new(
+        format!("imtcp speaks TLS at every port here ({at}), and this rsyslog has no other module for plain TCP"),
+        "leave tcp out of --protocol, or have the devices send with TLS to the port that is there",
+    ))
 }
 
 fn tcp_module(found: &Found<'_>, names_off: bool, large_messages: bool) -> TcpModule {

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::{Found, Insertion, Refusal, Wish, reach, show, word};
 use crate::agent::AgentKind;
+use crate::agent::ama::files;
 use crate::syslog::collector::line_start;
 use crate::syslog::rsyslog::effective::{DEFAULT_RULESET, Effective, Listener, Ruleset, StepKind};
 use crate::syslog::rsyslog::parse::Include;
@@ -136,6 +137,15 @@ pub fn drop_in(
             "move them away and run the command again",
         )
     }))
+}
+
+/// Does the Azure Monitor Agent's own file hand events on from the default ruleset before `path` is read? Drop-ins are
+/// read in the order of their names.
+pub fn is_behind_agents_own(config: &Effective, path: &Path) -> bool {
+    let own = |at: &Path| files::PLACES.iter().any(|p| p.daemon == files::Daemon::Rsyslog && Path::new(p.path) == at);
+    let before = |at: &Path| at.parent() == path.parent() && at.file_name() < path.file_name();
+    let default = config.ruleset(&Text::from(DEFAULT_RULESET));
+    default.is_some_and(|r| r.steps.iter().any(|s| own(&s.at.file) && before(&s.at.file)))
 }
 
 /// The folder that drop-ins are read from.

@@ -15,7 +15,11 @@ fn main_with(rest: &str) -> MapSource {
 }
 
 fn decided(source: &MapSource, wish: &Wish) -> Result<Collector, Refusal> {
-    decided_by(source, wish, (8, 2302, 0), vec![TlsDriver::GnuTls, TlsDriver::OpenSsl])
+    decided_with(source, wish, wish.tls.is_some())
+}
+
+fn decided_with(source: &MapSource, wish: &Wish, imptcp: bool) -> Result<Collector, Refusal> {
+    decided_on(source, wish, (8, 2302, 0), vec![TlsDriver::GnuTls, TlsDriver::OpenSsl], imptcp)
 }
 
 fn decided_by(
@@ -24,13 +28,23 @@ fn decided_by(
     version: (u32, u32, u32),
     tls_drivers: Vec<TlsDriver>,
 ) -> Result<Collector, Refusal> {
+    decided_on(source, wish, version, tls_drivers, true)
+}
+
+fn decided_on(
+    source: &MapSource,
+    wish: &Wish,
+    version: (u32, u32, u32),
+    tls_drivers: Vec<TlsDriver>,
+    imptcp: bool,
+) -> Result<Collector, Refusal> {
     let config = Effective::load(Path::new("/etc/rsyslog.conf"), source);
     let found = Found {
         config: &config,
         source,
         version,
         work_directory: "/var/spool/rsyslog".into(),
-        imptcp: wish.tls.is_some(),
+        imptcp,
         tls_drivers,
         tls_hint: "install it".into(),
     };
@@ -195,6 +209,15 @@ fn what_cannot_be_done_safely_is_refused_with_the_place() {
          input(type=\"imtcp\" port=\"514\")\n",
     );
     assert!(decided(&tls, &Wish::usual()).unwrap_err().what.contains("TLS"));
+    // At another port it leaves ours to plain senders, but not to imtcp.
+    let beside = main_with(
+        "module(load=\"imtcp\" StreamDriver.Name=\"gtls\" StreamDriver.Mode=\"1\" StreamDriver.AuthMode=\"anon\")\n\
+         input(type=\"imtcp\" port=\"6514\")\n",
+    );
+    assert!(decided(&beside, &Wish::usual()).unwrap_err().what.contains("rsyslog.conf:9"));
+    let collector = decided_with(&beside, &Wish::usual(), true).unwrap();
+    let text = String::from_utf8(collector.drop_in.unwrap().1).unwrap();
+    assert!(text.contains("input(type=\"imptcp\" name=\"cefctl_tcp\""), "{text}");
     let bound = main_with("module(load=\"imudp\")\ninput(type=\"imudp\" port=\"514\" address=\"127.0.0.1\")\n");
     assert!(decided(&bound, &Wish::usual()).unwrap_err().what.contains("127.0.0.1 only"));
 }

@@ -3,9 +3,7 @@
 use std::path::Path;
 
 use super::{Found, Refusal, Wish};
-use crate::syslog::Text;
-use crate::syslog::rsyslog::effective::Effective;
-use crate::syslog::rsyslog::render::{PTCP_SESSIONS, TLS_AT_INPUT, TlsDriver, TlsFiles};
+use crate::syslog::rsyslog::render::{PTCP_SESSIONS, TLS_AT_INPUT, TcpModule, TlsDriver, TlsFiles};
 
 /// What makes one certificate count for the whole daemon, with the file of ours for it.
 const GLOBALS: [&str; 3] =
@@ -76,31 +74,24 @@ fn beside_the_rest(found: &Found<'_>, files: &TlsFiles) -> Result<bool, Refusal>
     }
 }
 
-/// Does the configuration have TLS for each input of imtcp that does not say otherwise?
-pub fn is_everywhere(config: &Effective) -> bool {
-    let mode = |text: &Text| text.number().is_some_and(|n| n > 0);
-    let param = config.module("imtcp").and_then(|m| m.params.iter().rev().find(|p| p.name.is("streamdriver.mode")));
-    let legacy = config.setting("inputtcpserverstreamdrivermode");
-    param.and_then(|p| p.value.text()).is_some_and(mode) || legacy.is_some_and(|s| mode(&s.value))
-}
-
 /// Plain TCP beside an imtcp that has TLS for all its inputs.
 ///
 /// # Errors
 /// The module for it is not installed.
-pub fn need_imptcp(found: &Found<'_>, notes: &mut Vec<String>, names_off: bool) -> Result<(), Refusal> {
-    if !found.imptcp || found.version < PTCP_SESSIONS {
-        return Err(Refusal::new(
-            "all inputs of imtcp have TLS here, and imptcp, which could take plain TCP, is not installed or too old",
+pub fn need_imptcp(found: &Found<'_>) -> Result<TcpModule, Refusal> {
+    match found.imptcp && found.version >= PTCP_SESSIONS {
+        true => Ok(TcpModule::Imptcp),
+        false => Err(Refusal::new(
+            "all inputs of imtcp get TLS in this version, and imptcp, which could take plain TCP, is not installed or too \
+             old",
             "leave tcp out of --protocol",
-        ));
+        )),
     }
-    if !names_off && !super::is_switched(found.config, "net.enableDNS", false) {
-        notes.push(
-            "plain TCP is taken in by imptcp, as all of imtcp has TLS; it looks up the name of each new sender: a name \
-             server that does not answer makes senders wait, unless you set global(net.enableDNS=\"off\")"
-                .to_owned(),
-        );
-    }
-    Ok(())
+}
+
+/// What comes with imptcp where nobody has switched lookups off.
+pub fn names_are_looked_up(found: &Found<'_>, names_off: bool) -> Option<String> {
+    let note = "plain TCP is taken in by imptcp, as all of imtcp has TLS; it looks up the name of each new sender: a name \
+                server that does not answer makes senders wait, unless you set global(net.enableDNS=\"off\")";
+    (!names_off && !super::is_switched(found.config, "net.enableDNS", false)).then(|| note.to_owned())
 }

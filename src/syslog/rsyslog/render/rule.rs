@@ -44,6 +44,14 @@ ruleset(name="{name}") {{
     )
 }
 
+/// Behind the agent's own forward: what it has got goes nowhere else.
+pub fn end() -> String {
+    let filter = matches(RAW, p::EVENT);
+    format!(
+        "\n# The agent's own file, which is read before this one, has handed these on; the local files need no copy.\nif {filter} then stop\n"
+    )
+}
+
 /// Does the agent read the header rightly?
 fn raw(d: &DropIn) -> String {
     let plain = matches(RAW, &p::plain(d.rewrite_ids));

@@ -27,6 +27,7 @@ fn stock() -> DropIn {
         receipt: "/var/lib/cefctl/receipt.json".into(),
         agent_port: 25226,
         forward: true,
+        end: false,
         hand_over: false,
         inputs: vec![own(Transport::Udp), own(Transport::Tcp)],
         tls: None,

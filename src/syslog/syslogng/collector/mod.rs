@@ -12,15 +12,12 @@ mod tests;
 
 use std::path::{Path, PathBuf};
 
-use super::effective::{DestKind, Destination, Effective, Family, ListenerAt, ReadSetting, Ref, Transport};
+use super::effective::{DestKind, Destination, Effective, Family, Framing, ListenerAt, ReadSetting, Ref, Transport};
 use super::render::{self, RenderError, Stack, TlsListener, Wanted};
 use super::version::Program;
 use crate::agent::AgentKind;
 use crate::syslog::collector::{self, Collector, Intake, LocalCopy, Refusal, TlsWish, Wish, in_order};
 use crate::syslog::{ConfigSource, Text};
-
-/// IANA's port of syslog over TCP, for senders that count octets where one port cannot take both framings.
-pub const COUNTED_PORT: u16 = 601;
 
 /// The daemon as found.
 pub struct Found<'a> {
@@ -32,7 +29,7 @@ pub struct Found<'a> {
     pub setting: &'a ReadSetting,
     pub program: &'a Program,
     pub stack: Stack,
-    /// No other program has [`COUNTED_PORT`]: the daemon does not start when it cannot have a port.
+    /// No other program has the port of the wish: the daemon does not start when it cannot have a port.
     pub counted_port_free: bool,
     /// Where the daemon keeps its disk queues.
     pub work_directory: PathBuf,
@@ -50,7 +47,7 @@ pub fn decide(found: &Found<'_>, wish: &Wish) -> Result<Collector, Refusal> {
     for kind in kinds(wish) {
         let port = if kind == Transport::Tls { wish.tls.as_ref().map_or(0, |t| t.port) } else { wish.port };
         let there = existing(config, kind, port)?;
-        intakes.push(intake(kind, port, &there, found.stack));
+        intakes.push(intake(found, wish, (kind, port), &there));
         let done = !there.is_empty() && there.iter().all(|l| reach::is_done(config, l, wish));
         if !done {
             render_for.push(kind);
@@ -135,7 +132,8 @@ fn in_words(l: &ListenerAt<'_>) -> &'static str {
     }
 }
 
-fn intake(kind: Transport, port: u16, there: &[ListenerAt<'_>], stack: Stack) -> Intake {
+fn intake(found: &Found<'_>, wish: &Wish, (kind, port): (Transport, u16), there: &[ListenerAt<'_>]) -> Intake {
+    let stack = found.stack;
     let is = |family| there.iter().any(|l| l.listener.family == family && l.listener.address.is_none());
     let (v4, v6) = match there.is_empty() {
         true => (true, true),
@@ -143,8 +141,17 @@ fn intake(kind: Transport, port: u16, there: &[ListenerAt<'_>], stack: Stack) ->
         false => (is(Family::V4) || (is(Family::V6) && stack != Stack::Split), is(Family::V6)),
     };
     let transport = if kind == Transport::Udp { collector::Transport::Udp } else { collector::Transport::Tcp };
+    let counted = match there.first() {
+        Some(l) => l.listener.framing == Framing::OctetCounted,
+        None => kind == Transport::Tcp && takes_counts_only(found, wish),
+    };
     let (tls, reused) = (kind == Transport::Tls, there.first().map(|l| l.driver.at.clone()));
-    Intake { transport, port, tls, reused, v4, v6, only_of: None }
+    Intake { transport, port, tls, reused, v4, v6, counted, only_of: None }
+}
+
+/// Is the port devices send to to be that of senders who count octets, for lack of one that takes both?
+fn takes_counts_only(found: &Found<'_>, wish: &Wish) -> bool {
+    wish.octet_counting && wish.counted_port == wish.port && !found.program.version.has_auto_framing()
 }
 
 fn note_of(config: &Effective, l: &ListenerAt<'_>, wish: &Wish, (port, done): (u16, bool), stack: Stack) -> String {
@@ -170,11 +177,27 @@ fn wanted(found: &Found<'_>, wish: &Wish, kinds: &[Transport], notes: &mut Vec<S
     let has = |t| kinds.contains(&t);
     let local: Vec<Text> = config.local_log().cloned().into_iter().collect();
     let tcp = has(Transport::Tcp);
-    let second_port = wish.octet_counting && wish.port != COUNTED_PORT;
-    if tcp && second_port && !found.counted_port_free && !found.program.version.has_auto_framing() {
-        notes.push(format!(
-            "TCP port {COUNTED_PORT} belongs to another program: devices that count octets have no port here"
-        ));
+    let second_port = wish.octet_counting && wish.port != wish.counted_port;
+    let number = wish.counted_port;
+    let counted_port = match second_port {
+        true => found.counted_port_free.then_some(number),
+        false => takes_counts_only(found, wish).then_some(number),
+    };
+    if tcp && !found.program.version.has_auto_framing() {
+        match counted_port {
+            None if second_port => notes.push(format!(
+                "TCP port {number} belongs to another program: devices that count octets have no port here; \
+                 --counted-port names another one"
+            )),
+            Some(_) if second_port => notes.push(format!(
+                "devices that count octets (RFC 6587) send to TCP port {number}: this version of syslog-ng takes one \
+                 framing a port"
+            )),
+            Some(_) => notes.push(format!(
+                "TCP port {number} takes devices that count octets (RFC 6587) only; one that sends lines is refused"
+            )),
+            None => {}
+        }
     }
     Wanted {
         agent_port: wish.agent.port,
@@ -183,7 +206,7 @@ fn wanted(found: &Found<'_>, wish: &Wish, kinds: &[Transport], notes: &mut Vec<S
         tcp,
         tls: wish.tls.as_ref().filter(|_| has(Transport::Tls)).map(tls_listener),
         octet_counting: wish.octet_counting,
-        counted_port: (second_port && found.counted_port_free).then_some(COUNTED_PORT),
+        counted_port,
         stack: found.stack,
         copies: if wish.local_copy == LocalCopy::Keep { kept(config, wish, &local) } else { Vec::new() },
         others: local,

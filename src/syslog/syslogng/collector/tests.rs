@@ -92,7 +92,8 @@ fn stock_boxes_get_their_own_listeners_and_no_local_copies() {
         let root = Root::at(format!("{}/fixtures/syslog-ng/trees/{tree}", env!("CARGO_MANIFEST_DIR")));
         let made = decided(&root, &Wish::usual()).unwrap();
         assert_eq!(path(&made), Path::new("/etc/syslog-ng/conf.d/cefctl.conf"), "{tree}");
-        assert_eq!((made.insertions.len(), made.notes.len()), (0, 0), "{tree}: {:?}", made.notes);
+        assert_eq!((made.insertions.len(), made.notes.len()), (0, 1), "{tree}: {:?}", made.notes);
+        assert!(made.notes[0].contains("count octets (RFC 6587) send to TCP port 601"), "{tree}: {:?}", made.notes);
         let config = candidate(&root, &made);
         for transport in [Transport::Udp, Transport::Tcp] {
             assert_eq!(ends(&config, transport, EVENT), ["127.0.0.1:25226"], "{tree}");
@@ -263,4 +264,28 @@ fn a_tls_listener_of_our_own_or_the_one_that_is_there() {
     let refusal = decided(&with(plain), &with_tls()).unwrap_err();
     assert!(refusal.what.contains("TLS port 6514 is a listener of another kind"), "{refusal}");
     assert!(refusal.hint.contains("--tls-port"), "{}", refusal.hint);
+}
+
+/// Up to 4.8 a port takes lines or counts; which one 514 takes is the user's choice.
+#[test]
+fn the_port_of_senders_that_count_octets_is_a_choice() {
+    let source = with("");
+    let framings = |wish: &Wish| {
+        let made = decided(&source, wish).unwrap();
+        let config = candidate(&source, &made);
+        let of = |l: ListenerAt<'_>| (l.listener.port_number().unwrap_or_default(), l.listener.framing);
+        let all: Vec<_> = config.listeners().into_iter().map(of).filter(|(_, f)| *f != Framing::Datagram).collect();
+        (all, made)
+    };
+    let (all, made) = framings(&Wish { counted_port: 1601, ..Wish::usual() });
+    assert_eq!(all, [(514, Framing::Lines), (1601, Framing::OctetCounted)]);
+    assert!(made.intakes.iter().all(|i| !i.counted));
+    let (all, made) = framings(&Wish { counted_port: 514, ..Wish::usual() });
+    assert_eq!(all, [(514, Framing::OctetCounted)]);
+    assert_eq!(made.intakes.iter().map(|i| i.counted).collect::<Vec<_>>(), [false, true]);
+    assert!(made.notes[0].contains("one that sends lines is refused"), "{:?}", made.notes);
+    // A listener that is there is proven the way it takes events.
+    let source = with("source s_net { syslog(transport(tcp) port(514)); };\nlog { source(s_net); };\n");
+    let made = decided(&source, &Wish::usual()).unwrap();
+    assert_eq!(made.intakes.iter().map(|i| i.counted).collect::<Vec<_>>(), [false, true]);
 }

@@ -1,0 +1,46 @@
+//! The rule that hands events to the agent, its queue, and the disk below it.
+
+use super::{Fault, fault};
+
+pub fn faults() -> Vec<Fault> {
+    vec![
+        fault("1.13", "the rule sends to another port", "forward.target", "edit $OURS 's/25226/25999/'; restart").fixed(),
+        fault("1.4", "the rule sends to another machine", "forward.rule", "edit $OURS 's/127\\.0\\.0\\.1/192.0.2.9/g'; restart").fixed(),
+        fault("1.18", "the first generation's rule alone is there", "forward.rule",
+            "if ng; then printf 'source s_n { network(transport(\"udp\") port(514)); network(port(514)); };\nfilter f_oms_filter {match(\"CEF\\|ASA\" ) ;};destination oms_destination {tcp(\"127.0.0.1\" port(25226));};\nlog {source(s_n);filter(f_oms_filter);destination(oms_destination);};\n' >$CONF/security-config-omsagent.conf; else printf 'module(load=\"imudp\")\ninput(type=\"imudp\" port=\"514\" rcvbufSize=\"8m\")\nmodule(load=\"imtcp\")\ninput(type=\"imtcp\" port=\"514\")\n' >$CONF/10-net.conf; printf ':rawmsg, regex, \"CEF\\|ASA\" ~\n*.* @@127.0.0.1:25226' >$CONF/security-config-omsagent.conf; fi; rm $OURS; restart").fixed(),
+        fault("facts 0.10", "the rule looks at the parsed message", "forward.rule",
+            "printf 'module(load=\"imudp\")\ninput(type=\"imudp\" port=\"514\" rcvbufSize=\"8m\")\nmodule(load=\"imtcp\")\ninput(type=\"imtcp\" port=\"514\")\nif $msg contains \"CEF:\" then @@127.0.0.1:25226\n' >$CONF/10-net.conf; rm $OURS; restart").rsyslog(),
+        fault("1.14", "the rule takes one facility only", "forward.rule",
+            "printf 'module(load=\"imudp\")\ninput(type=\"imudp\" port=\"514\" rcvbufSize=\"8m\")\nmodule(load=\"imtcp\")\ninput(type=\"imtcp\" port=\"514\")\nlocal4.* @@127.0.0.1:25226\n' >$CONF/10-net.conf; rm $OURS; restart").rsyslog(),
+        fault("facts 0.12", "events that come while the agent is away are lost", "forward.reliable",
+            "if ng; then perl -0pi -e 's/disk-buffer\\([^()]*(\\([^()]*\\)[^()]*)*\\)//' $OURS; else perl -0pi -e 's/queue\\.fileName=\"[^\"]*\"//; s/queue\\.maxDiskSpace=\"[^\"]*\"//; s/queue\\.saveOnShutdown=\"[^\"]*\"//' $OURS; fi; restart").warns().fixed(),
+        fault("1.6", "the queue has no limit", "forward.reliable", "edit $OURS 's/queue.maxDiskSpace=\"[^\"]*\"//'; restart").rsyslog().warns().fixed(),
+        fault("facts 5.5", "the spool folder is gone", "forward.reliable", "rm -rf /var/spool/rsyslog; restart")
+            .undo("install -d -m 700 /var/spool/rsyslog").rsyslog().fixed(),
+        fault("1.6", "the spool is read-only", "forward.reliable",
+            "d=$( ng && echo /var/lib/syslog-ng || echo /var/spool/rsyslog); mount --bind $d $d; mount -o remount,bind,ro $d; restart")
+            .undo("umount -l /var/lib/syslog-ng /var/spool/rsyslog 2>/dev/null"),
+        fault("", "the spool is a file", "forward.reliable", "rm -rf /var/spool/rsyslog; echo x >/var/spool/rsyslog; restart")
+            .undo("rm -f /var/spool/rsyslog; install -d -m 700 /var/spool/rsyslog").rsyslog(),
+        fault("1.6", "the disk of the spool is full", "host.disk",
+            "d=$( ng && echo /var/lib/syslog-ng || echo /var/spool/rsyslog); mount -t tmpfs -o size=1m tmpfs $d; restart; dd if=/dev/zero of=$d/junk bs=64k 2>/dev/null")
+            .undo("umount -l /var/lib/syslog-ng /var/spool/rsyslog 2>/dev/null"),
+        fault("1.6", "the disk of the logs has no more room for files", "host.disk",
+            "mkdir -p /var/log; mount -t tmpfs -o size=20m,nr_inodes=30 tmpfs /var/log; for i in $(seq 40); do : >/var/log/x$i; done 2>/dev/null")
+            .undo("umount -l /var/log"),
+        fault("1.6", "the disk of the logs is full", "host.disk",
+            "mount -t tmpfs -o size=1m tmpfs /var/log; dd if=/dev/zero of=/var/log/junk bs=64k 2>/dev/null")
+            .undo("umount -l /var/log"),
+        fault("1.2", "security events go to plain syslog as well", "forward.duplicate",
+            "printf 'destination d_oms { udp(\"127.0.0.1\" port(25224)); };\nlog { source(s_cefctl); destination(d_oms); };\n' | other 05-oms.conf").syslog_ng().warns(),
+        fault("1.2", "security events go to plain syslog as well", "forward.duplicate",
+            "echo 'local4.* @127.0.0.1:25224' >$CONF/95-omsagent.conf; edit $OURS '/^  if .*cefctl_sent == .yes. then stop$/d; s/^\\*\\.\\*.*//'; restart").rsyslog().warns().fixed(),
+        fault("1.6", "security events are written to local files", "forward.local-copy",
+            "other 05-copy.conf <<<'log { source(s_cefctl); destination(d_syslog); };'").syslog_ng().warns(),
+        fault("1.6", "security events are written to local files", "forward.local-copy",
+            "edit $OURS '/^  if .*cefctl_sent == .yes. then stop$/d'; restart").rsyslog().warns().fixed(),
+        fault("1.30", "nobody listens on the agent's port", "agent.listening", "systemctl stop stand-in-25226"),
+        fault("1.30", "what listens on the agent's port is halted", "agent.listening",
+            "kill -STOP $(systemctl show --value -p MainPID stand-in-25226)").undo("kill -CONT $(systemctl show --value -p MainPID stand-in-25226)"),
+    ]
+}

@@ -1,0 +1,39 @@
+//! Firewalls, routes and the loopback interface.
+
+use super::{Fault, fault};
+
+const FLUSH: &str = "nft flush ruleset; iptables -P INPUT ACCEPT; iptables -P OUTPUT ACCEPT; iptables -F; ip6tables -P INPUT ACCEPT; ip6tables -F; iptables -t raw -F; iptables -t nat -F; nft flush ruleset";
+
+pub fn faults() -> Vec<Fault> {
+    let all = vec![
+        fault("1.12", "nftables drops what nobody allowed", "firewall.inbound",
+            "nft -f - <<<'table inet filter { chain input { type filter hook input priority 0; policy drop; iif lo accept; ct state established,related accept; tcp dport 22 accept; }; }'").fixed(),
+        fault("1.12", "nftables drops loopback too", "firewall.inbound",
+            "nft -f - <<<'table inet filter { chain input { type filter hook input priority 0; policy drop; tcp dport 22 accept; }; }'").fixed(),
+        fault("1.12", "nftables rejects 514 before anything else", "firewall.inbound",
+            "nft -f - <<<'table inet early { chain pre { type filter hook prerouting priority raw; policy accept; meta l4proto { tcp, udp } th dport 514 drop; }; }'").fixed(),
+        fault("1.12", "iptables drops what nobody allowed", "firewall.inbound",
+            "iptables -A INPUT -i lo -j ACCEPT; iptables -A INPUT -m conntrack --ctstate ESTABLISHED,RELATED -j ACCEPT; iptables -A INPUT -p tcp --dport 22 -j ACCEPT; iptables -P INPUT DROP").fixed(),
+        fault("1.12", "iptables drops TCP for 514 only", "firewall.inbound",
+            "iptables -A INPUT -p tcp --dport 514 -j DROP").fixed(),
+        fault("1.12", "iptables drops what the box sends to itself", "firewall.loopback",
+            "iptables -A INPUT -p udp --dport 514 -j ACCEPT; iptables -A INPUT -p tcp --dport 514 -j ACCEPT; iptables -P INPUT DROP").fixed(),
+        fault("1.12", "a rule for outgoing packets keeps the daemon from the agent", "firewall.loopback",
+            "iptables -A OUTPUT -p tcp --dport 25226 -j REJECT").fixed(),
+        fault("1.12", "nftables keeps the daemon from the agent", "firewall.loopback",
+            "nft -f - <<<'table ip guard { chain out { type filter hook output priority 0; policy accept; oif lo tcp dport 25226 drop; }; }'").fixed(),
+        fault("1.12", "IPv6 alone is shut out", "firewall.inbound", "ip6tables -A INPUT -p udp --dport 514 -j DROP; ip6tables -A INPUT -p tcp --dport 514 -j DROP").warns().fixed(),
+        fault("1.12", "514 is sent on to another port", "firewall.inbound",
+            "iptables -t nat -A PREROUTING -p udp --dport 514 -j REDIRECT --to-ports 5514; iptables -t nat -A PREROUTING -p tcp --dport 514 -j REDIRECT --to-ports 5514"),
+        fault("1.12", "the agent's port is open to the network", "firewall.exposed",
+            "nft -f - <<<'table inet filter { chain input { type filter hook input priority 0; policy drop; iif lo accept; ct state established,related accept; tcp dport { 514, 25226 } accept; udp dport 514 accept; }; }'").warns(),
+        fault("", "a burst of datagrams is limited by the firewall", "firewall.inbound",
+            "iptables -A INPUT -p udp --dport 514 -m limit --limit 10/sec -j ACCEPT; iptables -A INPUT -p udp --dport 514 -j DROP").warns(),
+    ];
+    all.into_iter().map(|f| f.undo(FLUSH)).chain([
+        fault("", "the loopback interface is down", "firewall.loopback", "ip link set lo down").undo("ip link set lo up"),
+        fault("", "a route of policy swallows what goes to loopback", "firewall.loopback",
+            "ip rule add pref 0 to 127.0.0.0/8 blackhole; ip rule add pref 5 lookup local; ip rule del pref 0 lookup local; ip rule add pref 0 to 127.0.0.0/8 blackhole 2>/dev/null")
+            .undo("ip rule del pref 0 to 127.0.0.0/8 blackhole; ip rule add pref 0 lookup local; ip rule del pref 5"),
+    ]).collect()
+}
