@@ -256,7 +256,9 @@ fn loopback_only(case: &Case<'_>, port: &Port<'_>) -> Outcome {
 /// nothing ever arrives at it.
 fn nobodys_address(case: &Case<'_>, port: &Port<'_>) -> Option<Outcome> {
     let interfaces = &case.facts.firewall.as_ref().ok()?.interfaces;
-    let own = |ip: &IpAddr| ip.is_loopback() || interfaces.iter().flat_map(|i| &i.addresses).any(|a| a == ip);
+    let own = |ip: &IpAddr| {
+        ip.is_unspecified() || ip.is_loopback() || interfaces.iter().flat_map(|i| &i.addresses).any(|a| a == ip)
+    };
     let foreign = |l: &&Listener| matches!(l.asked, Asked::Ip(ip) if !own(&ip.to_canonical()));
     if interfaces.is_empty() || !port.listeners.iter().all(foreign) {
         return None;
