@@ -49,7 +49,7 @@ pub fn single(case: &Case<'_>) -> Judged {
     let up = |unit: &str| facts.unit(unit).is_some_and(|u| u.state.is_active());
     // A daemon in a container, or in another network, is somebody else's.
     let near = |p: &&Process| p.container.is_none() && p.same_net != Some(false) && !p.is_zombie();
-    let runs = |comm: &str| facts.processes.values().filter(near).find(|p| p.comm == comm);
+    let runs = |comm: &str| facts.processes.values().filter(near).find(|p| p.runs(comm));
     let rsyslog = up("rsyslog.service") || runs("rsyslogd").is_some();
     let other = up("syslog-ng.service") || runs("syslog-ng").is_some();
     if !(rsyslog && other) {
@@ -292,7 +292,7 @@ fn clashes(listener: &Listener, socket: &Socket) -> bool {
 fn running_process(case: &Case<'_>) -> Judged {
     let name = case.unit_name();
     let comm = if case.target.daemon == Daemon::SyslogNg { "syslog-ng" } else { "rsyslogd" };
-    let found = case.facts.processes.values().find(|p| p.comm == comm && p.same_net != Some(false) && !p.is_zombie());
+    let found = case.facts.processes.values().find(|p| p.runs(comm) && p.same_net != Some(false) && !p.is_zombie());
     match found {
         Some(p) if p.is_stopped() => Ok(Outcome::fail(format!("{comm} is there but halted by a signal"))
             .seen("process", p.display())

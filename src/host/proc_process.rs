@@ -46,6 +46,11 @@ impl Process {
     pub fn is_zombie(&self) -> bool {
         matches!(self.state.as_str(), "Z" | "X")
     }
+    /// Does this program run in it? A script of that name has it as its name too, but its shell as its program.
+    pub fn runs(&self, program: &str) -> bool {
+        let exe = self.exe.rsplit('/').next().unwrap_or_default();
+        self.comm == program && (exe.is_empty() || exe.starts_with(program))
+    }
     /// Halted by a signal or a debugger.
     pub fn is_stopped(&self) -> bool {
         matches!(self.state.as_str(), "T" | "t")

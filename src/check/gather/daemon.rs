@@ -70,7 +70,7 @@ pub fn is_check(process: &Process, names: &Names) -> bool {
 /// watches over another of its name, the other.
 pub fn daemon_pid(names: &Names, unit: Option<&UnitFacts>, processes: &BTreeMap<u32, Process>) -> Option<u32> {
     let ours =
-        |p: &&Process| p.comm == names.comm && p.same_net != Some(false) && p.container.is_none() && !p.is_zombie();
+        |p: &&Process| p.runs(names.comm) && p.same_net != Some(false) && p.container.is_none() && !p.is_zombie();
     let oldest = |of: &dyn Fn(&Process) -> bool| {
         processes.values().filter(ours).filter(|p| of(p)).min_by_key(|p| (p.start_ticks, p.pid)).map(|p| p.pid)
     };
