@@ -167,7 +167,7 @@ fn commands(kind: &Kind) -> Result<()> {
     ensure!(start.elapsed() < Duration::from_secs(4), "{:?}", start.elapsed());
     let report = whole(&host, &out)?;
     let count = |status: &str| report["counts"][status].as_u64().unwrap_or_default();
-    ensure!(count("pass") > 20 && count("unknown") > 2 && count("fail") == 0, "{report:#}");
+    ensure!(count("pass") > 20 && count("unknown") > 0 && count("fail") == 0, "{report:#}");
     ensure!(out.text().contains("no answer within"), "what hangs is not said: {report:#}");
     ensure!(report["verdict"] != "healthy" || count("unknown") > 0, "{report:#}");
     // And the daemon's own program.
