@@ -225,7 +225,7 @@ fn evil(kind: &Kind) -> Result<()> {
     // What hangs is unknown and says so; the rest is judged.
     let counts = late.json()?["counts"].clone();
     let count = |status: &str| counts[status].as_u64().unwrap_or_default();
-    ensure!(count("pass") > 15 && count("unknown") > 0, "--timeout 1: {late}");
+    ensure!(count("pass") > 8 && count("unknown") > 0, "--timeout 1: {late}");
     ensure!(late.text().contains("no answer within"), "what hangs is not said: {late}");
     let bundle = host.cefctl(&["collect", "--file", "/root/b.tar.gz", "--no-probe"]).ok().no_panic();
     ensure!(bundle.time < Duration::from_secs(40), "collect took {:?}", bundle.time);
