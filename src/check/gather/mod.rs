@@ -174,6 +174,21 @@ pub fn sockets_again(host: &Host, facts: &mut Facts, port: u16) {
     facts.processes = processes;
 }
 
+/// Looks at rsyslog's queues on disk once more, and how far it has read them.
+pub fn queues_again(host: &Host, facts: &mut Facts) {
+    sockets_again(host, facts, SYSLOG_PORT);
+    facts.units = units::gather(host, &[]);
+    let folders: Vec<String> = facts.rsyslog.spools.iter().map(|s| s.path.clone()).collect();
+    facts.rsyslog.spools = daemon::spools(host, folders);
+    let unit = facts.unit(rsyslog::NAMES.unit).cloned();
+    facts.rsyslog = rsyslog::with_processes(facts.rsyslog.clone(), host, unit.as_ref(), &facts.processes);
+}
+
+/// The counters of the running syslog-ng.
+pub fn syslog_ng_stats(host: &Host, facts: &Facts) -> Fact<Bytes> {
+    syslogng::stats(host, facts.unit(syslogng::NAMES.unit))
+}
+
 /// A gatherer does not panic; should one do so all the same, the others' facts are not worth less.
 fn join<T>(thread: thread::ScopedJoinHandle<'_, T>) -> T {
     thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))

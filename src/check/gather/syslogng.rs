@@ -26,6 +26,7 @@ pub const NAMES: Names = Names {
 const ENVIRONMENT: [&str; 2] = ["/etc/default/syslog-ng", "/etc/sysconfig/syslog-ng"];
 const CONTROL: [&str; 3] = ["/var/lib/syslog-ng/syslog-ng.ctl", "/run/syslog-ng/syslog-ng.ctl", "/run/syslog-ng.ctl"];
 const MOST_LINES: usize = 3;
+const STATS: [&str; 1] = ["stats"];
 
 /// Everything but what hangs on its process, see [`with_processes`].
 pub fn gather(host: &Host, hostname: &str, unit: Option<&UnitFacts>, depth: Depth) -> (DaemonFacts, SyslogNgSays) {
@@ -41,7 +42,7 @@ pub fn gather(host: &Host, hostname: &str, unit: Option<&UnitFacts>, depth: Dept
     let (says, daemon) = thread::scope(|scope| {
         let check = scope.spawn(|| if deep { check(host, &program, &main_file) } else { not_looked() });
         let loaded = scope.spawn(|| ask(&["config", "--preprocessed"]));
-        let stats = scope.spawn(|| ask(&["stats"]));
+        let stats = scope.spawn(|| ask(&STATS));
         let lines = scope.spawn(|| if deep { own_lines::syslog_ng(host, hostname, unit) } else { not_looked() });
         let about = about(host, &program);
         let (effective, files) = config::read(&host.root, |source| {
@@ -79,6 +80,10 @@ pub fn with_processes(
     syslog_ng.pid = daemon::daemon_pid(&NAMES, unit, processes);
     syslog_ng.mounts = daemon::mounts(host, syslog_ng.pid);
     syslog_ng
+}
+
+pub fn stats(host: &Host, unit: Option<&UnitFacts>) -> Fact<Bytes> {
+    Control::of(host, &command_line(host, unit)).ask(host, &STATS)
 }
 
 /// The command line of the running daemon, or the one it would get, with its one variable filled in.

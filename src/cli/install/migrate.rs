@@ -43,8 +43,7 @@ pub fn waits(host: &Host, facts: &Facts, daemon: Daemon) -> bool {
     match daemon {
         Daemon::Rsyslog => facts.rsyslog.spools.iter().any(|s| s.waiting(|stem| stem == QUEUE_FILE) > 0),
         Daemon::SyslogNg => {
-            let says = gather::gather(host, &TargetOptions::default(), Depth::Diagnosis, None).syslog_ng_says;
-            says.stats.is_ok_and(|text| stats::queued_by(&text.0, "d_cefctl") > 0)
+            gather::syslog_ng_stats(host, facts).is_ok_and(|text| stats::queued_by(&text.0, "d_cefctl") > 0)
         }
     }
 }
@@ -52,8 +51,8 @@ pub fn waits(host: &Host, facts: &Facts, daemon: Daemon) -> bool {
 /// Waits until nothing waits any more; `false`: it still does.
 fn drained(host: &Host, daemon: Daemon, interrupt: &Interrupt, limit: Duration) -> bool {
     let end = host.clock.monotonic() + limit;
+    let mut facts = gather::gather(host, &TargetOptions::default(), Depth::Change, None);
     loop {
-        let facts = gather::gather(host, &TargetOptions::default(), Depth::Change, None);
         if !waits(host, &facts, daemon) {
             return true;
         }
@@ -61,6 +60,9 @@ fn drained(host: &Host, daemon: Daemon, interrupt: &Interrupt, limit: Duration) 
             return false;
         }
         host.clock.sleep(Duration::from_millis(200));
+        if daemon == Daemon::Rsyslog {
+            gather::queues_again(host, &mut facts);
+        }
     }
 }
 

@@ -34,7 +34,7 @@ pub fn fit(host: &Host, plan: Plan) -> anyhow::Result<Plan> {
     if !files || !plan.steps.iter().any(is_reload) {
         return Ok(plan);
     }
-    let facts = gather::gather(host, &TargetOptions::default(), Depth::Diagnosis, None);
+    let facts = gather::gather(host, &TargetOptions::default(), Depth::Local, None);
     let Ok(program) = program(&facts) else { return Ok(plan) };
     let main = Path::new(&facts.syslog_ng.main_file);
     let setting = ReadSetting::of(main, program);
