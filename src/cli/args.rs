@@ -267,9 +267,6 @@ pub struct InstallArgs {
         value_parser = firewall_source
     )]
     pub open_firewall: Option<Vec<String>>,
-    /// A daemon that its own files keep down comes up with those that are written; for repairs.
-    #[arg(skip)]
-    pub start_daemon: bool,
     /// How to print the plan and the outcome
     #[arg(short, long, value_name = "FORMAT", default_value = "text")]
     pub output: Format,

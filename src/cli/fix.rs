@@ -2,13 +2,13 @@
 //! consent, journal, proof, and everything taken back where the proof misses. First the daemon and its files, then what
 //! `install` does; looked at anew in between, since one repair may make another needless.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use anyhow::bail;
 
 use super::agent::args::AgentArgs;
-use super::args::{AgentChoice, DaemonChoice, Format, InstallArgs, LocalCopy, Protocol, TroubleshootArgs};
+use super::args::{AgentChoice, DaemonChoice, Format, InstallArgs, LocalCopy, TroubleshootArgs};
 use super::exit::usage;
 use super::{install, show};
 use crate::check::select::Selection;
@@ -64,20 +64,15 @@ pub fn run(
     let mut installed: Vec<Fix> = Vec::new();
     // Nothing else is proven while the daemon cannot read its files.
     if unreadable(&report, asked) {
-        let all = wanted(&report, asked).into_iter().flat_map(|c| &c.fixes);
-        let installing: Vec<&Fix> = all.filter(|f| f.is_install()).collect();
-        install::run(host, ui, &install_args(host, args, &report, &installing, true))?;
-        installed.extend(installing.into_iter().cloned());
+        installed.extend(install(host, ui, args, asked, &report)?);
         report = look();
     }
     for _ in 0..ROUNDS {
-        let left = wanted(&report, asked).into_iter().flat_map(|c| &c.fixes);
-        let direct: Vec<Fix> = left.filter(|f| !f.is_install() && !done.contains(f)).cloned().collect();
         // A daemon that cannot read its files does not start before `install` has put them right, and then by it.
         let unit = format!("{}.service", report.target.daemon);
         let hopeless = unreadable(&report, asked);
-        let direct: Vec<Fix> =
-            direct.into_iter().filter(|f| !(hopeless && matches!(f, Fix::Start(u) if *u == unit))).collect();
+        let can = |f: &Fix| !f.is_install() && !(hopeless && matches!(f, Fix::Start(u) if *u == unit));
+        let direct: Vec<Fix> = fixes(&report, asked).filter(|f| can(f) && !done.contains(f)).cloned().collect();
         if direct.is_empty() {
             break;
         }
@@ -87,17 +82,30 @@ pub fn run(
     }
     // What one installation makes possible another one may have to use: the place behind a rule that was missing, say.
     for _ in 0..INSTALLS {
-        let all = wanted(&report, asked).into_iter().flat_map(|c| &c.fixes);
-        let installing: Vec<&Fix> = all.filter(|f| f.is_install()).collect();
-        if installing.iter().all(|f| installed.contains(f)) {
+        if fixes(&report, asked).filter(|f| f.is_install()).all(|f| installed.contains(f)) {
             break;
         }
-        let start = unreadable(&report, asked);
-        install::run(host, ui, &install_args(host, args, &report, &installing, start))?;
-        installed.extend(installing.into_iter().cloned());
+        installed.extend(install(host, ui, args, asked, &report)?);
         report = look();
     }
     Ok(())
+}
+
+/// What `install` mends of a report; returns that.
+fn install(
+    host: &Host,
+    ui: &Ui,
+    args: &TroubleshootArgs,
+    asked: &Selection,
+    report: &Report,
+) -> anyhow::Result<Vec<Fix>> {
+    let mine: Vec<Fix> = fixes(report, asked).filter(|f| f.is_install()).cloned().collect();
+    install::run(host, ui, &install_args(args, report, &mine))?;
+    Ok(mine)
+}
+
+fn fixes<'a>(report: &'a Report, asked: &Selection) -> impl Iterator<Item = &'a Fix> {
+    wanted(report, asked).into_iter().flat_map(|c| &c.fixes)
 }
 
 /// Is the daemon's configuration one that `install` has to mend first?
@@ -208,31 +216,11 @@ fn is_mask(host: &Host, path: &Path) -> bool {
 }
 
 /// The `install` that brings this box to what it was measured against.
-fn install_args(
-    host: &Host,
-    args: &TroubleshootArgs,
-    report: &Report,
-    fixes: &[&Fix],
-    start_daemon: bool,
-) -> InstallArgs {
+fn install_args(args: &TroubleshootArgs, report: &Report, fixes: &[Fix]) -> InstallArgs {
     let t = &report.target;
-    let receipt = crate::plan::peek(host).ok().flatten();
-    let promised = receipt.as_ref().and_then(|r| {
-        let list = r.options["protocols"].as_array()?.iter().filter_map(|p| p.as_str());
-        Some(
-            list.filter_map(|p| {
-                [("udp", Protocol::Udp), ("tcp", Protocol::Tcp), ("tls", Protocol::Tls)]
-                    .iter()
-                    .find(|(w, _)| *w == p)
-                    .map(|(_, p)| *p)
-            })
-            .collect(),
-        )
-    });
     let mut target = args.target.clone();
     target.port = Some(t.port);
     target.agent_port = Some(t.agent_port);
-    target.protocol = target.protocol.or(promised);
     target.agent = match t.agent.as_str() {
         "oms" => AgentChoice::Oms,
         "ama" => AgentChoice::Ama,
@@ -243,10 +231,6 @@ fn install_args(
         "syslog-ng" => DaemonChoice::SyslogNg,
         _ => DaemonChoice::Auto,
     };
-    let option = |name: &str| receipt.as_ref().map(|r| &r.options[name]).filter(|v| !v.is_null());
-    let tls_port = option("tls_port").and_then(|p| p.as_u64()).and_then(|p| u16::try_from(p).ok());
-    target.tls_port = target.tls_port.or(tls_port);
-    let file = |name: &str| option(name).and_then(|p| p.as_str()).map(PathBuf::from);
     let missing = fixes.iter().find_map(|f| match f {
         Fix::InstallDaemon(name) => Some(name.as_str()),
         _ => None,
@@ -260,16 +244,16 @@ fn install_args(
     });
     InstallArgs {
         // A repair onboards nobody and removes no agent.
-        onboarding: AgentArgs { no_portal_sync: fixes.contains(&&Fix::NoPortalSync), ..AgentArgs::default() },
+        onboarding: AgentArgs { no_portal_sync: fixes.contains(&Fix::NoPortalSync), ..AgentArgs::default() },
         target,
         stream: Vec::new(),
         purge_oms: false,
         dry_run: false,
         yes: args.yes,
-        tls_cert: file("tls_cert"),
-        tls_key: file("tls_key"),
-        // What is not said stays as the receipt has it.
-        local_copy: fixes.contains(&&Fix::DropLocalCopy).then_some(LocalCopy::Drop),
+        // What is not said, protocols and TLS among it, stays as the receipt has it.
+        tls_cert: None,
+        tls_key: None,
+        local_copy: fixes.contains(&Fix::DropLocalCopy).then_some(LocalCopy::Drop),
         rewrite_ids: false,
         no_rewrite_ids: false,
         no_octet_counting: false,
@@ -279,7 +263,6 @@ fn install_args(
         install_packages: missing.is_some(),
         queue_disk: None,
         open_firewall: sources,
-        start_daemon,
         output: Format::Text,
     }
 }
