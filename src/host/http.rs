@@ -6,15 +6,15 @@
 
 use std::error::Error as _;
 use std::io::Read;
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
-use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use reqwest::blocking::{Client, RequestBuilder};
 use reqwest::header::{ACCEPT_RANGES, CONTENT_LENGTH, CONTENT_RANGE, DATE, ETAG, HeaderMap, HeaderName, LAST_MODIFIED};
 use reqwest::redirect::Policy;
 
-use super::Secret;
+use super::{Secret, tls};
 
 /// How long a connection may take to be there, TLS included.
 const CONNECT: Duration = Duration::from_secs(15);
@@ -211,44 +211,12 @@ pub(super) fn http_date(text: &str) -> Option<i64> {
 }
 
 fn tls_config(way: &Way) -> Result<rustls::ClientConfig, HttpError> {
-    // graviola asserts this at its first use
-    if !graviola::util::is_cpu_supported() {
-        return Err(HttpError::Processor);
-    }
+    let client = tls::client()?;
     let roots = match &way.roots {
-        Some(pem) => Arc::new(roots_of_pem(pem)?),
-        None => system_roots()?,
+        Some(pem) => Arc::new(tls::roots_of_pem(pem)?),
+        None => tls::system_roots()?,
     };
-    rustls::ClientConfig::builder_with_provider(Arc::new(rustls_graviola::default_provider()))
-        .with_safe_default_protocol_versions()
-        .map(|config| config.with_root_certificates(roots).with_no_client_auth())
-        .map_err(|e| HttpError::Tls(e.to_string()))
-}
-
-/// The certificates of a PEM file, to be trusted.
-///
-/// # Errors
-/// There is none.
-pub fn roots_of_pem(pem: &[u8]) -> Result<rustls::RootCertStore, HttpError> {
-    use rustls::pki_types::CertificateDer;
-    use rustls::pki_types::pem::PemObject;
-    let mut store = rustls::RootCertStore::empty();
-    store.add_parsable_certificates(CertificateDer::pem_slice_iter(pem).flatten());
-    if store.is_empty() { Err(HttpError::NoRoots) } else { Ok(store) }
-}
-
-/// The certificates that this box trusts; also found by `SSL_CERT_FILE` and `SSL_CERT_DIR`. Read once.
-///
-/// # Errors
-/// There are none.
-pub fn system_roots() -> Result<Arc<rustls::RootCertStore>, HttpError> {
-    static ROOTS: OnceLock<Arc<rustls::RootCertStore>> = OnceLock::new();
-    let roots = ROOTS.get_or_init(|| {
-        let mut store = rustls::RootCertStore::empty();
-        store.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-        Arc::new(store)
-    });
-    if roots.is_empty() { Err(HttpError::NoRoots) } else { Ok(Arc::clone(roots)) }
+    Ok(client.with_root_certificates(roots).with_no_client_auth())
 }
 
 /// The cause at the bottom of a chain says the most.

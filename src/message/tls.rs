@@ -5,12 +5,11 @@ use std::net::{Shutdown, TcpStream};
 use std::sync::Arc;
 use std::time::Duration;
 
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{CertificateError, ClientConfig, ClientConnection, DigitallySignedStruct, SignatureScheme};
+use rustls::pki_types::ServerName;
+use rustls::{CertificateError, ClientConfig, ClientConnection};
 
-use crate::host::http::{self, HttpError};
+use crate::host::http::HttpError;
+use crate::host::tls;
 
 /// Whose certificate will do.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,38 +31,24 @@ pub struct Tls {
     name: ServerName<'static>,
 }
 
-/// Does this processor have what the built-in TLS needs?
-pub fn is_possible() -> bool {
-    graviola::util::is_cpu_supported()
-}
-
 impl Tls {
     /// `name` is the host name or address that the listener is known by.
     ///
     /// # Errors
     /// No usable roots, a name that is none, a processor that will not do.
     pub fn new(trust: &Trust, name: &str) -> Result<Tls, HttpError> {
-        if !is_possible() {
-            return Err(HttpError::Processor);
-        }
-        let provider = Arc::new(rustls_graviola::default_provider());
-        let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
-            .with_safe_default_protocol_versions()
-            .map_err(|e| HttpError::Tls(e.to_string()))?;
-        let config = match trust {
-            Trust::System => builder.with_root_certificates(http::system_roots()?).with_no_client_auth(),
-            Trust::Roots(pem) => {
-                builder.with_root_certificates(Arc::new(http::roots_of_pem(pem)?)).with_no_client_auth()
-            }
-            Trust::Exactly(_) | Trust::Anybody => {
-                let wanted = match trust {
-                    Trust::Exactly(der) => Some(der.clone()),
-                    _ => None,
-                };
-                let verifier = Arc::new(Lenient { wanted, provider });
-                builder.dangerous().with_custom_certificate_verifier(verifier).with_no_client_auth()
-            }
+        let client = tls::client()?;
+        let config = match trust.clone() {
+            Trust::System => client.with_root_certificates(tls::system_roots()?),
+            Trust::Roots(pem) => client.with_root_certificates(Arc::new(tls::roots_of_pem(&pem)?)),
+            // Whatever its name, date and issuer.
+            Trust::Exactly(der) => tls::judging(client, move |shown| match shown.certificate.as_ref() == der {
+                true => Ok(()),
+                false => Err(CertificateError::ApplicationVerificationFailure.into()),
+            }),
+            Trust::Anybody => tls::judging(client, |_| Ok(())),
         };
+        let config = config.with_no_client_auth();
         let name = ServerName::try_from(name.to_owned()).map_err(|_| HttpError::Address(name.to_owned()))?;
         Ok(Tls { config: Arc::new(config), name })
     }
@@ -139,51 +124,6 @@ impl Write for TlsStream {
             self.connection.write_tls(&mut self.tcp)?;
         }
         self.tcp.flush()
-    }
-}
-
-/// Takes one certificate, or any, whatever its name, date and issuer. That the other side has the key to it is checked
-/// all the same.
-#[derive(Debug)]
-struct Lenient {
-    wanted: Option<Vec<u8>>,
-    provider: Arc<CryptoProvider>,
-}
-
-impl ServerCertVerifier for Lenient {
-    fn verify_server_cert(
-        &self,
-        end_entity: &CertificateDer<'_>,
-        _intermediates: &[CertificateDer<'_>],
-        _server_name: &ServerName<'_>,
-        _ocsp_response: &[u8],
-        _now: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        match &self.wanted {
-            Some(wanted) if end_entity.as_ref() != wanted.as_slice() => {
-                Err(CertificateError::ApplicationVerificationFailure.into())
-            }
-            _ => Ok(ServerCertVerified::assertion()),
-        }
-    }
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls12_signature(message, cert, dss, &self.provider.signature_verification_algorithms)
-    }
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls13_signature(message, cert, dss, &self.provider.signature_verification_algorithms)
-    }
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.provider.signature_verification_algorithms.supported_schemes()
     }
 }
 

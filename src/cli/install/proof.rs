@@ -11,12 +11,12 @@ use anyhow::{Context, bail};
 use super::daemon::Daemon;
 use crate::cli::exit::hint;
 use crate::host::proc_net::{Socket, Transport};
-use crate::host::{Host, Interrupt, facts};
+use crate::host::{Host, Interrupt, facts, tls};
 use crate::message::build::{self, Shape, Stamp};
 use crate::message::capture::{Hop, Watch};
 use crate::message::receive::{Limits, Listener};
 use crate::message::send::{self, Plan};
-use crate::message::tls::{self, Tls, Trust};
+use crate::message::tls::{Tls, Trust};
 use crate::platform::service_act::Services;
 
 /// How long the daemon may take to bind its sockets.

@@ -9,7 +9,7 @@ use rcgen::{
 };
 use sha2::{Digest, Sha256};
 
-use crate::host::Secret;
+use crate::host::{Secret, tls};
 use crate::message::base64;
 
 /// Days that a pair is good for: the longest that strict clients take a certificate for (825 is Apple's limit).
@@ -25,18 +25,13 @@ pub struct Pair {
     pub key: Secret,
 }
 
-/// Can this processor do it?
-pub fn is_possible() -> bool {
-    graviola::util::is_cpu_supported()
-}
-
 /// Makes a pair for these names and addresses. `now` is in seconds since the epoch.
 ///
 /// # Errors
 /// In words; no random numbers, a name that cannot stand in a certificate, a processor without what the cryptography
 /// needs.
 pub fn make(names: &[String], now: i64) -> Result<Pair, String> {
-    if !is_possible() {
+    if !tls::is_possible() {
         return Err("this processor lacks instructions (AVX2, AES, ADX …) that making a key needs".to_owned());
     }
     let (ca_key, key) = (Key::new()?, Key::new()?);

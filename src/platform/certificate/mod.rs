@@ -163,7 +163,7 @@ fn private_key(pem: &[u8]) -> Result<PrivateKeyDer<'static>, PairError> {
 
 /// The public key (DER, as certificates have it) to a private one; `None`: of a kind not known here.
 fn public_half(key: PrivateKeyDer<'static>) -> Option<Vec<u8>> {
-    if !make::is_possible() {
+    if !crate::host::tls::is_possible() {
         return None;
     }
     let key = rustls_graviola::default_provider().key_provider.load_private_key(key).ok()?;
