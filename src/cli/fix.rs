@@ -71,8 +71,8 @@ pub fn run(
         // A daemon that cannot read its files does not start before `install` has put them right, and then by it.
         let unit = format!("{}.service", report.target.daemon);
         let hopeless = unreadable(&report, asked);
-        let can = |f: &Fix| !f.is_install() && !(hopeless && matches!(f, Fix::Start(u) if *u == unit));
-        let direct: Vec<Fix> = fixes(&report, asked).filter(|f| can(f) && !done.contains(f)).cloned().collect();
+        let later = |f: &Fix| f.is_install() || hopeless && matches!(f, Fix::Start(u) if *u == unit);
+        let direct: Vec<Fix> = fixes(&report, asked).filter(|f| !later(f) && !done.contains(f)).cloned().collect();
         if direct.is_empty() {
             break;
         }
