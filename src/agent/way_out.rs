@@ -2,10 +2,11 @@
 //! further than the [`Proxy`]; facts get the address.
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::Ipv4Addr;
 
 use super::proxy::Proxy;
 use crate::host::Secret;
+use crate::host::subnet::Subnet;
 
 /// Where Azure's machines ask who they are, and where Azure Arc's do; never by a proxy (field-failures 3).
 pub const METADATA: [&str; 2] = ["169.254.169.254", "127.0.0.1"];
@@ -83,14 +84,8 @@ pub fn bypasses(entries: &[String], host: &str) -> bool {
 
 /// `169.254.0.0/16`
 fn in_network(network: &str, host: &str) -> bool {
-    let parsed = || {
-        let (address, bits) = network.split_once('/')?;
-        let (address, bits): (Ipv4Addr, u32) = (address.parse().ok()?, bits.parse().ok()?);
-        let IpAddr::V4(host) = host.parse().ok()? else { return None };
-        let mask = u32::MAX.checked_shl(32_u32.checked_sub(bits)?).unwrap_or_default();
-        Some(u32::from(address) & mask == u32::from(host) & mask)
-    };
-    parsed().unwrap_or_default()
+    let net = Subnet::parse(network).filter(|_| network.contains('/'));
+    net.zip(host.parse().ok()).is_some_and(|(net, host): (_, Ipv4Addr)| net.contains(host.into()))
 }
 
 #[cfg(test)]

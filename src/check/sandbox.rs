@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use super::facts::{DaemonFacts, Facts, Sandbox, UnitFacts};
 use super::pipeline::Family;
-use crate::syslog::rsyslog::senders::Senders;
+use crate::host::subnet::Subnet;
 
 /// The daemon runs, but not in this box's network.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -71,16 +71,18 @@ impl Sandbox {
     /// What becomes of packets of `source`, or of devices anywhere. An address that is allowed is so whatever is denied
     /// (systemd.resource-control(5)).
     pub fn filter(&self, source: Option<IpAddr>) -> Filter {
-        let (allow, deny) = (Senders::of(&self.ip_allow), Senders::of(&self.ip_deny));
+        let networks = |list: &str| -> Vec<Subnet> { list.split_whitespace().filter_map(Subnet::parse).collect() };
+        let (allow, deny) = (networks(&self.ip_allow), networks(&self.ip_deny));
         if let Some(ip) = source {
-            let shut = allow.admits(ip) != Some(true) && deny.admits(ip) == Some(true);
-            return if shut { Filter::Shut } else { Filter::Open };
+            let has = |list: &[Subnet]| list.iter().any(|n| n.contains(ip));
+            return if has(&deny) && !has(&allow) { Filter::Shut } else { Filter::Open };
         }
-        let outside = |(ip, _): &&(IpAddr, u8)| !ip.is_loopback();
+        let outside = |n: &Subnet| !n.address.is_loopback();
+        let everybody = |list: &[Subnet]| list.iter().any(|n| n.address.is_ipv4() && n.bits == 0);
         match () {
-            () if deny.networks.is_empty() || allow.admits_all() => Filter::Open,
-            () if deny.admits_all() && !allow.networks.iter().any(|n| outside(&n)) => Filter::Shut,
-            () if deny.networks.iter().all(|n| !outside(&n)) => Filter::Open,
+            () if deny.is_empty() || everybody(&allow) => Filter::Open,
+            () if everybody(&deny) && !allow.iter().any(outside) => Filter::Shut,
+            () if !deny.iter().any(outside) => Filter::Open,
             () => Filter::Partly,
         }
     }

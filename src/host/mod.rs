@@ -33,6 +33,7 @@ pub mod runner;
 mod runner_pipes;
 pub mod secret;
 pub mod sockdiag;
+pub mod subnet;
 pub mod tls;
 pub mod writer;
 pub mod writer_attrs;

@@ -4,46 +4,22 @@
 use std::net::IpAddr;
 
 use super::effective::{Effective, Transport};
+use crate::host::subnet::Subnet;
 use crate::syslog::{Location, Text};
 
 /// Who is listed for a transport.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Senders {
-    /// Networks: address and number of bits.
-    pub networks: Vec<(IpAddr, u8)>,
+    pub networks: Vec<Subnet>,
     /// Host names and patterns, which only the daemon's name server can tell.
     pub names: Vec<String>,
     pub at: Vec<Location>,
 }
 
 impl Senders {
-    /// Networks in a list of words, names left aside.
-    pub fn of(list: &str) -> Self {
-        let mut found = Senders { networks: Vec::new(), names: Vec::new(), at: Vec::new() };
-        found.add(list);
-        found
-    }
-
-    fn add(&mut self, list: &str) {
-        for word in list.split([',', ' ', '\t']).filter(|w| !w.is_empty()) {
-            match network(word) {
-                Some(net) => self.networks.push(net),
-                None => self.names.push(word.to_owned()),
-            }
-        }
-    }
-
     /// May this address send? `None`: that hangs on its name.
     pub fn admits(&self, address: IpAddr) -> Option<bool> {
-        let address = address.to_canonical();
-        let within = |(net, bits): &(IpAddr, u8)| match (net, address) {
-            (IpAddr::V4(net), IpAddr::V4(ip)) => {
-                prefix(net.to_bits().into(), 32, *bits) == prefix(ip.to_bits().into(), 32, *bits)
-            }
-            (IpAddr::V6(net), IpAddr::V6(ip)) => prefix(net.to_bits(), 128, *bits) == prefix(ip.to_bits(), 128, *bits),
-            _ => false,
-        };
-        match self.networks.iter().any(within) {
+        match self.networks.iter().any(|n| n.contains(address)) {
             true => Some(true),
             false if self.names.is_empty() => Some(false),
             false => None,
@@ -52,22 +28,14 @@ impl Senders {
 
     /// Is everybody admitted who has an IPv4 address?
     pub fn admits_all(&self) -> bool {
-        self.networks.iter().any(|(net, bits)| net.is_ipv4() && *bits == 0)
+        self.networks.iter().any(|n| n.address.is_ipv4() && n.bits == 0)
     }
 
     /// As written, in short.
     pub fn display(&self) -> String {
-        let net = |(ip, bits): &(IpAddr, u8)| match (ip, bits) {
-            (IpAddr::V4(_), 32) | (IpAddr::V6(_), 128) => ip.to_string(),
-            _ => format!("{ip}/{bits}"),
-        };
-        self.networks.iter().map(net).chain(self.names.iter().cloned()).collect::<Vec<_>>().join(", ")
+        let networks = self.networks.iter().map(ToString::to_string);
+        networks.chain(self.names.iter().cloned()).collect::<Vec<_>>().join(", ")
     }
-}
-
-/// The first `bits` of a number of `width` bits.
-fn prefix(number: u128, width: u32, bits: u8) -> u128 {
-    number.checked_shr(width.saturating_sub(bits.into())).unwrap_or(0)
 }
 
 impl Effective {
@@ -81,24 +49,21 @@ impl Effective {
         let mut found = Senders { networks: Vec::new(), names: Vec::new(), at: Vec::new() };
         for setting in self.settings.iter().filter(|s| s.name.is("allowedsender")) {
             let text = setting.value.to_str_lossy();
-            let (first, rest) = text.trim().split_once([',', ' ', '\t']).unwrap_or((text.trim(), ""));
+            let mut words = text.split([',', ' ', '\t']).filter(|w| !w.is_empty());
             let word = if transport == Transport::Udp { "UDP" } else { "TCP" };
-            if first.eq_ignore_ascii_case(word) {
-                found.at.push(setting.at.clone());
-                found.add(rest);
+            if !words.next().is_some_and(|w| w.eq_ignore_ascii_case(word)) {
+                continue;
+            }
+            found.at.push(setting.at.clone());
+            for word in words {
+                match Subnet::parse(word) {
+                    Some(net) => found.networks.push(net),
+                    None => found.names.push(word.to_owned()),
+                }
             }
         }
         (!found.at.is_empty()).then_some(found)
     }
-}
-
-/// `192.0.2.0/24`, `[2001:db8::]/32`, `192.0.2.7`
-fn network(word: &str) -> Option<(IpAddr, u8)> {
-    let (address, bits) = word.split_once('/').map_or((word, None), |(a, b)| (a, Some(b)));
-    let address: IpAddr = address.trim_start_matches('[').trim_end_matches(']').parse().ok()?;
-    let most = if address.is_ipv4() { 32 } else { 128 };
-    let bits = bits.map_or(Some(most), |b| b.trim_end_matches(']').parse().ok())?;
-    (bits <= most).then_some((address, bits))
 }
 
 #[cfg(test)]

@@ -1,8 +1,10 @@
 //! Filters, held against an event: yes, no, or not known.
 
 use std::cmp::Ordering;
+use std::net::{IpAddr, Ipv4Addr};
 
 use super::*;
+use crate::host::subnet::Subnet;
 use crate::syslog::syslogng::filter::{Compare, Expr, Field, Order};
 
 impl Run<'_> {
@@ -98,25 +100,12 @@ fn compare(left: &[u8], op: Compare, right: &[u8]) -> Maybe {
 
 /// `netmask(10.0.0.0/8)`, `netmask(10.0.0.0/255.0.0.0)`, `netmask6("fe80::/10")`
 fn netmask(mask: &Text, address: &Text) -> Maybe {
-    use std::net::IpAddr;
     let mask = mask.to_str_lossy();
     let address: IpAddr = address.to_str_lossy().parse().ok()?;
-    let (net, length) = mask.split_once('/').unwrap_or((&mask, ""));
-    let net: IpAddr = net.parse().ok()?;
-    let bits = |ip: IpAddr| match ip {
-        IpAddr::V4(v4) => (u128::from(u32::from(v4)) << 96, 32),
-        IpAddr::V6(v6) => (u128::from(v6), 128),
+    let dotted = mask.split_once('/').and_then(|(net, length)| Some((net, length.parse::<Ipv4Addr>().ok()?)));
+    let net = match dotted {
+        Some((net, length)) => Subnet::new(net.parse().ok()?, u8::try_from(length.to_bits().leading_ones()).ok()?),
+        None => Subnet::parse(&mask),
     };
-    let ((net_bits, width), (address_bits, other)) = (bits(net), bits(address.to_canonical()));
-    if width != other {
-        return Some(false);
-    }
-    let length = match length {
-        "" => width,
-        n => {
-            n.parse::<u32>().ok().or_else(|| n.parse().ok().map(|m: std::net::Ipv4Addr| u32::from(m).leading_ones()))?
-        }
-    };
-    let wanted = u128::MAX.checked_shl(128u32.checked_sub(length)?).unwrap_or(0);
-    Some(net_bits & wanted == address_bits & wanted)
+    Some(net?.contains(address))
 }
