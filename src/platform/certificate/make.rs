@@ -81,14 +81,17 @@ fn date(seconds: i64) -> Result<(i32, u8, u8), String> {
     Ok((day.year().into(), number(day.month()), number(day.day())))
 }
 
-struct Key {
+/// A key of elliptic curve P-256. Signed by graviola: rcgen's own keys come from libraries that build C.
+pub struct Key {
     key: SigningKey<P256>,
     /// The point, uncompressed.
     public: Vec<u8>,
 }
 
 impl Key {
-    fn new() -> Result<Key, String> {
+    /// # Errors
+    /// There are no random numbers.
+    pub fn new() -> Result<Key, String> {
         let failed = |e: graviola::Error| format!("a key could not be made: {e:?}");
         let key = SigningKey::<P256>::generate().map_err(failed)?;
         let mut buffer = [0; 256];
@@ -98,7 +101,11 @@ impl Key {
         Ok(Key { key, public })
     }
 
-    fn pem(&self) -> Result<Secret, String> {
+    /// PKCS #8, as PEM.
+    ///
+    /// # Errors
+    /// None that is known.
+    pub fn pem(&self) -> Result<Secret, String> {
         let mut buffer = [0; 512];
         let der = self.key.to_pkcs8_der(&mut buffer).map_err(|e| format!("the key could not be written: {e:?}"))?;
         let mut text = String::from("-----BEGIN PRIVATE KEY-----\n");
