@@ -72,7 +72,8 @@ pub fn try_restart(host: &Host, kind: &Kind) {
     wait_for("the end of the restarts", Duration::from_secs(20), settled).expect("a unit that is up or down");
 }
 
-fn table() -> Vec<Broken> {
+/// What breaks a collector with either daemon.
+fn common() -> Vec<Broken> {
     vec![
         Broken {
             name: "daemon_stopped",
@@ -89,12 +90,6 @@ fn table() -> Vec<Broken> {
         Broken {
             name: "daemon_in_a_network_of_its_own",
             spoil: |h, k, _| harden(h, k, "PrivateNetwork=yes"),
-            root_cause: "listen.udp",
-            ..NORMAL
-        },
-        Broken {
-            name: "listeners_missing",
-            spoil: |h, k, ours| edit(h, k, ours, without_inputs),
             root_cause: "listen.udp",
             ..NORMAL
         },
@@ -127,6 +122,25 @@ fn table() -> Vec<Broken> {
                 restart(h, k);
             },
             root_cause: "forward.rule",
+            ..NORMAL
+        },
+        Broken {
+            name: "wrong_agent_port",
+            spoil: |h, k, ours| edit(h, k, ours, |t| t.replace("25226", "25999")),
+            root_cause: "forward.target",
+            ..NORMAL
+        },
+        Broken { name: "nobody_on_the_agent_port", agent: false, root_cause: "agent.listening", ..NORMAL },
+    ]
+}
+
+/// What only one with rsyslog has.
+fn table() -> Vec<Broken> {
+    vec![
+        Broken {
+            name: "listeners_missing",
+            spoil: |h, k, ours| edit(h, k, ours, without_inputs),
+            root_cause: "listen.udp",
             ..NORMAL
         },
         Broken {
@@ -199,13 +213,6 @@ fn table() -> Vec<Broken> {
             ..NORMAL
         },
         Broken {
-            name: "wrong_agent_port",
-            spoil: |h, k, ours| edit(h, k, ours, |t| t.replace("25226", "25999")),
-            root_cause: "forward.target",
-            ..NORMAL
-        },
-        Broken { name: "nobody_on_the_agent_port", agent: false, root_cause: "agent.listening", ..NORMAL },
-        Broken {
             name: "originals_rule_of_2019",
             install: false,
             before: |h, k| original(h, k, ":rawmsg, regex, \"CEF\\|ASA\" ~\n*.* @@127.0.0.1:25226"),
@@ -259,10 +266,10 @@ fn without_inputs(text: &str) -> String {
 }
 
 pub fn cases() -> Vec<Case> {
-    let of = |table: Vec<Broken>, daemon: &'static str| {
-        table.into_iter().map(move |broken| Case::new(broken.name, move |kind| found(kind, &broken)).only(daemon))
-    };
-    of(table(), "rsyslog").chain(of(crate::broken_ng::table(), "syslog-ng")).collect()
+    let case = |broken: Broken| Case::new(broken.name, move |kind| found(kind, &broken));
+    let of = |table: Vec<Broken>, daemon: &'static str| table.into_iter().map(move |b| case(b).only(daemon));
+    let both = common().into_iter().map(case);
+    both.chain(of(table(), "rsyslog")).chain(of(crate::broken_ng::table(), "syslog-ng")).collect()
 }
 
 fn found(kind: &Kind, broken: &Broken) -> Result<()> {

@@ -1,9 +1,8 @@
-//! The same faults for a collector with syslog-ng, and those that only it has: a mistake anywhere, or a port it cannot
+//! Faults in the language of syslog-ng, and those that only it has: a mistake anywhere, or a port it cannot
 //! have, ends the whole daemon at its next start, though its own check is content.
 
 use crate::Kind;
-use crate::broken::{Broken, NORMAL, edit, harden, restart_squatted, try_restart};
-use crate::coexist::{open_514, restart};
+use crate::broken::{Broken, NORMAL, edit, try_restart};
 use crate::host::Host;
 use crate::language::{MAIN_NG as MAIN, OLDER_RULE_NG, REPLACED_NG};
 
@@ -46,24 +45,6 @@ fn buffer_in_a_file(host: &Host, kind: &Kind, ours: &str) {
 pub fn table() -> Vec<Broken> {
     vec![
         Broken {
-            name: "daemon_stopped",
-            spoil: |h, k, _| drop(h.sh(&format!("systemctl stop {}", k.unit()))),
-            root_cause: "daemon.running",
-            ..NORMAL
-        },
-        Broken {
-            name: "daemon_killed_and_masked",
-            spoil: |h, k, _| drop(h.sh(&format!("systemctl mask --now --runtime {}", k.unit()))),
-            root_cause: "daemon.running",
-            ..NORMAL
-        },
-        Broken {
-            name: "daemon_in_a_network_of_its_own",
-            spoil: |h, k, _| harden(h, k, "PrivateNetwork=yes"),
-            root_cause: "listen.udp",
-            ..NORMAL
-        },
-        Broken {
             name: "listeners_missing",
             spoil: |h, k, ours| edit(h, k, ours, |t| without_source(t).replace("source(s_cefctl)", "source(s_src)")),
             root_cause: "listen.udp",
@@ -76,40 +57,9 @@ pub fn table() -> Vec<Broken> {
             ..NORMAL
         },
         Broken {
-            name: "udp_514_taken_by_another_program",
-            spoil: |h, k, _| restart_squatted(h, k, "udp"),
-            root_cause: "listen.owner",
-            ..NORMAL
-        },
-        Broken {
-            name: "tcp_514_taken_by_another_program",
-            spoil: |h, k, _| restart_squatted(h, k, "tcp"),
-            root_cause: "listen.owner",
-            ..NORMAL
-        },
-        Broken {
-            name: "drop_in_deleted",
-            spoil: |h, k, ours| {
-                h.sh(&format!("rm {ours}"));
-                restart(h, k);
-            },
-            root_cause: "listen.udp",
-            ..NORMAL
-        },
-        Broken {
             name: "drop_in_deleted_but_still_loaded",
             spoil: |h, _, ours| drop(h.sh(&format!("rm {ours}"))),
             root_cause: "listen.udp",
-            ..NORMAL
-        },
-        Broken {
-            name: "drop_in_deleted_where_the_listener_is_not_ours",
-            before: open_514,
-            spoil: |h, k, ours| {
-                h.sh(&format!("rm {ours}"));
-                restart(h, k);
-            },
-            root_cause: "forward.rule",
             ..NORMAL
         },
         Broken {
@@ -176,13 +126,6 @@ pub fn table() -> Vec<Broken> {
             root_cause: "listen.duplicate",
             ..NORMAL
         },
-        Broken {
-            name: "wrong_agent_port",
-            spoil: |h, k, ours| edit(h, k, ours, |t| t.replace("25226", "25999")),
-            root_cause: "forward.target",
-            ..NORMAL
-        },
-        Broken { name: "nobody_on_the_agent_port", agent: false, root_cause: "agent.listening", ..NORMAL },
         Broken { name: "originals_rule", install: false, before: original, root_cause: "forward.rule", ..NORMAL },
         Broken {
             name: "only_udp_reaches_the_rule",
