@@ -53,12 +53,13 @@ impl Agent {
         });
     }
 
-    /// Nobody listens any more, connections are closed. What had arrived stays counted.
+    /// Nobody listens any more, and connections are closed as a program does that reads to their end: what a daemon
+    /// has handed to the kernel of an agent that dies unread is lost, whatever the daemon does.
     pub fn go_away(&self) {
         let mut inbox = self.inbox();
         inbox.epoch += 1;
         for connection in inbox.connections.drain(..) {
-            let _ = connection.shutdown(Shutdown::Both);
+            let _ = connection.shutdown(Shutdown::Write);
         }
         drop(inbox);
         // wakes the listening thread, which sees that its time is over and closes the port
