@@ -108,6 +108,18 @@ pub struct Intake {
     pub only_of: Option<String>,
 }
 
+impl Intake {
+    /// `udp`, `tcp`, `tls`
+    pub fn word(&self) -> &'static str {
+        if self.tls { "tls" } else { self.transport.word() }
+    }
+
+    /// The daemon takes nothing from this box there, so that no test event can be sent.
+    pub fn is_silent(&self) -> bool {
+        self.only_of.is_some()
+    }
+}
+
 /// What to add, and why.
 #[derive(Debug, Clone)]
 pub struct Collector {

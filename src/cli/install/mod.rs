@@ -243,15 +243,7 @@ impl Proposal {
 
     fn expected(&self, setup: &Setup) -> proof::Expected {
         let ipv6 = self.facts.host.ipv6;
-        let door = |i: &Intake| proof::Door {
-            transport: i.transport,
-            port: i.port,
-            tls: i.tls,
-            v4: i.v4,
-            v6: i.v6 && ipv6,
-            counted: i.counted,
-            silent: i.only_of.is_some(),
-        };
+        let door = |i: &Intake| Intake { v6: i.v6 && ipv6, ..i.clone() };
         proof::Expected {
             daemon: self.daemon,
             doors: self.collector.intakes.iter().map(door).collect(),

@@ -18,6 +18,7 @@ use crate::message::receive::{Limits, Listener};
 use crate::message::send::{self, Plan};
 use crate::message::tls::{Tls, Trust};
 use crate::platform::service_act::Services;
+use crate::syslog::collector::Intake;
 
 /// How long the daemon may take to bind its sockets.
 const BIND: Duration = Duration::from_secs(10);
@@ -29,8 +30,8 @@ const HANDSHAKE: Duration = Duration::from_secs(5);
 /// What must be true.
 pub struct Expected {
     pub daemon: Daemon,
-    /// Where events come in.
-    pub doors: Vec<Door>,
+    /// Where events come in, over the IP versions that this box has.
+    pub doors: Vec<Intake>,
     /// What our own TLS listener must show (DER).
     pub certificate: Option<Vec<u8>>,
     pub agent_port: u16,
@@ -41,28 +42,6 @@ pub struct Expected {
     /// An earlier install has collected events, which may wait for an agent: a stand-in would be given them, and they
     /// would be lost.
     pub collected: bool,
-}
-
-/// One way in.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Door {
-    pub transport: Transport,
-    pub port: u16,
-    pub tls: bool,
-    /// Senders with IPv4, with IPv6 addresses must be taken.
-    pub v4: bool,
-    pub v6: bool,
-    /// Events come with their length in front.
-    pub counted: bool,
-    /// The daemon takes nothing from this box there, so that no test event can be sent.
-    pub silent: bool,
-}
-
-impl Door {
-    /// `udp`, `tcp`, `tls`
-    fn word(&self) -> &'static str {
-        if self.tls { "tls" } else { self.transport.word() }
-    }
 }
 
 /// How it was proven, for people.
@@ -123,7 +102,7 @@ impl<'a> Proof<'a> {
 
     /// TLS can be proven without an event.
     fn handshakes(&self) -> anyhow::Result<()> {
-        for door in self.expected.doors.iter().filter(|d| d.tls && !d.silent && tls::is_possible()) {
+        for door in self.expected.doors.iter().filter(|d| d.tls && !d.is_silent() && tls::is_possible()) {
             let to = SocketAddr::from((Ipv4Addr::LOCALHOST, door.port));
             let tcp = self.host.net.connect(to, HANDSHAKE).with_context(|| format!("cannot connect to {to}"))?;
             let opened = trusted(&self.expected)?.open(tcp, HANDSHAKE);
@@ -167,14 +146,14 @@ impl<'a> Proof<'a> {
         let stand_in = self.stand_in.take();
         let (host, interrupt, expected) = (self.host, self.interrupt, &self.expected);
         // A processor that our TLS does not run on proves the rest.
-        let can = |d: &&Door| !d.silent && (!d.tls || tls::is_possible());
-        let doors: Vec<&Door> = expected.doors.iter().filter(can).collect();
+        let can = |d: &&Intake| !d.is_silent() && (!d.tls || tls::is_possible());
+        let doors: Vec<&Intake> = expected.doors.iter().filter(can).collect();
         if doors.is_empty() {
             let sentence =
                 format!("{}; no test event was sent, because the daemon takes none from this box", self.open());
             return Ok(Proven { sentence });
         }
-        let marked: Vec<(&Door, String)> = doors.iter().map(|d| (*d, build::marker())).collect();
+        let marked: Vec<(&Intake, String)> = doors.iter().map(|d| (*d, build::marker())).collect();
         let missed = match stand_in {
             None => through_agent(host, interrupt, expected, &marked)?,
             Some(Ok(listener)) => through_listener(host, interrupt, expected, listener, &marked)?,
@@ -226,8 +205,8 @@ fn through_listener<'d>(
     interrupt: &Interrupt,
     expected: &Expected,
     listener: Listener,
-    marked: &[(&'d Door, String)],
-) -> anyhow::Result<Vec<&'d Door>> {
+    marked: &[(&'d Intake, String)],
+) -> anyhow::Result<Vec<&'d Intake>> {
     send_all(host, interrupt, expected, marked)?;
     let mut seen = BTreeSet::new();
     let limits = Limits { time: Some(PASS), ..Limits::default() };
@@ -242,8 +221,8 @@ fn through_agent<'d>(
     host: &Host,
     interrupt: &Interrupt,
     expected: &Expected,
-    marked: &[(&'d Door, String)],
-) -> anyhow::Result<Vec<&'d Door>> {
+    marked: &[(&'d Intake, String)],
+) -> anyhow::Result<Vec<&'d Intake>> {
     let hop = Hop::tcp(expected.agent_port);
     let markers: Vec<String> = marked.iter().map(|(_, m)| m.clone()).collect();
     let mut watch = Watch::start(&*host.net, Some("lo"), &[hop], &markers);
@@ -261,7 +240,12 @@ fn trusted(expected: &Expected) -> anyhow::Result<Tls> {
     Ok(Tls::new(&trust, "127.0.0.1")?)
 }
 
-fn send_all(host: &Host, interrupt: &Interrupt, expected: &Expected, marked: &[(&Door, String)]) -> anyhow::Result<()> {
+fn send_all(
+    host: &Host,
+    interrupt: &Interrupt,
+    expected: &Expected,
+    marked: &[(&Intake, String)],
+) -> anyhow::Result<()> {
     let name = facts::identity().hostname;
     for (door, marker) in marked {
         let to = SocketAddr::from((Ipv4Addr::LOCALHOST, door.port));
