@@ -1,0 +1,51 @@
+//! Messages under every logging option that devices have, through rsyslog over UDP and TCP: each event once, with its own
+//! text, host and time.
+
+use std::time::Duration;
+
+use crate::agent::Agent;
+use crate::device;
+use crate::devices_file::{Count, Message, load};
+use crate::rsyslogd::{Rsyslogd, Setup};
+
+fn through(setup: &Setup, rewritten: bool, send: fn(u16, &[u8]), takes: fn(&Message) -> bool) -> (Count, Vec<String>) {
+    let agent = Agent::start();
+    let daemon = Rsyslogd::start(&agent, setup);
+    let (mut count, mut wrong) = (Count::default(), Vec::new());
+    for (number, message) in load().iter().enumerate().filter(|(_, m)| takes(m)) {
+        agent.forget();
+        send(daemon.port, &message.raw);
+        device::udp(daemon.port, &device::event(number));
+        let is_last = |l: &Vec<u8>| device::number(l) == Some(number);
+        let mut arrived = agent.wait(Duration::from_secs(10), |lines| lines.last().is_some_and(is_last));
+        assert!(arrived.pop().as_ref().is_some_and(is_last), "{}: nothing arrives any more", message.id);
+        wrong.extend(message.judge(&arrived, rewritten, &mut count));
+    }
+    (count, wrong)
+}
+
+fn must_be_right(setup: &Setup, rewritten: bool, send: fn(u16, &[u8]), takes: fn(&Message) -> bool) {
+    let (count, wrong) = through(setup, rewritten, send, takes);
+    println!("{count:?}");
+    assert!(wrong.is_empty(), "{count:?}\n{} wrong:\n  {}", wrong.len(), wrong.join("\n  "));
+}
+
+#[test]
+fn over_udp() {
+    must_be_right(&Setup::default(), false, device::udp, |_| true);
+}
+
+#[test]
+fn over_tcp() {
+    must_be_right(&Setup::default(), false, device::tcp_line, |m| !m.datagram_only && !m.looks_counted());
+}
+
+#[test]
+fn with_ids_rewritten() {
+    must_be_right(&Setup::with(|d| d.rewrite_ids = true), true, device::udp, |_| true);
+}
+
+#[test]
+fn as_written_for_old_versions() {
+    must_be_right(&Setup::with(|d| d.version = (8, 24, 0)), false, device::udp, |_| true);
+}

@@ -1,0 +1,53 @@
+//! Messages under every logging option that devices have, through syslog-ng over UDP and TCP: each event once, with its
+//! own text, host and time.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+
+use crate::daemon::{Agent, loopback, send_tcp, send_udp, wait, with_lf};
+use crate::devices_file::{Count, Message, load};
+use crate::drop_in::Collector;
+use crate::{Case, Kind, device};
+
+pub const CASES: &[Case] = &[
+    ("udp", |k| must_be_right(k, false, |c, l| send_udp(loopback(c.port), l), |_| true)),
+    ("tcp", |k| must_be_right(k, false, |c, l| send_tcp(loopback(c.port), l, with_lf), |m| !m.datagram_only)),
+    ("rewritten_ids", |k| must_be_right(k, true, |c, l| send_udp(loopback(c.port), l), |_| true)),
+];
+
+fn must_be_right(
+    kind: Kind,
+    rewritten: bool,
+    send: fn(&Collector, &[Vec<u8>]),
+    takes: fn(&Message) -> bool,
+) -> Result<()> {
+    let collector = Collector::new(kind, |w| w.rewrite_ids = rewritten)?;
+    let (_daemon, agent) = collector.start()?;
+    let (count, wrong) = through(&collector, &agent, rewritten, send, takes)?;
+    println!("{} {count:?}", kind.version);
+    ensure!(wrong.is_empty(), "{count:?}\n{} wrong:\n  {}", wrong.len(), wrong.join("\n  "));
+    Ok(())
+}
+
+fn through(
+    collector: &Collector,
+    agent: &Agent,
+    rewritten: bool,
+    send: fn(&Collector, &[Vec<u8>]),
+    takes: fn(&Message) -> bool,
+) -> Result<(Count, Vec<String>)> {
+    let (mut count, mut wrong) = (Count::default(), Vec::new());
+    for (number, message) in load().iter().enumerate().filter(|(_, m)| takes(m)) {
+        let before = agent.lines().len();
+        send(collector, &[message.raw.clone(), device::event(number)]);
+        let arrived = wait(Duration::from_secs(10), || {
+            let lines = agent.lines();
+            (lines.last().and_then(|l| device::number(l)) == Some(number)).then(|| lines[before..].to_vec())
+        });
+        let mut arrived = arrived.with_context(|| format!("{}: nothing arrives any more", message.id))?;
+        arrived.pop();
+        wrong.extend(message.judge(&arrived, rewritten, &mut count));
+    }
+    Ok((count, wrong))
+}
