@@ -77,10 +77,7 @@ pub fn readable(rewrite: bool) -> String {
 /// A Cisco event behind two headers, of which the agent reads the second: what the device itself says.
 pub fn readable_second(rewrite: bool) -> String {
     let id = if rewrite { "%ASA-" } else { CISCO };
-    format!(
-        "^<[0-9]+>[^|%]* ({MONTH} +{DAY} +{YEAR} +{CLOCK}|{}) +{HOST}( ?:| ) *{id}[0-7]-[0-9]{{6}}",
-        iso()
-    )
+    format!("^<[0-9]+>[^|%]* ({MONTH} +{DAY} +{YEAR} +{CLOCK}|{}) +{HOST}( ?:| ) *{id}[0-7]-[0-9]{{6}}", iso())
 }
 
 /// The agent would take the word behind the time for the host, but it is a time zone, a year, the date of a second
@@ -213,7 +210,9 @@ pub const AFTER_LONE_HOST: &str = " +[^ :]+:? *$";
 
 /// No host: nothing, a number that may be a year, a date or a part of one.
 pub fn no_host() -> String {
-    format!("^([0-9]{{0,4}}|[0-9]+[./-][0-9]+[/-][0-9T]*|[0-9]{{1,2}}[.][0-9]{{1,2}}[.][0-9]{{4}}|{ZONE}|{MONTH}|{WEEKDAY})$")
+    format!(
+        "^([0-9]{{0,4}}|[0-9]+[./-][0-9]+[/-][0-9T]*|[0-9]{{1,2}}[.][0-9]{{1,2}}[.][0-9]{{4}}|{ZONE}|{MONTH}|{WEEKDAY})$"
+    )
 }
 
 /// A name or IPv4 address as a whole, and nothing that may be an ordinary word.

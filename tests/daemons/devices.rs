@@ -3,6 +3,8 @@
 
 use std::time::Duration;
 
+use cefctl::syslog::rsyslog::render::TcpModule;
+
 use crate::agent::Agent;
 use crate::device;
 use crate::devices_file::{Count, Message, load};
@@ -24,28 +26,40 @@ fn through(setup: &Setup, rewritten: bool, send: fn(u16, &[u8]), takes: fn(&Mess
     (count, wrong)
 }
 
-fn must_be_right(setup: &Setup, rewritten: bool, send: fn(u16, &[u8]), takes: fn(&Message) -> bool) {
+/// Nothing wrong with any, and these figures.
+fn must_be(wanted: Count, setup: &Setup, rewritten: bool, send: fn(u16, &[u8]), takes: fn(&Message) -> bool) {
     let (count, wrong) = through(setup, rewritten, send, takes);
-    println!("{count:?}");
     assert!(wrong.is_empty(), "{count:?}\n{} wrong:\n  {}", wrong.len(), wrong.join("\n  "));
+    assert_eq!(count, wanted);
 }
 
 #[test]
 fn over_udp() {
-    must_be_right(&Setup::default(), false, device::udp, |_| true);
+    must_be(Count::all(), &Setup::default(), false, device::udp, |_| true);
+}
+
+/// Without what only a datagram can hold, and what begins with digits and is read as a length.
+#[test]
+fn over_tcp() {
+    let wanted = Count { accepted: 502, ..Count::every(517) };
+    must_be(wanted, &Setup::default(), false, device::tcp_line, |m| !m.datagram_only && !m.looks_counted());
 }
 
 #[test]
-fn over_tcp() {
-    must_be_right(&Setup::default(), false, device::tcp_line, |m| !m.datagram_only && !m.looks_counted());
+fn over_tcp_octet_counted() {
+    let takes = |m: &Message| !m.raw.ends_with(b"\n") && !m.raw.ends_with(b"\0");
+    let setup = Setup::with(|d| d.tcp_module = TcpModule::Imtcp);
+    let wanted = Count { accepted: 507, ..Count::every(522) };
+    must_be(wanted, &setup, false, |port, line| device::tcp(port, &device::counted(line)), takes);
 }
 
 #[test]
 fn with_ids_rewritten() {
-    must_be_right(&Setup::with(|d| d.rewrite_ids = true), true, device::udp, |_| true);
+    must_be(Count::rewritten(), &Setup::with(|d| d.rewrite_ids = true), true, device::udp, |_| true);
 }
 
+/// What an old daemon gets does not know seconds since 1970.
 #[test]
 fn as_written_for_old_versions() {
-    must_be_right(&Setup::with(|d| d.version = (8, 24, 0)), false, device::udp, |_| true);
+    must_be(Count { late: 13, ..Count::all() }, &Setup::with(|d| d.version = (8, 24, 0)), false, device::udp, |_| true);
 }

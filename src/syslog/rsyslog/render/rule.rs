@@ -92,7 +92,8 @@ fn rebuild(d: &DropIn, cut: &Cut) -> String {
     let far_event = whole(RAW, &format!("({}).*", p::EVENT));
     let far_head = whole(RAW, "^[^|%]*");
     let ids = if d.rewrite_ids { rewritten_ids(cut) } else { String::new() };
-    let (time, host) = (time(cut), host());
+    let parts = format!("      set {HEAD} = replace({HEAD}, \"\\t\", \" \");\n{}{}", time(cut), host());
+    let parts: String = parts.lines().map(|line| format!("  {line}\n")).collect();
     let pri = part(HEAD, "<", p::PRI, ">", "\"13\"");
     format!(
         r##"      set {HEAD} = {head};
@@ -103,8 +104,13 @@ fn rebuild(d: &DropIn, cut: &Cut) -> String {
         set {EVENT} = {far_event};
         set {HEAD} = {far_head};
       }}
-{ids}      set {HEAD} = replace({HEAD}, "\t", " ");
-{time}{host}      # Colons would cut the host; an IPv6 address is written with dashes.
+{ids}      # nothing but a priority in front: the time of reception, and the sender
+      if strlen({HEAD}) < 7 and {HEAD} startswith "<" then {{
+        set {TIME} = exec_template("cefctl_now");
+        set {HOST} = $fromhost;
+      }} else {{
+{parts}      }}
+      # Colons would cut the host; an IPv6 address is written with dashes.
       set $.cefctl_line = "<" & {pri} & ">"
         & {TIME} & " " & replace(replace({HOST}, "::ffff:", ""), ":", "-") & " " & {EVENT};
 "##
@@ -157,7 +163,7 @@ fn time(cut: &Cut) -> String {
     format!(
         r##"      # time: 2026-08-01T10:00:00.000Z; without an offset the agent takes it for local time, as it does with Aug  1
       set {STAMP} = {stamp};
-      if {STAMP} != "" and {half_day} then
+      if {STAMP} != "" and ({HEAD} contains "AM" or {HEAD} contains "PM") and {half_day} then
         set {STAMP} = "12";
 {offset}      set {TIME} = {numeric};
       if {TIME} != "" then {{
@@ -207,9 +213,12 @@ fn named() -> String {
     let first_day = part(STAMP, "^", p::DAY, p::AFTER_DAY, NONE);
     let year = part(STAMP, p::BEFORE_YEAR, p::YEAR, p::AFTER_YEAR, NONE);
     let clock = part(STAMP, p::BEFORE_CLOCK, p::CLOCK, "", NONE);
-    let (month_name, day_name, year_name, clock_name) = ("$.cefctl_month", "$.cefctl_day", "$.cefctl_year", "$.cefctl_clock");
+    let (month_name, day_name, year_name, clock_name) =
+        ("$.cefctl_month", "$.cefctl_day", "$.cefctl_year", "$.cefctl_clock");
     let months = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
-    let number = (1..).zip(months).fold(month_name.to_owned(), |text, (n, name)| format!("replace({text}, \"{name}\", \"{n:02}\")"));
+    let number = (1..)
+        .zip(months)
+        .fold(month_name.to_owned(), |text, (n, name)| format!("replace({text}, \"{name}\", \"{n:02}\")"));
     format!(
         r##"        set {month_name} = {month};
         set {day_name} = {first_day};
@@ -249,19 +258,17 @@ fn host() -> String {
     let none = matches(HOST, &p::no_host());
     let name = matches("$hostname", &p::only_host());
     let no_name = matches("$hostname", &p::no_host());
-    let mut out = String::from("      # host: behind the time, before it, without one, as rsyslog found it, else the sender\n");
-    for (n, find) in tries.iter().enumerate() {
-        let (condition, indent) = if n == 0 { (String::new(), "") } else { (format!("      if {none} then\n"), "  ") };
-        out += &format!("{condition}      {indent}set {HOST} = {find};\n");
+    let mut out =
+        String::from("      # host: behind the time, before it, without one, as rsyslog found it, else the sender\n");
+    for (depth, find) in tries.iter().enumerate() {
+        let indent = "  ".repeat(depth);
+        out += &format!("      {indent}set {HOST} = {find};\n      {indent}if {none} then {{\n");
     }
+    let indent = "  ".repeat(tries.len());
     out += &format!(
-        r##"      if {none} then {{
-        if {name} and not {no_name} then
-          set {HOST} = $hostname;
-        else
-          set {HOST} = $fromhost;
-      }}
-"##
+        "      {indent}if {name} and not {no_name} then\n        {indent}set {HOST} = $hostname;\n\
+         {indent}      else\n        {indent}set {HOST} = $fromhost;\n      {}\n",
+        "}".repeat(tries.len())
     );
     out
 }

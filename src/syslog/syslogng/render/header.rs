@@ -28,7 +28,10 @@ fn filters(plan: &Plan<'_>, out: &mut String) {
     let (plain, misread) = (line(&p::plain(ids)), line(&p::misread()));
     let readable = format!("({} or {})", line(&p::readable(ids)), line(&p::readable_second(ids)));
     let forwarded = line(shapes::FORWARDED);
-    filter("right", &format!("{} and not {forwarded} and ({plain} or ({readable} and not {misread}))", line(p::one_line())));
+    filter(
+        "right",
+        &format!("{} and not {forwarded} and ({plain} or ({readable} and not {misread}))", line(p::one_line())),
+    );
     filter("front", &kept("MESSAGE", &p::front()));
     filter("pri", &kept(&head, &p::pri()));
     filter("stamp", &format!("not {} and {}", of(&head, &p::half_day()), kept(&head, &p::stamp())));
@@ -55,7 +58,9 @@ fn offsets(plan: &Plan<'_>, out: &mut String) {
     let value = format!("{}.offset", plan.stem);
     let zones: String = shapes::ZONES
         .iter()
-        .map(|(offset, names)| format!("  subst('^(?:{})\\z' '{offset}' value(\"{value}\") type(pcre));\n", names.join("|")))
+        .map(|(offset, names)| {
+            format!("  subst('^(?:{})\\z' '{offset}' value(\"{value}\") type(pcre));\n", names.join("|"))
+        })
         .collect();
     let text = format!(
         r#"# names of time zones that mean one offset wherever they are used

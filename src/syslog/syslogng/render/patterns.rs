@@ -206,7 +206,8 @@ mod tests {
         let all = [event(), front(), plain(true), plain(false), readable(true), readable(false), misread()];
         let [a, b, c] = other_hosts();
         let [d, e] = days();
-        let more = [other_cisco(), pri(), stamp(), half_day(), digits(), thousandths(), month(), year(), clock(), offset()];
+        let more =
+            [other_cisco(), pri(), stamp(), half_day(), digits(), thousandths(), month(), year(), clock(), offset()];
         let more = more.into_iter().chain([host(), a, b, c, d, e, readable_second(true)]);
         for pattern in all.into_iter().chain(more).chain([no_host(), one_line().into(), other_version().into()]) {
             assert!(!pattern.contains(['\'', '`']) && pattern.len() < 2000, "{pattern}");
