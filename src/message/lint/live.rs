@@ -34,15 +34,15 @@ pub struct Traffic {
 /// How long a wait may be, so that a stop is noticed.
 const SLICE: Duration = Duration::from_millis(100);
 
-/// Watches `port` for `limit`, or until `stop`. `now` hears of the progress about five times a second.
-pub fn watch(host: &Host, stop: &Interrupt, port: u16, limit: Duration, now: &mut dyn FnMut(&Traffic)) -> Traffic {
+/// Watches `ports` for `limit`, or until `stop`. `now` hears of the progress about five times a second.
+pub fn watch(host: &Host, stop: &Interrupt, ports: &[u16], limit: Duration, now: &mut dyn FnMut(&Traffic)) -> Traffic {
     let mut traffic = Traffic::default();
     let mut source = match host.net.capture(None) {
         Ok(source) => source,
         Err(error) => return Traffic { blind: Some(excuse(&error)), ..traffic },
     };
     let local: BTreeSet<IpAddr> = host.net.local_addresses();
-    let mut assembler = Assembler::new(Filter { port: Some(port), to: local });
+    let mut assembler = Assembler::new(Filter { ports: ports.iter().copied().collect(), to: local });
     let zone = host.clock.zone();
     let start = host.clock.monotonic();
     let mut told = Duration::ZERO;

@@ -21,8 +21,8 @@ const MOST_HELD_BYTES: usize = 256 << 10;
 /// Which packets count.
 #[derive(Debug, Clone, Default)]
 pub struct Filter {
-    /// Destination port; `None` takes all.
-    pub port: Option<u16>,
+    /// Destination ports; empty takes all.
+    pub ports: BTreeSet<u16>,
     /// Destination addresses; empty takes all. A box that sends to another collector's port 514 is no sender here.
     pub to: BTreeSet<IpAddr>,
 }
@@ -92,7 +92,7 @@ impl Assembler {
     }
 
     fn is_wanted(&self, to: SocketAddr) -> bool {
-        self.filter.port.is_none_or(|port| to.port() == port)
+        (self.filter.ports.is_empty() || self.filter.ports.contains(&to.port()))
             && (self.filter.to.is_empty() || is_for_all(to.ip()) || self.filter.to.contains(&to.ip()))
     }
 
