@@ -216,6 +216,7 @@ mod tests {
             port: 514,
             tls: false,
             reused: None,
+            address: None,
             v4: true,
             v6: true,
             counted: false,
