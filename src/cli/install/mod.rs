@@ -168,15 +168,23 @@ fn has_collected(receipt: &Receipt) -> bool {
     receipt.options["daemon"].is_string()
 }
 
-/// What to do now, in a line or two.
+/// What to do now, in a few lines.
 fn next_steps(proposal: &Proposal) -> String {
     let wish = &proposal.wish;
     let words: Vec<&str> = wish.transports.iter().map(|t| t.word()).collect();
     let plain = (!words.is_empty()).then(|| format!("port {} ({})", wish.port, words.join(", ")));
     let tls = wish.tls.as_ref().map(|t| format!("port {} (tls)", t.port));
     let ports: Vec<String> = plain.into_iter().chain(tls).collect();
+    let agent = match wish.agent.kind {
+        AgentKind::None => format!(
+            "\nNo agent is set up here: events wait until something listens on 127.0.0.1:{}. Once an agent is installed, run \
+             `cefctl install` again.",
+            wish.agent.port
+        ),
+        _ => String::new(),
+    };
     format!(
-        "Devices may send to {}. `cefctl troubleshoot` checks the whole way, `cefctl uninstall` takes it back.",
+        "Devices may send to {}. `cefctl troubleshoot` checks the whole way, `cefctl uninstall` takes it back.{agent}",
         ports.join(" and to ")
     )
 }
