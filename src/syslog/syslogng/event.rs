@@ -48,6 +48,8 @@ pub struct SampleEvent {
     pub tags: Vec<Text>,
     /// Something happened to it that may have changed anything.
     pub opaque: bool,
+    /// It stands for the same event of any device: see [`SampleEvent::of_anybody`].
+    pub of_anybody: bool,
     program: Option<Version>,
 }
 
@@ -76,6 +78,7 @@ impl SampleEvent {
             values,
             tags: Vec::new(),
             opaque: false,
+            of_anybody: false,
             program: origin.program,
         };
         event.set("SOURCEIP", &origin.address.0);
@@ -86,6 +89,21 @@ impl SampleEvent {
         }
         event.parse(raw, format);
         event
+    }
+
+    /// The same event from a device that is not known: neither its address nor its name nor the facility and severity
+    /// it sends with. Filters by these (`netmask()`, `host()`, `facility()`) hold for some devices and not for others.
+    pub fn of_anybody(mut self) -> SampleEvent {
+        self.of_anybody = true;
+        for name in ["SOURCEIP", "HOST", "HOST_FROM", "FULLHOST", "FULLHOST_FROM"] {
+            self.values.insert(name.into(), None);
+        }
+        self
+    }
+
+    /// Facility × 8 + severity, where known.
+    pub fn known_pri(&self) -> Option<u16> {
+        (!self.opaque && !self.of_anybody).then_some(self.pri)
     }
 
     /// Reads `text` as a syslog message and sets the values it has.
@@ -123,7 +141,7 @@ impl SampleEvent {
     }
 
     fn of_pri(&self, value: impl Fn(u16) -> String) -> Option<Text> {
-        (!self.opaque).then(|| Text::from(value(self.pri).as_str()))
+        self.known_pri().map(|pri| Text::from(value(pri).as_str()))
     }
 
     /// A piece of the time of reception.

@@ -10,6 +10,7 @@ mod reach;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use super::effective::{DestKind, Destination, Effective, Family, Framing, ListenerAt, ReadSetting, Ref, Transport};
@@ -71,6 +72,12 @@ pub fn decide(found: &Found<'_>, wish: &Wish) -> Result<Collector, Refusal> {
     let drop_in = render::render(config, found.program, &wanted).map_err(|e| refusal(&e))?;
     notes.extend(drop_in.notes.iter().cloned());
     let placed = place::place(found, wish, &drop_in)?;
+    if let Some(at) = &placed.diverted {
+        notes.push(format!("the log path at {at} takes what some devices send for good: that does not go to the agent"));
+    }
+    // The UDP and the TCP driver of one source have the same to tell.
+    let mut told = BTreeSet::new();
+    notes.retain(|note| told.insert(note.clone()));
     Ok(Collector {
         drop_in: Some((placed.path, drop_in.text.into_bytes())),
         insertions: in_order(placed.insertions),

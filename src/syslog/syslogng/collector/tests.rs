@@ -131,6 +131,43 @@ fn a_listener_that_is_there_is_used_and_works_as_before() {
     assert!(note.contains("site.conf:1") && note.contains("IPv4 senders only") && note.contains("net.log"), "{note}");
 }
 
+/// What holds for some devices only: the samples come from another one.
+#[test]
+fn a_path_that_takes_what_some_devices_send_is_overtaken_too() {
+    let net = "source s_net { udp(port(514) keep-hostname(yes)); };\n";
+    for filter in ["netmask(10.0.0.0/8)", "host(\"^pa-\")", "facility(local7)", "level(err..emerg)"] {
+        let path_of = format!("log {{ source(s_net); filter {{ {filter}; }}; destination(d_syslog); flags(final); }};\n");
+        let source = with("").with("/etc/syslog-ng/conf.d/05-site.conf", format!("{net}{path_of}"));
+        let made = decided(&source, &Wish::usual()).unwrap();
+        assert_eq!(path(&made), Path::new("/etc/syslog-ng/conf.d/00-cefctl.conf"), "{filter}");
+    }
+    // How somebody says that he does not want what one device sends; and a path that is none of ours to care for.
+    for other in [
+        "log { source(s_net); filter { netmask(10.0.0.9/32); }; flags(final); };\n",
+        "log { source(s_src); filter { host(\"pa\"); }; destination(d_syslog); flags(final); };\n",
+        "log { source(s_net); filter { host(\"pa\"); }; destination(d_syslog); };\n",
+    ] {
+        let source = with("").with("/etc/syslog-ng/conf.d/05-site.conf", format!("{net}{other}"));
+        assert_eq!(
+            path(&decided(&source, &Wish::usual()).unwrap()),
+            Path::new("/etc/syslog-ng/conf.d/cefctl.conf"),
+            "{other}"
+        );
+    }
+    // No place comes before it: events of others go through, and a note says what does not.
+    let before = "log { source(s_net); filter { host(\"pa\"); }; destination(d_syslog); flags(final); };";
+    let main = stock().replace("@include", &format!("{net}filter f {{ level(info); }}; {before}\n@include"));
+    let source = MapSource::new().with(MAIN, main);
+    let made = decided(&source, &Wish::usual()).unwrap();
+    assert_eq!(path(&made), Path::new("/etc/syslog-ng/conf.d/cefctl.conf"));
+    assert!(made.notes.iter().any(|n| n.contains("takes what some devices send for good")), "{:?}", made.notes);
+
+    let forward = "destination d_a { network(\"127.0.0.1\" port(25226)); };\n\
+                   log { source(s_net); filter { netmask(10.0.0.0/8); }; destination(d_a); };\n";
+    let refusal = decided(&with(&format!("{net}{forward}")), &Wish::usual()).unwrap_err();
+    assert!(refusal.what.contains("already forwards some of the events"), "{refusal}");
+}
+
 #[test]
 fn a_path_that_takes_events_for_good_is_overtaken() {
     let drop_in = "source s_net { udp(port(514)); };\nlog { source(s_net); destination(d_syslog); flags(final); };\n";

@@ -222,6 +222,13 @@ impl LogPath {
         steps.iter().any(|s| matches!(&s.kind, StepKind::Destination(d) if d == destination))
     }
 
+    /// Is there any destination in this path?
+    pub fn leads_anywhere(&self) -> bool {
+        let mut steps = Vec::new();
+        self.collect(&mut steps);
+        steps.iter().any(|s| matches!(s.kind, StepKind::Destination(_)))
+    }
+
     /// Sources named anywhere in this path.
     pub fn sources(&self) -> Vec<&Ref> {
         let mut steps = Vec::new();
