@@ -62,6 +62,13 @@ impl SampleEvent {
         if !listener.keep_hostname {
             event.set("HOST", &origin.name.0);
         }
+        if let Some(name) = &listener.host_name {
+            event.set("HOST", &name.0);
+        }
+        if let Some(name) = &listener.program_name {
+            event.set("PROGRAM", &name.0);
+            event.forget_header();
+        }
         let readable = event.values.get(&"MESSAGE".into()).is_none_or(Option::is_some);
         if listener.raw_message && readable {
             event.set("RAWMSG", strip_end(raw));
@@ -117,6 +124,11 @@ impl SampleEvent {
 
     pub fn set(&mut self, name: &str, value: &[u8]) {
         self.values.insert(name.into(), Some(Text::from(value)));
+    }
+
+    /// The header as the sender wrote it goes when the name of the program or its process id changes.
+    pub fn forget_header(&mut self) {
+        self.values.remove(&Text::from("LEGACY_MSGHDR"));
     }
 
     /// A value by its macro name. Known and absent is empty; `None` where we cannot tell.

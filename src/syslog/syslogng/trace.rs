@@ -344,6 +344,12 @@ impl Run<'_> {
             }
         };
         let made = made.filter(|_| holds.is_some()).map(Text);
+        if matches!(name.as_bytes(), b"PROGRAM" | b"PID") {
+            match holds {
+                Some(_) => event.forget_header(),
+                None => drop(event.values.insert("LEGACY_MSGHDR".into(), None)),
+            }
+        }
         event.values.insert(name.clone(), made);
     }
 

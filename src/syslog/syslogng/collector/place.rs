@@ -84,7 +84,11 @@ fn in_folder(found: &Found<'_>, drop_in: &DropIn) -> Result<Vec<Placed>, Refusal
     let config = found.config;
     let dir = drop_in.path.parent().unwrap_or(folder(config));
     let included = |name: &&str| config.includes_path(&dir.join(name)).is_some();
-    let placed = NAMES.iter().filter(|n| included(n)).map(|n| Placed { path: dir.join(n), insertions: Vec::new(), diverted: None });
+    let placed = NAMES.iter().filter(|n| included(n)).map(|n| Placed {
+        path: dir.join(n),
+        insertions: Vec::new(),
+        diverted: None,
+    });
     let placed: Vec<Placed> = placed.collect();
     if !placed.is_empty() {
         return Ok(placed);

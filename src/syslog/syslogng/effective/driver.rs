@@ -173,6 +173,9 @@ fn listener(driver: &[u8], args: &[Arg], flags: &[String], defaults: &Defaults) 
         keep_hostname: switch_of("keep-hostname").unwrap_or(defaults.keep_hostname),
         use_dns: switch_of("use-dns").unwrap_or(defaults.use_dns),
         raw_message: flag("store-raw-message"),
+        program_name: any_word(args, &["program-override", "log-prefix"]).cloned(),
+        host_name: opt_word(args, "host-override").cloned(),
+        shares_port: switch_of("so-reuseport").unwrap_or(false),
     })
 }
 
