@@ -41,7 +41,10 @@ pub fn must_restart(facts: &Facts, kernel: Kernel, then: &Effective) -> bool {
         let open: Vec<&Socket> = net.open(transport, port).filter(|s| s.owners.contains(&pid)).collect();
         let there = open.iter().find(|s| s.local.ip() == wanted);
         let asks = transport == Transport::Udp
-            && l.listener.receive_buffer.and_then(|bytes| u64::try_from(bytes).ok()).is_some_and(|bytes| bytes >= NARROW);
+            && l.listener
+                .receive_buffer
+                .and_then(|bytes| u64::try_from(bytes).ok())
+                .is_some_and(|bytes| bytes >= NARROW);
         match there {
             Some(socket) => asks && socket.recv_buffer.is_some_and(|bytes| bytes < narrow),
             None => open.iter().any(|s| in_the_way(s.local.ip(), wanted, kernel.stack)),

@@ -27,7 +27,7 @@ use crate::syslog::syslogng::collector::{Found, decide as decide_on};
 use crate::syslog::syslogng::effective::ReadSetting;
 use crate::syslog::syslogng::render::Stack;
 use crate::syslog::syslogng::validate::Report;
-use crate::syslog::syslogng::version::Program;
+use crate::syslog::syslogng::version::{KEEP_ROOT, Program};
 use crate::syslog::syslogng::{Effective, Severity, lint, repair};
 
 /// Written by the scripts this tool replaces, in the folder that distributions include.
@@ -68,7 +68,8 @@ pub fn decide(
         let changes = overlay(path, bytes, &collector.insertions, &source);
         Effective::load_with(&main, &Overlay { base: &source, changes }, setting.clone())
     };
-    let restart = collector.drop_in.as_ref().is_some_and(|made| must_restart(facts, Kernel::of(host, facts), &then(made)));
+    let restart =
+        collector.drop_in.as_ref().is_some_and(|made| must_restart(facts, Kernel::of(host, facts), &then(made)));
     let mended = match damage {
         Some(damage) if mend => Some(Mended { file: main, damage }),
         Some(damage) => {
@@ -132,7 +133,8 @@ fn refuse_broken(host: &Host, config: &Effective, mendable: bool) -> anyhow::Res
 /// Has syslog-ng check the whole candidate, after our own lint.
 pub fn validate(host: &Host, facts: &Facts, changes: BTreeMap<PathBuf, Option<Vec<u8>>>) -> anyhow::Result<()> {
     let main = Path::new(&facts.syslog_ng.main_file);
-    let setting = ReadSetting::of(main, program(facts)?);
+    let about = program(facts)?;
+    let setting = ReadSetting::of(main, about);
     let now = Effective::load_with(main, &host.root, setting.clone());
     let source = Overlay { base: &host.root, changes: changes.clone() };
     let then = Effective::load_with(main, &source, setting);
@@ -146,9 +148,9 @@ pub fn validate(host: &Host, facts: &Facts, changes: BTreeMap<PathBuf, Option<Ve
     let staging = Staging::new(host, Daemon::SyslogNg);
     let laid_out = candidate(&then, &source, &changes, &staging.folder)?;
     let argv = |main: &Path| -> Vec<std::ffi::OsString> {
-        [OsStr::new(program), OsStr::new("--syntax-only"), OsStr::new("--cfgfile"), main.as_os_str()]
-            .map(OsStr::to_owned)
-            .into()
+        let keep_root = about.gives_up_root.then_some(OsStr::new(KEEP_ROOT));
+        let words = [OsStr::new(program), OsStr::new("--syntax-only"), OsStr::new("--cfgfile"), main.as_os_str()];
+        words.into_iter().chain(keep_root).map(OsStr::to_owned).collect()
     };
     let words = argv(&laid_out.main);
     let words: Vec<&OsStr> = words.iter().map(|w| w.as_os_str()).collect();

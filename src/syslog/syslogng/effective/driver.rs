@@ -141,6 +141,8 @@ fn network_drivers(driver: SourceDriver, defaults: &Defaults) -> Vec<SourceDrive
         let mut listener = listener(name.as_bytes(), &driver.args, &driver.flags, defaults)?;
         listener.port = opt_word(&driver.args, option).cloned().unwrap_or_else(|| port.into());
         listener.transport = transport;
+        // Its own parser takes the device's name from the text.
+        listener.keep_hostname = true;
         listener.framing = framing(name == "syslog", transport, false);
         let block = Some(driver.driver.clone());
         Some(SourceDriver { driver: name.into(), kind: SourceKind::Listener(listener), block, ..driver.clone() })

@@ -277,7 +277,7 @@ impl<'a> Plan<'a> {
         }
         if let Some(name) = l.listener.host_name.as_ref().filter(|_| access == Access::Parsed) {
             self.notes.push(format!("the source at {at} has host-override(): '{name}' stands for the device's name"));
-        } else if access == Access::Parsed && !l.listener.keep_hostname {
+        } else if access == Access::Parsed && !l.listener.keep_hostname && !l.source.reworks {
             self.notes.push(format!(
                 "the source at {at} has keep-hostname(no): the sender's address stands for the device's name"
             ));
