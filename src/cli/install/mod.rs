@@ -14,6 +14,7 @@ mod remembered;
 pub mod removal;
 mod rsyslog;
 mod selinux;
+mod sockets;
 mod source;
 mod staging;
 mod syslog_ng;

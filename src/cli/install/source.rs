@@ -78,4 +78,8 @@ impl ConfigSource for Without<'_> {
         found.retain(|path| !self.is_ours(path));
         found
     }
+
+    fn real(&self, path: &Path) -> PathBuf {
+        self.root.real(path)
+    }
 }

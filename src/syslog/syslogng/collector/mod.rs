@@ -10,6 +10,7 @@ mod reach;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use super::effective::{DestKind, Destination, Effective, Family, Framing, ListenerAt, ReadSetting, Ref, Transport};
@@ -71,6 +72,13 @@ pub fn decide(found: &Found<'_>, wish: &Wish) -> Result<Collector, Refusal> {
     let drop_in = render::render(config, found.program, &wanted).map_err(|e| refusal(&e))?;
     notes.extend(drop_in.notes.iter().cloned());
     let placed = place::place(found, wish, &drop_in)?;
+    if let Some(at) = &placed.diverted {
+        notes
+            .push(format!("the log path at {at} takes what some devices send for good: that does not go to the agent"));
+    }
+    // The UDP and the TCP driver of one source have the same to tell.
+    let mut told = BTreeSet::new();
+    notes.retain(|note| told.insert(note.clone()));
     Ok(Collector {
         drop_in: Some((placed.path, drop_in.text.into_bytes())),
         insertions: in_order(placed.insertions),
@@ -163,6 +171,10 @@ fn note_of(config: &Effective, l: &ListenerAt<'_>, wish: &Wish, (port, done): (u
     if l.listener.family == Family::V4 && stack != Stack::V4 {
         note = format!("{note}; it takes IPv4 senders only");
     }
+    if l.listener.framing == Framing::OctetCounted {
+        note =
+            format!("{note}; it takes events with their length in front (RFC 6587) only, and refuses senders of lines");
+    }
     let files = reach::local_files(config, l);
     if wish.local_copy != LocalCopy::Keep && !files.is_empty() {
         let files: Vec<String> = files.iter().map(ToString::to_string).collect();
@@ -189,6 +201,10 @@ fn wanted(found: &Found<'_>, wish: &Wish, kinds: &[Transport], notes: &mut Vec<S
                 "TCP port {number} belongs to another program: devices that count octets have no port here; \
                  --counted-port names another one"
             )),
+            // The one that is there has a note of its own.
+            Some(port) if second_port && !config.listeners_on(port, Transport::Tcp).is_empty() => {}
+            // Without a listener of ours for lines there is none for counts.
+            Some(_) if second_port && !config.listeners_on(wish.port, Transport::Tcp).is_empty() => {}
             Some(_) if second_port => notes.push(format!(
                 "devices that count octets (RFC 6587) send to TCP port {number}: this version of syslog-ng takes one \
                  framing a port"
