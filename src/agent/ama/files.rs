@@ -19,6 +19,26 @@ pub enum Transport {
     Socket,
 }
 
+/// Where the agent takes events.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Entry {
+    /// On a port of 127.0.0.1.
+    Tcp(u16),
+    /// On its unix socket: before 1.28.11, and where SELinux is on without `semanage`.
+    Socket,
+}
+
+/// Over what a daemon hands events over: as the agent's own files have it; without one, as the agent itself can take them.
+pub fn transport(files: impl IntoIterator<Item = Transport>, has_port: bool, has_socket: bool) -> Transport {
+    let mut files = files.into_iter();
+    match files.next() {
+        None if !has_port && has_socket => Transport::Socket,
+        Some(Transport::Socket) if files.all(|t| t == Transport::Socket) => Transport::Socket,
+        _ => Transport::Tcp,
+    }
+}
+
 /// What the agent's watcher puts into the configuration of a daemon.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Place {

@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 use crate::host::Root;
 
 pub use dcr::{Chunk, Stream};
-pub use files::{Daemon, DaemonFile, Transport};
+pub use files::{Daemon, DaemonFile, Entry, Transport};
 pub use judge::{Finding, Mend};
 
 /// What the agent's files say.
@@ -80,6 +80,15 @@ impl Ama {
             }
         }
         ama
+    }
+
+    /// Where it takes the events of a daemon; `port` is the one over TCP.
+    pub fn entry(&self, daemon: Daemon, port: u16) -> Entry {
+        let files = self.files.iter().filter(|f| f.daemon == daemon).map(|f| f.transport);
+        match files::transport(files, self.port.is_some(), self.socket) {
+            Transport::Tcp => Entry::Tcp(port),
+            Transport::Socket => Entry::Socket,
+        }
     }
 
     /// The file that is in use for a daemon: of two, the one over TCP.

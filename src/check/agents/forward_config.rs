@@ -31,11 +31,8 @@ pub fn over_socket(case: &Case<'_>) -> bool {
     let Some(ama) = case.facts.agent_states.ama.as_ref().filter(|_| case.target.agent == AgentKind::Ama) else {
         return false;
     };
-    let mut any = false;
-    let tcp = own_files(case, ama).inspect(|_| any = true).filter(|f| f.transport != files::Transport::Socket).count();
-    // Without a file of either kind the agent itself tells: it has a port, or it has its socket.
-    let bare = !any && ama.port.is_none() && ama.socket.exists;
-    (any && tcp == 0) || bare
+    let there = own_files(case, ama).map(|f| f.transport);
+    files::transport(there, ama.port.is_some(), ama.socket.exists) == files::Transport::Socket
 }
 
 /// For the checks of the way over TCP.
