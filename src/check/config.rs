@@ -11,6 +11,7 @@ use super::pipeline::Config;
 use super::target::Daemon;
 use super::words;
 use super::{config_ng, config_rsyslog};
+use crate::agent::ama::files;
 use crate::host::{FileKind, proc_mount};
 use crate::platform::access::{self, Who};
 use crate::report::{Fix, shell_quote};
@@ -43,18 +44,20 @@ pub fn concerns_file(case: &Case<'_>, file: Option<&Path>) -> bool {
     let (Some(file), Ok(config)) = (file, case.config_as_read()) else { return false };
     let listens = config.listeners().iter().any(|l| &*l.at.file == file && l.number == Some(case.target.port));
     let forwards = config.forwards().iter().any(|f| &*f.at.file == file && f.loopback);
-    let receipt = case.facts.receipt.as_ref().ok().and_then(Option::as_ref);
-    listens || forwards || receipt.is_some_and(|r| r.files.iter().any(|f| f.path == encode_path(file)))
+    listens || forwards || case.is_own(file)
 }
 
 /// `files`: where the mistakes are. Those of ours are written anew.
 pub fn correct<'p>(case: &Case<'_>, mut files: impl Iterator<Item = &'p Path>, out: Outcome) -> Outcome {
-    if files.any(|f| case.is_changed(f)) {
-        return out
-            .advise("write the file of `cefctl install` anew: somebody has changed it")
-            .command(case.check_command())
-            .command(case.install_command())
-            .fixable();
+    let anew = |file: &Path| match () {
+        () if case.is_changed(file) => Some("write the file of `cefctl install` anew: somebody has changed it"),
+        () if config_ng::agents_come_back(case) && files::PLACES.iter().any(|p| Path::new(p.path) == file) => {
+            Some("write the Azure Monitor Agent's file anew, from the agent's own original")
+        }
+        () => None,
+    };
+    if let Some(what) = files.find_map(anew) {
+        return out.advise(what).command(case.check_command()).command(case.install_command()).fixable();
     }
     let advice = match case.target.daemon {
         Daemon::SyslogNg => "correct the place that is named, check it, let the daemon read it again",

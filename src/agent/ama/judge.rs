@@ -45,8 +45,17 @@ pub struct Sources {
     pub local: Option<String>,
 }
 
+/// What the daemon makes of its configuration.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Reading {
+    /// Of a syslog-ng.
+    pub sources: Option<Sources>,
+    /// Files at which it gives up.
+    pub refused: Vec<PathBuf>,
+}
+
 /// Everything that does not fit, for one daemon and the streams that are wanted.
-pub fn judge(ama: &Ama, daemon: Daemon, wanted: &[Stream], sources: Option<&Sources>) -> Vec<Finding> {
+pub fn judge(ama: &Ama, daemon: Daemon, wanted: &[Stream], reading: &Reading) -> Vec<Finding> {
     let mut found = rules(ama, wanted);
     match (ama.marker, ama.file(daemon)) {
         (Some(true), None) => {
@@ -65,7 +74,7 @@ pub fn judge(ama: &Ama, daemon: Daemon, wanted: &[Stream], sources: Option<&Sour
                 ..finding("ama.forward-config", false, "with it the file that it needs is missing", WATCHER)
             }));
         }
-        (_, Some(file)) => found.extend(forward(ama, file, sources)),
+        (_, Some(file)) => found.extend(forward(ama, file, reading)),
         _ => {}
     }
     found
@@ -107,12 +116,16 @@ fn rules(ama: &Ama, wanted: &[Stream]) -> Vec<Finding> {
     found
 }
 
-fn forward(ama: &Ama, file: &super::DaemonFile, sources: Option<&Sources>) -> Vec<Finding> {
+fn forward(ama: &Ama, file: &super::DaemonFile, reading: &Reading) -> Vec<Finding> {
     let (mut found, shown) = (Vec::new(), file.path.display().to_string());
-    if file.empty {
-        let mut empty = finding("ama.forward-config", true, format!("{shown} forwards nothing"), WATCHER);
-        empty.mend = placed(ama, file.daemon).into_iter().next();
-        found.push(empty);
+    let refused = reading.refused.contains(&file.path);
+    if file.empty || refused || file.transport == Transport::Tcp && file.port.is_none() {
+        let what = if refused { "is damaged: the daemon reads no further" } else { "forwards nothing" };
+        let mut anew = finding("ama.forward-config", true, format!("{shown} {what}"), WATCHER);
+        // the watcher looks for the port only, which a damaged file may well have
+        anew.mend =
+            placed(ama, file.daemon).into_iter().next().map(|m| Mend { wait_first: m.wait_first && !refused, ..m });
+        found.push(anew);
         return found;
     }
     if file.transport == Transport::Tcp
@@ -133,7 +146,7 @@ fn forward(ama: &Ama, file: &super::DaemonFile, sources: Option<&Sources>) -> Ve
         });
         found.push(stale);
     }
-    if let Some(Sources { defined, local }) = sources {
+    if let Some(Sources { defined, local }) = &reading.sources {
         for name in file.sources.iter().filter(|s| !defined.contains(s)) {
             let mut unknown = finding(
                 "ama.forward-config",
@@ -213,7 +226,7 @@ mod tests {
     }
 
     fn judged(ama: &Ama) -> Vec<Finding> {
-        judge(ama, Daemon::Rsyslog, &[Stream::Cef], None)
+        judge(ama, Daemon::Rsyslog, &[Stream::Cef], &Reading::default())
     }
 
     #[test]
@@ -238,6 +251,21 @@ mod tests {
     }
 
     #[test]
+    fn a_damaged_file_comes_from_the_original() {
+        let broken = |content: &[u8]| Ama {
+            files: vec![DaemonFile::read(OMFWD, Daemon::Rsyslog, Transport::Tcp, content.to_vec())],
+            ..good()
+        };
+        let cut = &FILE[..FILE.len() - 20];
+        let reading = Reading { refused: vec![OMFWD.into()], ..Reading::default() };
+        let found = judge(&broken(cut), Daemon::Rsyslog, &[Stream::Cef], &reading);
+        assert!(found.len() == 1 && found[0].what.contains("damaged"), "{found:?}");
+        assert_eq!(found[0].mend.as_ref().map(|m| (m.content.as_slice(), m.wait_first)), Some((FILE, false)));
+        let found = judged(&broken(b"auth.* /var/log/auth\n"));
+        assert!(found.len() == 1 && found[0].mend.is_some(), "{found:?}");
+    }
+
+    #[test]
     fn without_a_rule_the_rule_is_what_is_missing() {
         for marker in [None, Some(false)] {
             let found = judged(&Ama { marker, files: vec![], ..good() });
@@ -253,17 +281,11 @@ mod tests {
         let ama = Ama { files: vec![file], ..good() };
         let sources =
             Sources { defined: vec!["s_net".to_owned(), "s_sys".to_owned()], local: Some("s_sys".to_owned()) };
-        let found = judge(&ama, Daemon::SyslogNg, &[Stream::Cef], Some(&sources));
+        let reading = |sources| Reading { sources: Some(sources), ..Reading::default() };
+        let found = judge(&ama, Daemon::SyslogNg, &[Stream::Cef], &reading(sources));
         let mend = found[0].mend.as_ref().unwrap();
         assert!(String::from_utf8_lossy(&mend.content).contains("log { source(s_sys);"));
-        assert!(
-            judge(
-                &ama,
-                Daemon::SyslogNg,
-                &[Stream::Cef],
-                Some(&Sources { defined: vec!["s_src".to_owned()], local: None })
-            )
-            .is_empty()
-        );
+        let there = reading(Sources { defined: vec!["s_src".to_owned()], local: None });
+        assert_eq!(judge(&ama, Daemon::SyslogNg, &[Stream::Cef], &there), []);
     }
 }

@@ -49,7 +49,7 @@ impl Ama {
             Some(String::from_utf8_lossy(&bytes).trim().to_owned())
         };
         let mut ama = Ama {
-            port: text(paths::PORT_FILE).and_then(|t| t.parse().ok()),
+            port: text(paths::PORT_FILE).and_then(|t| t.parse().ok()).filter(|port| *port != 0),
             socket: matches!(root.stat(Path::new(paths::SOCKET)), Ok(Some(_))),
             marker: text(paths::MARKER).map(|t| t.eq_ignore_ascii_case("true")),
             ..Ama::default()
