@@ -49,21 +49,40 @@ pub fn concerns_file(case: &Case<'_>, file: Option<&Path>) -> bool {
 
 /// `files`: where the mistakes are. Those of ours are written anew.
 pub fn correct<'p>(case: &Case<'_>, mut files: impl Iterator<Item = &'p Path>, out: Outcome) -> Outcome {
-    let anew = |file: &Path| match () {
-        () if case.is_changed(file) => Some("write the file of `cefctl install` anew: somebody has changed it"),
-        () if config_ng::agents_come_back(case) && files::PLACES.iter().any(|p| Path::new(p.path) == file) => {
-            Some("write the Azure Monitor Agent's file anew, from the agent's own original")
-        }
-        () => None,
-    };
-    if let Some(what) = files.find_map(anew) {
-        return out.advise(what).command(case.check_command()).command(case.install_command()).fixable();
+    if let Some(file) = agents_damaged(case) {
+        return out
+            .seen(file, "is damaged or cut short: the daemon stumbles in it, or in the file behind it")
+            .advise("write the Azure Monitor Agent's file anew, from the agent's own original")
+            .command(case.check_command())
+            .command(case.install_command())
+            .fixable();
+    }
+    if files.any(|f| case.is_changed(f)) {
+        return out
+            .advise("write the file of `cefctl install` anew: somebody has changed it")
+            .command(case.check_command())
+            .command(case.install_command())
+            .fixable();
     }
     let advice = match case.target.daemon {
         Daemon::SyslogNg => "correct the place that is named, check it, let the daemon read it again",
         Daemon::Rsyslog | Daemon::None => "correct the place that is named, check it, restart the daemon",
     };
     out.advise(advice).command(case.check_command()).command(case.load_command())
+}
+
+/// A file of the Azure Monitor Agent's at which the daemon gives up, where `install` can put the agent's original there.
+fn agents_damaged(case: &Case<'_>) -> Option<&'static str> {
+    let daemon = match case.target.daemon {
+        Daemon::SyslogNg => files::Daemon::SyslogNg,
+        Daemon::Rsyslog | Daemon::None => files::Daemon::Rsyslog,
+    };
+    let damaged = |path: &str| {
+        let content = case.daemon().config.files.get(path).and_then(|f| f.content.as_ref().ok());
+        content.is_some_and(|text| files::is_damaged(daemon, &text.0))
+    };
+    let mut places = files::PLACES.into_iter().filter(|p| p.daemon == daemon && damaged(p.path)).map(|p| p.path);
+    places.next().filter(|_| config_ng::agents_come_back(case))
 }
 
 pub fn include(case: &Case<'_>) -> Judged {

@@ -45,17 +45,8 @@ pub struct Sources {
     pub local: Option<String>,
 }
 
-/// What the daemon makes of its configuration.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Reading {
-    /// Of a syslog-ng.
-    pub sources: Option<Sources>,
-    /// Files at which it gives up.
-    pub refused: Vec<PathBuf>,
-}
-
 /// Everything that does not fit, for one daemon and the streams that are wanted.
-pub fn judge(ama: &Ama, daemon: Daemon, wanted: &[Stream], reading: &Reading) -> Vec<Finding> {
+pub fn judge(ama: &Ama, daemon: Daemon, wanted: &[Stream], sources: Option<&Sources>) -> Vec<Finding> {
     let mut found = rules(ama, wanted);
     match (ama.marker, ama.file(daemon)) {
         (Some(true), None) => {
@@ -74,7 +65,7 @@ pub fn judge(ama: &Ama, daemon: Daemon, wanted: &[Stream], reading: &Reading) ->
                 ..finding("ama.forward-config", false, "with it the file that it needs is missing", WATCHER)
             }));
         }
-        (_, Some(file)) => found.extend(forward(ama, file, reading)),
+        (_, Some(file)) => found.extend(forward(ama, file, sources)),
         _ => {}
     }
     found
@@ -116,15 +107,16 @@ fn rules(ama: &Ama, wanted: &[Stream]) -> Vec<Finding> {
     found
 }
 
-fn forward(ama: &Ama, file: &super::DaemonFile, reading: &Reading) -> Vec<Finding> {
+fn forward(ama: &Ama, file: &super::DaemonFile, sources: Option<&Sources>) -> Vec<Finding> {
     let (mut found, shown) = (Vec::new(), file.path.display().to_string());
-    let refused = reading.refused.contains(&file.path);
-    if file.empty || refused || file.transport == Transport::Tcp && file.port.is_none() {
-        let what = if refused { "is damaged: the daemon reads no further" } else { "forwards nothing" };
+    if file.empty || file.damaged || file.transport == Transport::Tcp && file.port.is_none() {
+        let what = if file.damaged { "is damaged: the daemon reads no further" } else { "forwards nothing" };
         let mut anew = finding("ama.forward-config", true, format!("{shown} {what}"), WATCHER);
         // the watcher looks for the port only, which a damaged file may well have
-        anew.mend =
-            placed(ama, file.daemon).into_iter().next().map(|m| Mend { wait_first: m.wait_first && !refused, ..m });
+        anew.mend = placed(ama, file.daemon)
+            .into_iter()
+            .next()
+            .map(|m| Mend { wait_first: m.wait_first && !file.damaged, ..m });
         found.push(anew);
         return found;
     }
@@ -146,7 +138,7 @@ fn forward(ama: &Ama, file: &super::DaemonFile, reading: &Reading) -> Vec<Findin
         });
         found.push(stale);
     }
-    if let Some(Sources { defined, local }) = &reading.sources {
+    if let Some(Sources { defined, local }) = sources {
         for name in file.sources.iter().filter(|s| !defined.contains(s)) {
             let mut unknown = finding(
                 "ama.forward-config",
@@ -226,7 +218,7 @@ mod tests {
     }
 
     fn judged(ama: &Ama) -> Vec<Finding> {
-        judge(ama, Daemon::Rsyslog, &[Stream::Cef], &Reading::default())
+        judge(ama, Daemon::Rsyslog, &[Stream::Cef], None)
     }
 
     #[test]
@@ -257,8 +249,7 @@ mod tests {
             ..good()
         };
         let cut = &FILE[..FILE.len() - 20];
-        let reading = Reading { refused: vec![OMFWD.into()], ..Reading::default() };
-        let found = judge(&broken(cut), Daemon::Rsyslog, &[Stream::Cef], &reading);
+        let found = judged(&broken(cut));
         assert!(found.len() == 1 && found[0].what.contains("damaged"), "{found:?}");
         assert_eq!(found[0].mend.as_ref().map(|m| (m.content.as_slice(), m.wait_first)), Some((FILE, false)));
         let found = judged(&broken(b"auth.* /var/log/auth\n"));
@@ -281,11 +272,10 @@ mod tests {
         let ama = Ama { files: vec![file], ..good() };
         let sources =
             Sources { defined: vec!["s_net".to_owned(), "s_sys".to_owned()], local: Some("s_sys".to_owned()) };
-        let reading = |sources| Reading { sources: Some(sources), ..Reading::default() };
-        let found = judge(&ama, Daemon::SyslogNg, &[Stream::Cef], &reading(sources));
+        let found = judge(&ama, Daemon::SyslogNg, &[Stream::Cef], Some(&sources));
         let mend = found[0].mend.as_ref().unwrap();
         assert!(String::from_utf8_lossy(&mend.content).contains("log { source(s_sys);"));
-        let there = reading(Sources { defined: vec!["s_src".to_owned()], local: None });
-        assert_eq!(judge(&ama, Daemon::SyslogNg, &[Stream::Cef], &there), []);
+        let there = Sources { defined: vec!["s_src".to_owned()], local: None };
+        assert_eq!(judge(&ama, Daemon::SyslogNg, &[Stream::Cef], Some(&there)), []);
     }
 }

@@ -3,16 +3,15 @@
 use std::path::Path;
 use std::time::Duration;
 
-use crate::agent::ama::judge::{Reading, Sources};
+use crate::agent::ama::judge::Sources;
 use crate::agent::ama::{Ama, Daemon, Entry, Finding, Mend, Stream, judge, steps};
 use crate::cli::args::{DaemonChoice, InstallArgs};
 use crate::cli::exit::{Exit, fail};
 use crate::host::{Host, facts, fault};
 use crate::plan::{Change, WriteFile};
 use crate::platform::service_act::Services;
-use crate::syslog::rsyslog;
+use crate::syslog::syslogng::Effective;
 use crate::syslog::syslogng::effective::{Source, SourceKind};
-use crate::syslog::syslogng::{Effective, Severity, Topic};
 use crate::ui::Ui;
 
 /// The agent's watcher looks every 30 s (facts 3.3).
@@ -20,7 +19,6 @@ const WATCHER: Duration = Duration::from_secs(35);
 /// How long the daemon may take to be restarted by it.
 const SETTLE: Duration = Duration::from_secs(15);
 const SYSLOG_NG_CONF: &str = "/etc/syslog-ng/syslog-ng.conf";
-const RSYSLOG_CONF: &str = "/etc/rsyslog.conf";
 const PAUSE: Duration = Duration::from_secs(1);
 
 pub struct Look {
@@ -86,29 +84,16 @@ fn settle(host: &Host, daemon: Daemon) {
 }
 
 fn judged(host: &Host, daemon: Daemon, wanted: &[Stream]) -> Vec<Finding> {
-    let reading = match daemon {
-        Daemon::SyslogNg => syslog_ng(host),
-        Daemon::Rsyslog => rsyslog(host),
-    };
-    judge::judge(&Ama::gather(&host.root), daemon, wanted, &reading)
+    let sources = (daemon == Daemon::SyslogNg).then(|| sources(host));
+    judge::judge(&Ama::gather(&host.root), daemon, wanted, sources.as_ref())
 }
 
 /// What the daemon's configuration defines, whether or not the daemon accepts it.
-fn syslog_ng(host: &Host) -> Reading {
+fn sources(host: &Host) -> Sources {
     let config = Effective::load(Path::new(SYSLOG_NG_CONF), &host.root);
     let name = |s: &Source| s.name.as_ref().map(ToString::to_string);
     let local = config.sources.iter().find(|s| s.drivers.iter().any(|d| d.kind == SourceKind::System));
-    let sources = Sources { defined: config.sources.iter().filter_map(name).collect(), local: local.and_then(name) };
-    let bad = config.problems.iter().filter(|p| p.severity == Severity::Error && p.topic == Topic::Syntax);
-    let refused = bad.filter_map(|p| Some(p.at.as_ref()?.file.to_path_buf())).collect();
-    Reading { sources: Some(sources), refused }
-}
-
-fn rsyslog(host: &Host) -> Reading {
-    let config = rsyslog::Effective::load(Path::new(RSYSLOG_CONF), &host.root);
-    let bad = config.problems.iter().filter(|p| p.topic == rsyslog::Topic::Syntax);
-    let places = bad.filter_map(|p| p.at.as_ref()).chain(config.stopped.iter().map(|s| &s.at));
-    Reading { sources: None, refused: places.map(|at| at.file.to_path_buf()).collect() }
+    Sources { defined: config.sources.iter().filter_map(name).collect(), local: local.and_then(name) }
 }
 
 /// rsyslog, unless only syslog-ng is there.
