@@ -221,15 +221,32 @@ fn copies_and_the_rest_go_where_they_are_wanted() {
 }
 
 #[test]
-fn a_destination_that_forwards_already() {
+fn the_azure_agent_gets_a_destination_of_ours() {
     let base = format!(
         "{BASE}destination d_azure_mdsd {{ network(\"127.0.0.1\" port(28330) log-fifo-size(25000)); }};\nlog {{ source(s_src); destination(d_azure_mdsd); flags(flow-control); }};\n"
     );
-    let wanted = Wanted { hand_to: Some("d_azure_mdsd".into()), agent_port: 28330, ..Wanted::default() };
+    let azure = Azure { entry: Entry::Tcp(28330), beside: false, fed: Vec::new() };
+    let wanted = Wanted { azure: Some(azure.clone()), agent_port: 28330, ..Wanted::default() };
+    let names = |config: &Effective, source: &str| -> Vec<String> {
+        let visits = trace(config, source, b"<134>Aug  1 10:00:00 fw1 CEF:0|V|P|1|2|n|5|x=1").visits;
+        let name = |r: &Ref| config.destination(r).and_then(|d| d.name.clone()).unwrap_or_default().to_string();
+        visits.iter().map(|v| name(&v.destination)).collect()
+    };
+    let goes = |config: &Effective| names(config, "s_cefctl");
     let (made, config) = rendered("3.38.1", &base, &wanted);
-    assert!(!made.text.contains("destination d_") && !made.reliable, "{}", made.text);
-    let visits = trace(&config, "s_cefctl", b"<134>CEF:0|V|P|1|2|n|5|x=1").visits;
-    assert_eq!(visits[0].destination, Ref::Named("d_azure_mdsd".into()));
+    assert!(!made.text.contains("d_azure_mdsd") && made.reliable, "{}", made.text);
+    assert_eq!(goes(&config), ["d_cefctl_azure"]);
+    let socket = Azure { entry: Entry::Socket, ..azure.clone() };
+    let (made, config) = rendered("3.38.1", &base, &Wanted { azure: Some(socket), ..Wanted::default() });
+    assert!(made.text.contains("unix-dgram(\"/run/azuremonitoragent/default_syslog.socket\""), "{}", made.text);
+    assert_eq!(goes(&config), ["d_cefctl_azure"]);
+    // Both agents while events move from one to the other, but for a source that the agent's own file has.
+    let base_net =
+        format!("{base}source s_net {{ udp(port(514)); }};\nlog {{ source(s_net); destination(d_azure_mdsd); }};\n");
+    let both = Azure { beside: true, fed: vec!["s_net".into()], ..azure };
+    let (made, config) = rendered("3.38.1", &base_net, &Wanted { azure: Some(both), ..Wanted::default() });
+    assert_eq!(goes(&config), ["d_cefctl", "d_cefctl_azure"], "{}", made.text);
+    assert_eq!(names(&config, "s_net"), ["d_azure_mdsd", "d_cefctl"], "{}", made.text);
     // What waits for an agent that was here before goes on; nothing new comes to it.
     let (made, config) = rendered("3.38.1", &base, &Wanted { hand_over: true, ..wanted });
     assert!(made.text.contains("destination d_cefctl"), "{}", made.text);
