@@ -3,6 +3,7 @@
 use super::case::Case;
 use super::facts::{Facts, FileState, TrafficFacts};
 use super::outcome::{Judged, NotJudged, Outcome};
+use super::pipeline::Listener;
 use super::ports;
 use super::words;
 use crate::agent::AgentKind;
@@ -91,8 +92,46 @@ fn rebuilds(case: &Case<'_>) -> bool {
     receipt.is_some_and(|r| !r.files.is_empty() && r.files.iter().all(|f| f.state == FileState::AsWritten))
 }
 
+/// Senders that end events in another way than the listener tells them apart: it loses them, whatever is in them.
+fn framing(case: &Case<'_>, seen: &Traffic) -> Option<Outcome> {
+    let all = case.listeners().ok()?;
+    let mut found = Vec::new();
+    for sender in &seen.tally.senders {
+        let Some(behind) = sender.transport.strip_prefix("tcp") else { continue };
+        let port = behind.strip_prefix('/').and_then(|n| n.parse().ok()).unwrap_or(case.target.port);
+        let listeners = ports::listeners(all, Transport::Tcp, port);
+        let of = |framing: &str| sender.framing.get(framing).copied().unwrap_or_default();
+        let every = |test: fn(&Listener) -> bool| !listeners.is_empty() && listeners.iter().all(|l| test(l));
+        if every(|l| l.counted) && of("line-feed") > 0 {
+            found.push((who(sender), format!(
+                "{} messages end with a line end, and tcp/{port} wants a length in front of each: it closes the connection",
+                of("line-feed")
+            )));
+        }
+        if every(|l| l.lines_only) && of("octet-count") > 0 {
+            found.push((who(sender), format!(
+                "{} messages have their length in front, which means nothing to tcp/{port}: they run into one where no line end follows",
+                of("octet-count")
+            )));
+        }
+    }
+    let (sender, first) = found.first().cloned()?;
+    let other = all.iter().find(|l| l.used && !l.tls && l.counted).and_then(|l| l.number);
+    let advice = match other {
+        Some(port) => format!(
+            "let devices that put a length in front of each message (RFC 6587) send to tcp/{port}, and all others to tcp/{}",
+            case.target.port
+        ),
+        None => "let the device end each message with a line end, without a length in front".into(),
+    };
+    Some(Outcome::fail(format!("{sender}: {first}")).seen_all(found).advise(advice))
+}
+
 pub fn format(case: &Case<'_>) -> Judged {
     let seen = messages(case)?;
+    if let Some(out) = framing(case, seen) {
+        return Ok(out);
+    }
     let worst = |s: &Sender| {
         Level::ALL.iter().filter(|l| s.of_level(**l) > 0).map(|l| weight(case, *l)).max().unwrap_or_default()
     };

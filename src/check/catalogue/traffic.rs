@@ -20,8 +20,8 @@ pub const CHECKS: &[Check] = &[
         id: "traffic.format",
         title: "Do devices send what the agent takes?",
         why: "The agent drops what it does not recognise, and stores what it misreads, without a word to the sender.",
-        looks_at: "every message that arrives while `--watch` looks: envelope, CEF and ASA header, escapes, framing, and what the \
-                   agent's own pattern makes of it. For the Azure Monitor Agent only the event itself is judged.",
+        looks_at: "every message that arrives while `--watch` looks: envelope, CEF and ASA header, escapes, whether it is framed \
+                   as the listener of its port wants it, and what the agent's own pattern makes of it. For the Azure Monitor Agent only the event itself is judged.",
         mend: "change the setting of the device that the finding names; `cefctl lint FILE` judges a file of messages in the \
                same way. Headers that the agent does not read are rebuilt by the rule of `cefctl install`.",
         needs: &["traffic.arriving"],
