@@ -16,6 +16,7 @@ mod cloud_reach;
 mod config;
 mod config_ng;
 mod config_rsyslog;
+mod connected;
 mod daemon;
 mod damage;
 mod facility;
@@ -33,8 +34,10 @@ mod host;
 pub mod late;
 mod limits;
 mod listen;
+mod network;
 #[cfg(test)]
 mod ng_tests;
+mod open_files;
 pub mod outcome;
 mod pipeline;
 mod ports;

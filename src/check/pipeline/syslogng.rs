@@ -85,6 +85,7 @@ pub fn forwards(config: &Effective) -> Vec<Forward> {
             compressed: false,
             octet_counted: f.framing == Framing::OctetCounted,
             retry: u64::try_from(driver.time_reopen).ok(),
+            rare: None,
             queue: queue(driver),
             at: driver.at.clone(),
         }
