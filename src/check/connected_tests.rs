@@ -98,6 +98,17 @@ fn an_agent_that_hangs_up_fails() {
 }
 
 #[test]
+fn a_connection_that_is_gone_after_an_event_was_closed_by_somebody() {
+    let mut facts = healthy();
+    sockets(&mut facts).retain(|s| s.remote.port() != 25226);
+    unanswered(&mut facts, 5);
+    facts.probe.values_mut().for_each(|p| p.arrived = Some(Bytes(b"<164>x".to_vec())));
+    let o = judge(connected, &facts);
+    assert_eq!(o.status, Status::Fail);
+    assert!(o.summary.contains("hangs up"), "{}", o.summary);
+}
+
+#[test]
 fn a_daemon_that_had_its_time_and_is_not_connected_fails() {
     let mut facts = healthy();
     sockets(&mut facts).retain(|s| s.remote.port() != 25226);

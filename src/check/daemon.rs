@@ -217,6 +217,7 @@ fn not_active(case: &Case<'_>, unit: &UnitFacts, state: &str) -> Judged {
             .command(format!("sudo systemctl unmask {SYSLOG_SOCKET}"))
             .command(start)
             .fix(Fix::Unmask(SYSLOG_SOCKET.to_owned()))
+                .fix(Fix::Start(SYSLOG_SOCKET.to_owned()))
             .fix(Fix::Start(unit_name)),
         _ if crashed(unit) && ran(unit).is_some_and(|seconds| seconds >= STARTING) => out
             .advise(format!(
@@ -378,6 +379,7 @@ pub fn enabled(case: &Case<'_>) -> Judged {
                 .advise("let the socket be used again")
                 .command(format!("sudo systemctl unmask {SYSLOG_SOCKET}"))
                 .fix(Fix::Unmask(SYSLOG_SOCKET.to_owned()))
+                .fix(Fix::Start(SYSLOG_SOCKET.to_owned()))
         }
         "" => return Err("systemd does not tell the state of the unit file".to_owned().into()),
         other => Outcome::pass(format!("{name} starts at boot ({other})")),

@@ -187,6 +187,9 @@ pub fn duplicate(case: &Case<'_>) -> Judged {
     over_tcp(case)?;
     let flow = case.flow()?;
     needs_a_rule(flow)?;
+    if let Some(out) = super::loops::judge(case, flow) {
+        return Ok(out);
+    }
     let mut twice = Vec::new();
     for way in flow.entries.iter().flat_map(|e| &e.ways).filter(|w| w.sample.fate == Fate::Forwarded) {
         let sure = way.visits.iter().filter(|v| !v.maybe);

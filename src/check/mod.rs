@@ -34,6 +34,7 @@ mod host;
 pub mod late;
 mod limits;
 mod listen;
+mod loops;
 mod network;
 #[cfg(test)]
 mod ng_tests;

@@ -47,7 +47,7 @@ pub const CHECKS: &[Check] = &[
         title: "Does each event go to the agent once only?",
         why: "A second copy, or one in the Syslog stream, is stored and billed twice.",
         looks_at: "where else the sample events go: a second forward to the agent's port, the agent's plain syslog port \
-                   (25224).",
+                   (25224), and a listener of this box again (a loop, which fails).",
         mend: "remove the second rule, or stop processing after the first; `cefctl install` writes a rule that stops.",
         needs: CONFIG,
         judge: judge::duplicate,
