@@ -86,8 +86,11 @@ fn holder<'a>(case: &'a Case<'_>, net: &NetFacts) -> Option<&'a Process> {
 
 /// The daemon is connected and hands events over, and nobody reads them.
 fn not_read(case: &Case<'_>, net: &NetFacts, own: &[&Socket]) -> Option<Outcome> {
-    undelivered(case)?;
     let port = case.target.agent_port;
+    let refused = net.not_accepted(port) > 0 && !case.facts.probe.is_empty();
+    if !refused && undelivered(case).is_none() {
+        return None;
+    }
     let unread = net.unread(port).max(own.iter().map(|s| s.send_queue).sum());
     if unread == 0 {
         return None;

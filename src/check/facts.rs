@@ -593,6 +593,11 @@ impl NetFacts {
         self.sockets.iter().filter(move |s| s.state == SocketState::CloseWait && s.remote.port() == port)
     }
 
+    /// Connections to a port that its holder has not taken yet.
+    pub fn not_accepted(&self, port: u16) -> u64 {
+        self.open(Transport::Tcp, port).map(|s| s.recv_queue).sum()
+    }
+
     /// Bytes that the holder of a port has not read yet, and connections that it has not taken yet.
     pub fn unread(&self, port: u16) -> u64 {
         let held = |s: &&Socket| s.transport == Transport::Tcp && s.local.port() == port;

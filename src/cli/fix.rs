@@ -149,9 +149,15 @@ fn repair(
         bail!("nothing was changed: there was no consent");
     }
     let progress = ui.progress("mending");
+    // systemd hears of a mask that is gone with the next action on that unit; one that runs needs none.
+    let unmasked = fixes.iter().any(|f| matches!(f, Fix::Unmask(_)));
     let unit = format!("{}.service", report.target.daemon);
-    let outcome =
-        session.apply(&plan, &Goal::Mend, &mut show::observe(ui, &progress, Format::Text), &mut || runs(host, &unit));
+    let outcome = session.apply(&plan, &Goal::Mend, &mut show::observe(ui, &progress, Format::Text), &mut || {
+        if unmasked {
+            Services::detect(host).daemon_reload()?;
+        }
+        runs(host, &unit)
+    });
     drop(progress);
     if let Outcome::Done { steps, .. } = &outcome {
         ui.result(&format!("mended: {steps} steps; {} runs\n", report.target.daemon))?;

@@ -47,7 +47,7 @@ pub fn faults() -> Vec<Fault> {
         fault("", "the rule throws away what comes too fast", "forward.reliable",
             "edit $OURS 's/type=\"omfwd\"/type=\"omfwd\" ratelimit.interval=\"5\" ratelimit.burst=\"900\"/'; restart").rsyslog().warns().fixed(),
         fault("", "the rule throws away what waits", "forward.reliable",
-            "edit $OURS 's/type=\"omfwd\"/type=\"omfwd\" queue.discardMark=\"500\" queue.discardSeverity=\"0\"/'; restart").rsyslog().warns().fixed(),
+            "edit $OURS 's/(queue.type=\"linkedlist\")/\\1 queue.discardMark=\"500\" queue.discardSeverity=\"0\"/I'; restart").rsyslog().warns().fixed(),
         fault("", "the rule's connection is bound to another interface", "forward.connected",
             "edit $OURS 's/type=\"omfwd\"/type=\"omfwd\" device=\"eth0\"/'; restart").rsyslog().fixed(),
         fault("", "what listens on the agent's port reads nothing", "forward.connected",

@@ -47,7 +47,7 @@ pub fn faults() -> Vec<Fault> {
         fault("", "the route back to the devices is a blackhole", "firewall.inbound", "ip route add blackhole 192.0.2.0/25")
             .undo("ip route del blackhole 192.0.2.0/25"),
         fault("", "the route to the devices leads by another interface, and the kernel is strict", "firewall.inbound",
-            "sysctl -qw net.ipv4.conf.all.rp_filter=1 net.ipv4.conf.eth0.rp_filter=1; ip link add other0 type dummy; ip link set other0 up; ip route add 192.0.2.0/25 dev other0")
+            "sysctl -qw net.ipv4.conf.all.rp_filter=1 net.ipv4.conf.eth0.rp_filter=1; ip link add other0 type veth peer name other1; ip link set other0 up; ip link set other1 up; ip route add 192.0.2.0/25 dev other0")
             .undo("ip link del other0; sysctl -qw net.ipv4.conf.all.rp_filter=0 net.ipv4.conf.eth0.rp_filter=0"),
         fault("", "a rule of policy throws away what comes by the devices' interface", "firewall.inbound",
             "ip rule add iif eth0 blackhole pref 0; ip rule add pref 1 lookup local; ip rule del pref 0 lookup local")
