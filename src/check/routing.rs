@@ -1,13 +1,12 @@
 //! Judgements on what happens between a listener and the rule: which of two listeners gets the traffic, whether it comes
 //! to the rule from there.
 
-use super::agents::forward_config::over_tcp;
 use super::case::Case;
 use super::flow::{Entry, Flow};
 use super::outcome::{Judged, NotJudged, Outcome};
 use super::pipeline::{Asked, Double, Listener, Way, Why};
 use super::ports;
-use super::samples::Fate;
+use super::samples::{Fate, Sample};
 use super::target::Daemon;
 use super::words;
 use crate::agent::AgentKind;
@@ -75,10 +74,6 @@ fn show(listener: &Listener) -> (String, String) {
 }
 
 pub fn reachable(case: &Case<'_>) -> Judged {
-    // The socket of the agent's own rule is followed in rsyslog's language only.
-    if case.target.daemon == Daemon::SyslogNg {
-        over_tcp(case)?;
-    }
     let flow = case.flow()?;
     if flow.to_agent().next().is_none() {
         return Err(NotJudged::Blocked("forward.rule", "there is no rule to come to".into()));
@@ -116,7 +111,31 @@ pub fn reachable(case: &Case<'_>) -> Judged {
         return Err(NotJudged::Unknown(why));
     }
     let from: Vec<String> = flow.entries.iter().filter_map(|e| e.listener.as_ref()).map(port_of).collect();
+    let diversions = diversions(flow, &wanted);
+    if let Some((place, _)) = diversions.first() {
+        return Ok(Outcome::warn(format!(
+            "what some devices send to {} does not come to the forward rule: the log path at {place} takes it for good",
+            words::list(&from)
+        ))
+        .seen_all(diversions.clone())
+        .advise("let the rule stand before that log path, or take its flags(final) away")
+        .command(case.install_command())
+        .fixable_if(case.target.agent != AgentKind::Ama));
+    }
     Ok(Outcome::pass(format!("what arrives at {} comes to the forward rule", words::list(&from))))
+}
+
+/// Places that keep the events of some devices from the rule, though those of the samples come to it.
+fn diversions(flow: &Flow<'_>, wanted: &[&'static Sample]) -> Vec<(String, String)> {
+    let rules: Vec<usize> = flow.to_agent().map(|f| f.id).collect();
+    let listeners = || flow.entries.iter().filter_map(|e| e.listener.as_ref());
+    let mut places: Vec<(String, String)> = Vec::new();
+    for found in wanted.iter().flat_map(|s| listeners().flat_map(|l| flow.config.diversions(s, l, &rules))) {
+        if !places.contains(&found) {
+            places.push(found);
+        }
+    }
+    places
 }
 
 fn port_of(listener: &Listener) -> String {

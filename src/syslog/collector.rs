@@ -2,10 +2,12 @@
 //! are pure and lie with the languages: [`super::rsyslog::collector`], [`super::syslogng::collector`].
 
 use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use super::{ConfigSource, Location};
 use crate::agent::AgentTarget;
+use crate::agent::ama::Entry;
 pub use crate::host::proc_net::Transport;
 
 /// What the user wants of the collector.
@@ -17,6 +19,8 @@ pub struct Wish {
     /// A TLS listener too.
     pub tls: Option<TlsWish>,
     pub agent: AgentTarget,
+    /// Where the Azure Monitor Agent takes events, where it gets them: alone if it is the agent, else beside it.
+    pub azure: Option<Entry>,
     pub local_copy: LocalCopy,
     pub rewrite_ids: bool,
     pub octet_counting: bool,
@@ -61,6 +65,7 @@ impl Wish {
             transports: vec![Transport::Udp, Transport::Tcp],
             tls: None,
             agent: AgentTarget { kind: crate::agent::AgentKind::None, port: 25226 },
+            azure: None,
             local_copy: LocalCopy::Auto,
             rewrite_ids: false,
             octet_counting: true,
@@ -99,6 +104,8 @@ pub struct Intake {
     pub tls: bool,
     /// The listener that was there before; none: ours.
     pub reused: Option<Location>,
+    /// The one address of this box that it is bound to; none: all.
+    pub address: Option<IpAddr>,
     /// Senders with IPv4, with IPv6 addresses come in by it.
     pub v4: bool,
     pub v6: bool,
@@ -112,6 +119,11 @@ impl Intake {
     /// `udp`, `tcp`, `tls`
     pub fn word(&self) -> &'static str {
         if self.tls { "tls" } else { self.transport.word() }
+    }
+
+    /// Where this box itself reaches it.
+    pub fn local(&self) -> SocketAddr {
+        SocketAddr::from((self.address.unwrap_or(Ipv4Addr::LOCALHOST.into()), self.port))
     }
 
     /// The daemon takes nothing from this box there, so that no test event can be sent.

@@ -6,6 +6,7 @@ mod rsyslog;
 mod syslogng;
 
 use super::samples::Sample;
+use crate::agent::ama::paths::SOCKET;
 use crate::host::proc_net::Transport;
 use crate::syslog::rsyslog::senders::Senders;
 use crate::syslog::{Location, Text, rsyslog as rs, syslogng as ng};
@@ -197,6 +198,16 @@ impl Config<'_> {
         }
     }
 
+    /// What takes the events of some devices, but not the sample's, for good before they come to one of the forwards:
+    /// the place, and what it does.
+    pub fn diversions(self, sample: &Sample, listener: &Listener, forwards: &[usize]) -> Vec<(String, String)> {
+        match self {
+            // Its samples are followed for one device only.
+            Config::Rsyslog(_) => Vec::new(),
+            Config::SyslogNg(c) => syslogng::diversions(c, sample, listener, forwards),
+        }
+    }
+
     pub fn files_read(self) -> usize {
         match self {
             Config::Rsyslog(c) => c.files.len(),
@@ -224,6 +235,9 @@ impl Forward {
 
     /// `forwards to 127.0.0.1:25226 over tcp`
     pub fn describe(&self) -> String {
+        if self.number.is_none() && self.target == SOCKET {
+            return format!("forwards to the unix socket {SOCKET}");
+        }
         let over = self.transport.map_or("another protocol", Transport::word);
         let more =
             [(self.tls, " with TLS"), (self.compressed, ", compressed"), (self.octet_counted, ", octet-counted")];

@@ -10,12 +10,14 @@ mod reach;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use super::effective::{DestKind, Destination, Effective, Family, Framing, ListenerAt, ReadSetting, Ref, Transport};
-use super::render::{self, RenderError, Stack, TlsListener, Wanted};
+use super::effective::{DestKind, Effective, Family, Framing, ListenerAt, ReadSetting, Transport};
+use super::render::{self, Azure, RenderError, Stack, TlsListener, Wanted};
 use super::version::Program;
-use crate::agent::AgentKind;
+use crate::agent::ama::Entry;
+use crate::agent::{AgentKind, AgentTarget};
 use crate::syslog::collector::{self, Collector, Intake, LocalCopy, Refusal, TlsWish, Wish, in_order};
 use crate::syslog::{ConfigSource, Text};
 
@@ -48,7 +50,7 @@ pub fn decide(found: &Found<'_>, wish: &Wish) -> Result<Collector, Refusal> {
         let port = if kind == Transport::Tls { wish.tls.as_ref().map_or(0, |t| t.port) } else { wish.port };
         let there = existing(config, kind, port)?;
         intakes.push(intake(found, wish, (kind, port), &there));
-        let done = !there.is_empty() && there.iter().all(|l| reach::is_done(config, l, wish));
+        let done = !there.is_empty() && there.iter().all(|l| reach::is_done(config, l, wish, None));
         if !done {
             render_for.push(kind);
         }
@@ -71,6 +73,13 @@ pub fn decide(found: &Found<'_>, wish: &Wish) -> Result<Collector, Refusal> {
     let drop_in = render::render(config, found.program, &wanted).map_err(|e| refusal(&e))?;
     notes.extend(drop_in.notes.iter().cloned());
     let placed = place::place(found, wish, &drop_in)?;
+    if let Some(at) = &placed.diverted {
+        notes
+            .push(format!("the log path at {at} takes what some devices send for good: that does not go to the agent"));
+    }
+    // The UDP and the TCP driver of one source have the same to tell.
+    let mut told = BTreeSet::new();
+    notes.retain(|note| told.insert(note.clone()));
     Ok(Collector {
         drop_in: Some((placed.path, drop_in.text.into_bytes())),
         insertions: in_order(placed.insertions),
@@ -146,7 +155,7 @@ fn intake(found: &Found<'_>, wish: &Wish, (kind, port): (Transport, u16), there:
         None => kind == Transport::Tcp && takes_counts_only(found, wish),
     };
     let (tls, reused) = (kind == Transport::Tls, there.first().map(|l| l.driver.at.clone()));
-    Intake { transport, port, tls, reused, v4, v6, counted, only_of: None }
+    Intake { transport, port, tls, reused, address: None, v4, v6, counted, only_of: None }
 }
 
 /// Is the port devices send to to be that of senders who count octets, for lack of one that takes both?
@@ -162,6 +171,10 @@ fn note_of(config: &Effective, l: &ListenerAt<'_>, wish: &Wish, (port, done): (u
     }
     if l.listener.family == Family::V4 && stack != Stack::V4 {
         note = format!("{note}; it takes IPv4 senders only");
+    }
+    if l.listener.framing == Framing::OctetCounted {
+        note =
+            format!("{note}; it takes events with their length in front (RFC 6587) only, and refuses senders of lines");
     }
     let files = reach::local_files(config, l);
     if wish.local_copy != LocalCopy::Keep && !files.is_empty() {
@@ -189,6 +202,10 @@ fn wanted(found: &Found<'_>, wish: &Wish, kinds: &[Transport], notes: &mut Vec<S
                 "TCP port {number} belongs to another program: devices that count octets have no port here; \
                  --counted-port names another one"
             )),
+            // The one that is there has a note of its own.
+            Some(port) if second_port && !config.listeners_on(port, Transport::Tcp).is_empty() => {}
+            // Without a listener of ours for lines there is none for counts.
+            Some(_) if second_port && !config.listeners_on(wish.port, Transport::Tcp).is_empty() => {}
             Some(_) if second_port => notes.push(format!(
                 "devices that count octets (RFC 6587) send to TCP port {number}: this version of syslog-ng takes one \
                  framing a port"
@@ -208,11 +225,11 @@ fn wanted(found: &Found<'_>, wish: &Wish, kinds: &[Transport], notes: &mut Vec<S
         octet_counting: wish.octet_counting,
         counted_port,
         stack: found.stack,
-        copies: if wish.local_copy == LocalCopy::Keep { kept(config, wish, &local) } else { Vec::new() },
+        copies: if wish.local_copy == LocalCopy::Keep { local.clone() } else { Vec::new() },
         others: local,
         rewrite_ids: wish.rewrite_ids,
         spool: u64::from(wish.queue_disk) << 20,
-        hand_to: (wish.agent.kind == AgentKind::Ama).then(|| agents_own(config, wish)).flatten(),
+        azure: azure(config, wish),
         hand_over: wish.hand_over,
         banner: vec![
             format!("Written by cefctl {}, receipt {}.", env!("CARGO_PKG_VERSION"), wish.receipt.display()),
@@ -228,19 +245,19 @@ fn tls_listener(tls: &TlsWish) -> TlsListener {
     TlsListener { port: tls.port, key: text(&tls.key), certificate: text(&tls.certificate), counted: false }
 }
 
-/// Where events go besides being forwarded: the local log, and an Azure Monitor Agent beside the agent that is served, as
-/// its own file would have it of every event that it sees (facts 3.3). That is how events reach both during a migration.
-fn kept(config: &Effective, wish: &Wish, local: &[Text]) -> Vec<Text> {
-    let azures =
-        |d: &&Destination| d.at.file.file_name().is_some_and(|n| n.to_string_lossy().starts_with("azuremonitoragent"));
-    let beside = config.destinations.iter().filter(|d| wish.agent.kind != AgentKind::Ama && azures(d));
-    local.iter().cloned().chain(beside.filter_map(|d| d.name.clone())).collect()
-}
-
-/// The destination that the Azure Monitor Agent's own file defines: to its port, or to its socket (facts 3.3).
-fn agents_own(config: &Effective, wish: &Wish) -> Option<Text> {
-    let names = config.destinations.iter().filter_map(|d| d.name.as_ref());
-    names.into_iter().find(|n| reach::is_agents(config, &Ref::Named((*n).clone()), wish)).cloned()
+/// How the Azure Monitor Agent gets the events, and which sources its own file has for it already.
+fn azure(config: &Effective, wish: &Wish) -> Option<Azure> {
+    let entry = match wish.agent.kind {
+        AgentKind::Ama => wish.azure.unwrap_or(Entry::Tcp(wish.agent.port)),
+        AgentKind::Oms | AgentKind::None => wish.azure?,
+    };
+    let beside = wish.agent.kind != AgentKind::Ama;
+    // As if it were the only one, which it is once it has been proven.
+    let port = if let Entry::Tcp(port) = entry { port } else { wish.agent.port };
+    let alone = Wish { agent: AgentTarget { kind: AgentKind::Ama, port }, ..wish.clone() };
+    let done = config.listeners().into_iter().filter(|l| l.used && reach::is_done(config, l, &alone, None));
+    let fed = done.filter_map(|l| l.source.name.clone()).collect();
+    Some(Azure { entry, beside, fed })
 }
 
 /// Does a driver lead to the agent?

@@ -9,12 +9,13 @@ mod header;
 mod patterns;
 mod text;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::effective::{Effective, Format, ListenerAt, Ref, Transport};
+use super::effective::{Effective, Format, Framing, ListenerAt, Ref, Transport};
 use super::version::{Program, Version};
+use crate::agent::ama::{Entry, files};
 use crate::syslog::{Location, Text};
 
 /// What is wanted of the drop-in.
@@ -42,9 +43,11 @@ pub struct Wanted {
     pub rewrite_ids: bool,
     /// Bytes that may wait on disk for the agent.
     pub spool: u64,
-    /// A destination (by name) that forwards to the agent already, to be used instead of one of our own.
-    pub hand_to: Option<Text>,
-    /// With `hand_to`: what waits in a queue of ours goes to `agent_port`. Nothing new comes to it.
+    /// The Azure Monitor Agent gets the events. Always by a destination of ours: a name that its own file defines is gone
+    /// when the agent takes that file away, and the daemon does not start any more.
+    pub azure: Option<Azure>,
+    /// With the Azure Monitor Agent alone: what waits in the queue to the agent that was here before goes to `agent_port`.
+    /// Nothing new comes to it.
     pub hand_over: bool,
     /// First lines of the file, without `#`.
     pub banner: Vec<String>,
@@ -65,11 +68,21 @@ impl Default for Wanted {
             others: Vec::new(),
             rewrite_ids: false,
             spool: 1 << 30,
-            hand_to: None,
+            azure: None,
             hand_over: false,
             banner: Vec::new(),
         }
     }
+}
+
+/// How events come to the Azure Monitor Agent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Azure {
+    pub entry: Entry,
+    /// The agent on `agent_port` gets the events as well.
+    pub beside: bool,
+    /// Sources (by name) whose events the agent has by its own file.
+    pub fed: Vec<Text>,
 }
 
 /// A TLS listener; clients need no certificate.
@@ -134,6 +147,11 @@ pub enum RenderError {
     TooOld(Version),
     #[error("the listener at {at} has no source name, so nothing but its own log path can use it")]
     NoName { at: Location },
+    #[error(
+        "the listener at {at} puts a name of its own before each event (program-override), in the place of `CEF:` or the \
+         id of an ASA event"
+    )]
+    NameReplaced { at: Location },
     #[error("destination '{0}' is not defined")]
     NoDestination(Text),
     #[error("no transport is wanted")]
@@ -147,6 +165,10 @@ impl RenderError {
             RenderError::TooOld(_) => "upgrade syslog-ng".to_owned(),
             RenderError::NoName { .. } => {
                 "give the source a name: `source s_net { … };`, and name it in the log path".to_owned()
+            }
+            RenderError::NameReplaced { .. } => {
+                "add flags(store-raw-message) to that listener, or take program-override() or log-prefix() out of it"
+                    .to_owned()
             }
             RenderError::NoDestination(_) => "name one of the destinations that the configuration defines".to_owned(),
             RenderError::NoTransport => "ask for UDP, TCP or TLS".to_owned(),
@@ -171,7 +193,7 @@ pub fn render(config: &Effective, program: &Program, wanted: &Wanted) -> Result<
     if version < Version::new(3, 5, 0) {
         return Err(RenderError::TooOld(version));
     }
-    for name in wanted.copies.iter().chain(&wanted.others).chain(&wanted.hand_to) {
+    for name in wanted.copies.iter().chain(&wanted.others) {
         if config.destination(&Ref::Named(name.clone())).is_none() {
             return Err(RenderError::NoDestination(name.clone()));
         }
@@ -233,12 +255,16 @@ impl<'a> Plan<'a> {
             return Ok(());
         }
         if counted && transport == Transport::Tcp && port != self.wanted.port {
-            // Somebody else's listener on the second port: leave both alone.
-            self.notes.push(format!(
-                "TCP port {port} is in use at {}; senders that count octets have no port",
-                found[0].driver.at
-            ));
-            return Ok(());
+            let (at, takes) = (&found[0].driver.at, found[0].listener.framing);
+            if takes == Framing::Lines || found.iter().any(|l| l.source.name.is_none() || l.listener.address.is_some())
+            {
+                // Nothing that they could be told to send to: leave both alone.
+                self.notes
+                    .push(format!("TCP port {port} is in use at {at}: devices that count octets have no port here"));
+                return Ok(());
+            }
+            self.notes
+                .push(format!("devices that count octets (RFC 6587) send to TCP port {port}, open at {at} already"));
         }
         for listener in found {
             self.reuse(&listener, port)?;
@@ -250,14 +276,21 @@ impl<'a> Plan<'a> {
         let at = l.driver.at.clone();
         let Some(name) = l.source.name.clone() else { return Err(RenderError::NoName { at }) };
         let access = match (l.listener.format, l.listener.raw_message) {
+            // a channel inside the source has a parser of its own
+            (Format::Raw, false) if l.source.reworks => Access::Parsed,
             (Format::Raw, _) => Access::Raw,
             (_, true) => Access::Kept,
             _ => Access::Parsed,
         };
+        if access == Access::Parsed && l.listener.format != Format::Raw && l.listener.program_name.is_some() {
+            return Err(RenderError::NameReplaced { at });
+        }
         if let Some(address) = &l.listener.address {
             self.notes.push(format!("the listener at {at} takes events for {address} only"));
         }
-        if access == Access::Parsed && !l.listener.keep_hostname {
+        if let Some(name) = l.listener.host_name.as_ref().filter(|_| access == Access::Parsed) {
+            self.notes.push(format!("the source at {at} has host-override(): '{name}' stands for the device's name"));
+        } else if access == Access::Parsed && !l.listener.keep_hostname && !l.source.reworks {
             self.notes.push(format!(
                 "the source at {at} has keep-hostname(no): the sender's address stands for the device's name"
             ));
@@ -276,18 +309,15 @@ impl<'a> Plan<'a> {
     }
 
     /// Does a destination of ours keep events on disk?
-    fn has_own_buffer(&self) -> bool {
+    fn reliable(&self) -> bool {
         self.program.has_disk_buffer()
     }
 
-    /// Does the destination keep events on disk?
-    fn reliable(&self) -> bool {
-        match &self.wanted.hand_to {
-            None => self.has_own_buffer(),
-            Some(name) => self
-                .config
-                .destination(&Ref::Named(name.clone()))
-                .is_some_and(|d| d.drivers.iter().all(|d| d.disk_buffer.is_some())),
+    /// Does a source's events go to the agent on `agent_port`, to the Azure Monitor Agent?
+    fn receivers(&self, source: Option<&Text>) -> (bool, bool) {
+        match &self.wanted.azure {
+            None => (true, false),
+            Some(azure) => (azure.beside, source.is_none_or(|s| !azure.fed.contains(s))),
         }
     }
 
@@ -300,7 +330,8 @@ impl<'a> Plan<'a> {
             );
         }
         for (_, driver, forward) in self.config.forwards_to(self.wanted.agent_port) {
-            if self.wanted.hand_to.is_none() {
+            let azures = files::PLACES.iter().any(|p| Path::new(p.path) == &*driver.at.file);
+            if !azures {
                 self.notes.push(format!("{} forwards to port {} too", driver.at, forward.port));
             }
         }
