@@ -272,3 +272,29 @@ fn install_args(args: &TroubleshootArgs, report: &Report, fixes: &[Fix]) -> Inst
         output: Format::Text,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::check::target::{Target, TargetOptions};
+    use crate::check::{diagnose, fixture, report};
+    use crate::host::SystemClock;
+
+    #[test]
+    fn what_was_not_asked_for_is_not_mended() {
+        let mut facts = fixture::with_drop_in(""); // neither listener nor rule
+        facts.rsyslog.spools.iter_mut().for_each(|s| drop(s.walk.pop()));
+        let target = Target::resolve(&TargetOptions::default(), &facts);
+        let checks = diagnose(&facts, &target, &Selection::default(), &SystemClock::default());
+        let report = report(&facts, &target, String::new(), Duration::ZERO, checks);
+        let of = |only: &[&str]| {
+            let only: Vec<String> = only.iter().map(|w| (*w).to_owned()).collect();
+            let asked = Selection::new(&only, &[]).unwrap();
+            wanted(&report, &asked).into_iter().map(|c| c.id.clone()).collect::<Vec<_>>()
+        };
+        assert!(of(&[]).len() >= 3, "{:?}", of(&[]));
+        assert_eq!(of(&["forward.rule"]), ["forward.rule"]);
+        assert_eq!(of(&["listen"]), ["listen.udp", "listen.tcp"]);
+        assert!(of(&["firewall"]).is_empty());
+    }
+}
