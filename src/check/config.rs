@@ -18,10 +18,40 @@ use crate::report::{Fix, shell_quote};
 use crate::syslog::Location;
 
 pub fn config(case: &Case<'_>) -> Judged {
+    if let Some((copy, ours)) = second_copy(case) {
+        let quoted = shell_quote(&copy);
+        return Ok(Outcome::fail(format!("{copy} is a copy of {ours}, and the daemon reads both"))
+            .seen(&copy, "begins as that file does, and `cefctl install` did not write it")
+            .seen(&ours, "written by `cefctl install`")
+            .advise("move the copy to a place that the daemon does not read")
+            .command(format!("sudo mv {quoted} /root/"))
+            .command(format!("sudo systemctl restart {}", case.unit_name())));
+    }
     match case.config_as_read()? {
         Config::Rsyslog(config) => config_rsyslog::config(case, config),
         Config::SyslogNg(config) => config_ng::config(case, config),
     }
+}
+
+/// A file that is read beside the one of ours that it was made from: a backup in the wrong place, mostly.
+fn second_copy(case: &Case<'_>) -> Option<(String, String)> {
+    let receipt = case.facts.receipt.as_ref().ok().and_then(Option::as_ref)?;
+    let files = &case.daemon().config.files;
+    let first_line = |path: &str| {
+        let text = files.get(path)?.content.as_ref().ok()?;
+        text.0.split(|b| *b == b'\n').next().filter(|l| l.starts_with(b"# Written by "))
+    };
+    let read = Reading::of(case.config_as_read().ok()?);
+    let read: BTreeSet<String> = read.files.iter().map(|f| encode_path(f)).collect();
+    let real = |path: &str| files.get(path).and_then(|f| f.walk.last()).map(|s| s.path.clone());
+    let is_ours = |path: &str| {
+        receipt.files.iter().any(|f| f.path == path || (real(path).is_some() && real(&f.path) == real(path)))
+    };
+    let copy = |path: &&String| !is_ours(path) && first_line(path).is_some();
+    let copy = read.iter().find(copy)?;
+    let made_from = |path: &&str| read.contains(*path) && first_line(path) == first_line(copy);
+    let ours = receipt.files.iter().map(|f| f.path.as_str()).find(made_from)?;
+    Some((copy.clone(), ours.to_owned()))
 }
 
 pub fn references(case: &Case<'_>) -> Judged {

@@ -201,3 +201,19 @@ fn a_missing_main_file_fails_a_closed_one_is_unknown() {
     facts.rsyslog.config.files.get_mut("/etc/rsyslog.conf").unwrap().content = Err("permission denied".into());
     assert_eq!(judge(config, &facts).status, Status::Unknown);
 }
+
+#[test]
+fn a_backup_of_our_file_that_is_read_too_is_named() {
+    use crate::check::facts::{FileState, ReceiptFacts, ReceiptFile};
+    let ours = format!("# Written by cefctl 0.1.0, receipt /var/lib/cefctl/receipt.json.\n{DROP_IN}");
+    let old = "/etc/rsyslog.d/20-collector-old.conf";
+    let mut facts = healthy();
+    set_config(&mut facts, &[("/etc/rsyslog.conf", MAIN), (DROP_IN_PATH, &ours), (old, &ours)]);
+    assert_ne!(judge(config, &facts).summary, format!("{old} is a copy of {DROP_IN_PATH}, and the daemon reads both"));
+    let file = ReceiptFile { path: DROP_IN_PATH.into(), sha256: String::new(), state: FileState::AsWritten };
+    facts.receipt = Ok(Some(ReceiptFacts { files: vec![file], ..ReceiptFacts::default() }));
+    let o = judge(config, &facts);
+    assert_eq!(o.summary, format!("{old} is a copy of {DROP_IN_PATH}, and the daemon reads both"));
+    assert_eq!(o.status, Status::Fail);
+    assert_eq!(o.advice.unwrap().commands[0], format!("sudo mv {old} /root/"));
+}

@@ -210,6 +210,23 @@ fn not_active(case: &Case<'_>, unit: &UnitFacts, state: &str) -> Judged {
             .command(format!("sudo systemctl reset-failed {name}"))
             .command(start)
             .fix(Fix::Start(unit_name)),
+        // Without the socket that the unit asks for it never starts.
+        _ if masked_socket(case, unit) => out
+            .seen(SYSLOG_SOCKET, "masked")
+            .advise(format!("{name} needs {SYSLOG_SOCKET}, which is masked: somebody forbade it to start"))
+            .command(format!("sudo systemctl unmask {SYSLOG_SOCKET}"))
+            .command(start)
+            .fix(Fix::Unmask(SYSLOG_SOCKET.to_owned()))
+                .fix(Fix::Start(SYSLOG_SOCKET.to_owned()))
+            .fix(Fix::Start(unit_name)),
+        _ if crashed(unit) && ran(unit).is_some_and(|seconds| seconds >= STARTING) => out
+            .advise(format!(
+                "it crashed after it had run for {}: start it; if it does so again, look for a newer version",
+                super::agents::span(ran(unit).unwrap_or_default())
+            ))
+            .command(format!("journalctl -u {name} -n 20"))
+            .command(start)
+            .fix(Fix::Start(unit_name)),
         _ if unit.skipped => out
             .seen_all(drop_ins())
             .advise("systemd leaves every start out, since a condition of the unit is not met: look which one, then start it")
@@ -235,12 +252,33 @@ fn is_crash(signal: Option<i32>) -> bool {
     signal.is_some_and(|s| ![1, 2, 9, 15].contains(&s))
 }
 
+/// By which journald hands on; rsyslog's unit requires it.
+const SYSLOG_SOCKET: &str = "syslog.socket";
+
+fn masked_socket(case: &Case<'_>, unit: &UnitFacts) -> bool {
+    let required = unit.requires.split_whitespace().any(|u| u == SYSLOG_SOCKET);
+    required && case.facts.unit(SYSLOG_SOCKET).is_some_and(|u| u.state.is_masked())
+}
+
+/// Seconds in which a daemon reads its files and opens its ports.
+const STARTING: i64 = 5;
+
+/// Seconds that the last run took.
+fn ran(unit: &UnitFacts) -> Option<i64> {
+    unit.begun.zip(unit.ended).map(|(begun, ended)| ended - begun)
+}
+
+fn crashed(unit: &UnitFacts) -> bool {
+    unit.state.result == "core-dump" || (unit.state.result == "signal" && is_crash(unit.exec_status))
+}
+
 /// Why the unit would not come up by another start. A daemon that was stopped, killed or could not read files that are in
 /// order again comes up; one whose unit was changed by somebody may not.
 fn hindrance(unit: &UnitFacts) -> Option<&'static str> {
-    let crashed = unit.state.result == "core-dump" || (unit.state.result == "signal" && is_crash(unit.exec_status));
     match unit.exec_status {
-        _ if crashed => Some("the daemon crashes when it starts: look at its own lines and at the limits of its unit"),
+        _ if crashed(unit) => {
+            Some("the daemon crashes when it starts: look at its own lines and at the limits of its unit")
+        }
         _ if unit.state.result != "exit-code" => None,
         Some(203) => Some("systemd cannot run the program: look at its mode, its libraries and the mount it is on"),
         Some(n) if SET_UP.contains(&n) => Some("systemd cannot set up what the unit asks for"),
@@ -316,10 +354,11 @@ pub fn enabled(case: &Case<'_>) -> Judged {
         Ok(units) => units,
         Err(why) => return Err(NotJudged::Skip(format!("{why}: what starts at boot is not known here"))),
     };
-    let state = match units.get(&format!("{name}.service")) {
-        Some(unit) if unit.state.exists() => &unit.state,
+    let unit = match units.get(&format!("{name}.service")) {
+        Some(unit) if unit.state.exists() => unit,
         _ => return Ok(Outcome::warn(format!("{name} has no unit, so nothing starts it at boot"))),
     };
+    let state = &unit.state;
     let bad = |text: String| {
         Outcome::warn(text)
             .seen(format!("{name}.service"), format!("unit file state: {}", state.unit_file))
@@ -334,6 +373,14 @@ pub fn enabled(case: &Case<'_>) -> Judged {
             .command(format!("sudo systemctl unmask {name}"))
             .fix(Fix::Unmask(format!("{name}.service")))
             .fix(enable),
+        _ if masked_socket(case, unit) => {
+            Outcome::warn(format!("{name} does not start at boot: it needs {SYSLOG_SOCKET}, which is masked"))
+                .seen(SYSLOG_SOCKET, "masked")
+                .advise("let the socket be used again")
+                .command(format!("sudo systemctl unmask {SYSLOG_SOCKET}"))
+                .fix(Fix::Unmask(SYSLOG_SOCKET.to_owned()))
+                .fix(Fix::Start(SYSLOG_SOCKET.to_owned()))
+        }
         "" => return Err("systemd does not tell the state of the unit file".to_owned().into()),
         other => Outcome::pass(format!("{name} starts at boot ({other})")),
     })

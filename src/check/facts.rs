@@ -148,6 +148,12 @@ pub struct UnitFacts {
     /// When this run was begun, which is earlier for a daemon that takes its time to start.
     #[serde(default)]
     pub begun: Option<i64>,
+    /// When the last run ended, in seconds since the epoch; `None`: it has not ended yet.
+    #[serde(default)]
+    pub ended: Option<i64>,
+    /// Units without which it does not start (`Requires=`).
+    #[serde(default)]
+    pub requires: String,
     /// Id of this run, by which the journal finds its lines.
     pub invocation: String,
     /// What the unit takes from the daemon's network.
@@ -408,6 +414,20 @@ pub struct FirewallFacts {
     /// Why nothing can be sent to 127.0.0.1, whatever the rules: what the kernel says of the way there.
     #[serde(default)]
     pub no_way_to_self: Option<String>,
+    /// What the kernel does with packets of some senders, and of answers to them.
+    #[serde(default)]
+    pub routes: Vec<RouteFacts>,
+}
+
+/// What the kernel says to a packet of one sender, and to an answer to it. `None`: it finds its way.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RouteFacts {
+    pub interface: String,
+    /// Of this box.
+    pub local: std::net::IpAddr,
+    pub sender: std::net::IpAddr,
+    pub refused: Option<String>,
+    pub no_way_back: Option<String>,
 }
 
 /// What became of one marked event.
@@ -458,6 +478,8 @@ impl Default for UnitFacts {
             state: parse_show(b""),
             since: None,
             begun: None,
+            ended: None,
+            requires: String::new(),
             invocation: String::new(),
             sandbox: Sandbox::default(),
             freezer: String::new(),
@@ -571,5 +593,21 @@ impl NetFacts {
     /// Established TCP connections to a port.
     pub fn connections_to(&self, port: u16) -> impl Iterator<Item = &Socket> {
         self.sockets.iter().filter(move |s| s.state == SocketState::Established && s.remote.port() == port)
+    }
+
+    /// Connections to a port that the other side has closed already.
+    pub fn closed_by_peer(&self, port: u16) -> impl Iterator<Item = &Socket> {
+        self.sockets.iter().filter(move |s| s.state == SocketState::CloseWait && s.remote.port() == port)
+    }
+
+    /// Connections to a port that its holder has not taken yet.
+    pub fn not_accepted(&self, port: u16) -> u64 {
+        self.open(Transport::Tcp, port).map(|s| s.recv_queue).sum()
+    }
+
+    /// Bytes that the holder of a port has not read yet, and connections that it has not taken yet.
+    pub fn unread(&self, port: u16) -> u64 {
+        let held = |s: &&Socket| s.transport == Transport::Tcp && s.local.port() == port;
+        self.sockets.iter().filter(held).map(|s| s.recv_queue).sum()
     }
 }

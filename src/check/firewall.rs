@@ -78,6 +78,9 @@ pub fn inbound(case: &Case<'_>) -> Judged {
         return Ok(out);
     }
     let facts = case.facts.firewall.as_ref()?;
+    if let Some(out) = super::network::judge(case, facts) {
+        return Ok(out);
+    }
     let rules = facts.listings.read();
     let mut ways = port::ways(&facts.interfaces);
     let supposed = ways.is_empty();
@@ -246,8 +249,14 @@ fn blocked(case: &Case<'_>, rules: &Ruleset, lost: &[&Seen], make: fn(String) ->
     let is = if doors(lost).len() == 1 { "is" } else { "are" };
     let text = format!("{}{from}{place} {is} {verb} by {}", named(lost, "to"), words::list(&who));
     let out = make(text).seen_all(lost.iter().flat_map(|s| shut_out(s)));
+    let own: Vec<String> = blocks.iter().filter_map(|b| removal(rules, &b.place)).collect();
+    let remove = |out: Outcome| own.iter().fold(out, |out, command| out.command(command.clone()));
     if diverted {
-        return out.advise("take away the rule that is named, or the container that publishes the port");
+        return remove(out.advise("take away the rule that is named, or the container that publishes the port"));
+    }
+    // An opening lets packets in, not the answers out.
+    if blocks.iter().all(|b| b.moment == Moment::Answer) && !own.is_empty() {
+        return remove(out.advise("take away the rule that is named: it drops what this box answers to TCP senders"));
     }
     let doors = doors(lost);
     to_open(case, &owners, &doors, out)
@@ -264,6 +273,29 @@ fn keeper(rules: &Ruleset, block: &Block) -> String {
         _ => return owner.word().to_owned(),
     };
     format!("{} ({where_})", owner.word())
+}
+
+/// The command that takes a rule of the administrator's own away, now; where it is loaded from it has to go too.
+fn removal(rules: &Ruleset, place: &Place) -> Option<String> {
+    let table = rules.tables.get(place.at.table)?;
+    match owner::of(rules, place) {
+        Owner::Iptables => {
+            let rule = place.rule.as_ref()?.strip_prefix("-A ")?;
+            let program = match (table.engine, table.family) {
+                (Engine::IptablesLegacy, Family::Ip6) => "ip6tables-legacy",
+                (Engine::IptablesLegacy, _) => "iptables-legacy",
+                (_, Family::Ip6) => "ip6tables",
+                _ => "iptables",
+            };
+            let of = if table.name == "filter" { String::new() } else { format!(" -t {}", table.name) };
+            Some(format!("sudo {program}{of} -D {rule}"))
+        }
+        Owner::Nftables => {
+            let handle = place.at.handle?;
+            Some(format!("sudo nft delete rule {} {} {} handle {handle}", table.family.word(), table.name, place.chain))
+        }
+        Owner::Firewalld { .. } | Owner::Ufw | Owner::Program(_) => None,
+    }
 }
 
 /// What opens the port, with our own command first.
@@ -401,8 +433,12 @@ pub fn loopback(case: &Case<'_>) -> Judged {
                 "the daemon cannot reach the agent: port {port} on loopback is blocked by {}",
                 owner.word()
             ))
-            .seen("loopback", told(block))
-            .advise("accept what the box sends to itself; loopback is never reached from outside");
+            .seen("loopback", told(block));
+            // Sent to another port by a rule that no other rule can precede.
+            if let Some(command) = removal(&rules, &block.place).filter(|_| block.diverted) {
+                return Ok(out.advise("take away the rule that is named").command(command));
+            }
+            let out = out.advise("accept what the box sends to itself; loopback is never reached from outside");
             Ok(match owner {
                 Owner::Firewalld { .. } => out.command(
                     "sudo firewall-cmd --permanent --zone=trusted --add-interface=lo && sudo firewall-cmd --reload",

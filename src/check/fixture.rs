@@ -112,6 +112,7 @@ pub fn firewall(rules: &str) -> FirewallFacts {
         up: true,
         loopback: name == "lo",
         addresses: addresses.iter().map(|a| a.parse().unwrap()).collect(),
+        ..Interface::default()
     };
     FirewallFacts {
         listings: Listings {
@@ -120,6 +121,7 @@ pub fn firewall(rules: &str) -> FirewallFacts {
             ..Listings::default()
         },
         no_way_to_self: None,
+        routes: Vec::new(),
         interfaces: vec![interface("lo", &["127.0.0.1", "::1"]), interface("eth0", &["192.0.2.1", "2001:db8::1"])],
     }
 }
@@ -131,6 +133,8 @@ pub fn units(units: &[(&str, &str)]) -> BTreeMap<String, UnitFacts> {
         let unit = UnitFacts {
             state,
             since: Some(1_000_000),
+            ended: None,
+            requires: String::new(),
             begun: Some(1_000_000),
             invocation: "i".into(),
             sandbox: Default::default(),

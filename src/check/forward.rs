@@ -42,6 +42,13 @@ pub fn rule(case: &Case<'_>) -> Judged {
         return Ok(reinstall(case, out, "write the current rule"));
     }
     let unsure = flow.unsure(Fate::Forwarded);
+    if let Some((setting, means)) = carriers.iter().find_map(|f| f.rare.as_ref()).filter(|_| !unsure.is_empty()) {
+        let out = Outcome::fail(format!("the rule {means}: the others are lost"))
+            .seen_all(places())
+            .seen_all(carriers.iter().take(1).map(|f| (f.at.to_string(), setting)))
+            .seen_all(changed_files(case));
+        return Ok(reinstall(case, out, "take that setting out of the rule"));
+    }
     if !unsure.is_empty() {
         let why =
             format!("whether the rule forwards {} hangs on something only the running daemon knows", names(&unsure));
@@ -178,6 +185,9 @@ pub fn duplicate(case: &Case<'_>) -> Judged {
     over_tcp(case)?;
     let flow = case.flow()?;
     needs_a_rule(flow)?;
+    if let Some(out) = super::loops::judge(case, flow) {
+        return Ok(out);
+    }
     let mut twice = Vec::new();
     for way in flow.entries.iter().flat_map(|e| &e.ways).filter(|w| w.sample.fate == Fate::Forwarded) {
         let sure = way.visits.iter().filter(|v| !v.maybe);

@@ -40,6 +40,10 @@ pub fn limits(case: &Case<'_>) -> Judged {
         findings.extend(own.iter().flat_map(|socket| narrow_socket(socket)));
     }
     findings.extend(slow_names(case, &ports)?);
+    let files = super::open_files::judge(case);
+    if let Some(out) = files.filter(|o| findings.is_empty() || o.status == crate::report::Status::Fail) {
+        return Ok(out.seen_all(findings));
+    }
     let Some((_, first)) = findings.first() else {
         return Ok(Outcome::pass(format!(
             "messages up to {}; {} open now",

@@ -289,7 +289,10 @@ fn not_open(case: &Case<'_>, port: &Port<'_>, closed: &[Family]) -> Outcome {
     let words: Vec<&str> = closed.iter().map(|f| f.word()).collect();
     let over =
         if words.is_empty() || words.len() > 1 { String::new() } else { format!(" over {}", words::list(&words)) };
-    let out = Outcome::fail(format!("{} is configured but not open{over}", port.display()))
+    // What devices use is IPv4; without it nothing of theirs arrives.
+    let v6_alone = closed == [Family::V6] && port.is_open(Family::V4);
+    let make = if v6_alone { Outcome::warn } else { Outcome::fail };
+    let out = make(format!("{} is configured but not open{over}", port.display()))
         .seen_all(port.listeners.iter().map(|l| (l.at.to_string(), format!("listener, address {}", address(l)))))
         .seen_all(port.own.iter().map(|s| (s.display(), owners(case, s))))
         .seen_all(binding_errors(case));

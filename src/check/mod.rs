@@ -16,6 +16,7 @@ mod cloud_reach;
 mod config;
 mod config_ng;
 mod config_rsyslog;
+mod connected;
 mod daemon;
 mod damage;
 mod facility;
@@ -33,8 +34,11 @@ mod host;
 pub mod late;
 mod limits;
 mod listen;
+mod loops;
+mod network;
 #[cfg(test)]
 mod ng_tests;
+mod open_files;
 pub mod outcome;
 mod pipeline;
 mod ports;
@@ -119,6 +123,9 @@ pub fn troubleshoot(
 
 /// The most that is kept back of the time for what comes after the look.
 const AFTERWARDS: Duration = Duration::from_secs(3);
+
+/// How long a connection may wait until it is taken.
+const TO_ACCEPT: Duration = Duration::from_millis(300);
 
 /// Does a check that is wanted rest on what the agent's services answer? The clock is one, but is no reason to ask them where
 /// somebody left them out by name.
@@ -219,6 +226,11 @@ fn probe(
     let probed = probe_run::run(host, stop, &facts.host.hostname, &aims, target.agent_port, limit);
     (facts.probe, facts.tls_probe) = (probed.plain, probed.tls);
     gather::sockets_again(host, facts, target.port);
+    // A program that works takes a connection within milliseconds; one that still waits then is believed.
+    if facts.net.as_ref().is_ok_and(|net| net.not_accepted(target.agent_port) > 0) {
+        host.clock.sleep(TO_ACCEPT);
+        gather::sockets_again(host, facts, target.port);
+    }
 }
 
 fn aims(case: &Case<'_>, selection: &Selection, clock: &dyn Clock) -> Vec<probe_run::Aim> {

@@ -11,19 +11,17 @@ use super::flow::Flow;
 use super::forward::needs_a_rule;
 use super::outcome::{Judged, NotJudged, Outcome};
 use super::pipeline::{Config, Forward, Queue, Storage};
-use super::ports;
 use super::stats;
 use super::target::Daemon;
 use super::words;
 use crate::agent::ama::files;
 use crate::host::proc_mount;
-use crate::host::proc_net::Socket;
 use crate::host::{FileKind, proc_process::Process};
 use crate::platform::access::{self, Who};
 use crate::report::{Fix, Status, shell_quote};
 use crate::syslog::syslogng::version::Version;
 
-const MIB: u64 = 1 << 20;
+pub const MIB: u64 = 1 << 20;
 
 pub fn reliable(case: &Case<'_>) -> Judged {
     over_tcp(case)?;
@@ -257,57 +255,6 @@ fn spool_lines<'a>(case: &'a Case<'_>) -> impl Iterator<Item = (&'a str, &'a str
     case.own_lines().filter(|l| spool_error(&l.text)).take(3).map(|l| (l.source.as_str(), l.text.as_str()))
 }
 
-pub fn connected(case: &Case<'_>) -> Judged {
-    let net = ports::net(case)?;
-    over_tcp(case)?;
-    let flow = case.flow()?;
-    needs_a_rule(flow)?;
-    super::listen::blocked_elsewhere(case)?;
-    let port = case.target.agent_port;
-    let pid = case.daemon_pid();
-    let all: Vec<&Socket> = net.connections_to(port).collect();
-    if all.iter().any(|s| s.owners.is_empty()) && !net.owners_complete {
-        return Err(format!("there are connections to port {port}, but whose they are can only be seen as root").into());
-    }
-    let own: Vec<&Socket> = all.into_iter().filter(|s| pid.is_some_and(|p| s.owners.contains(&p))).collect();
-    let waiting = waiting(case, flow);
-    let shown = waiting.shown().map(|text| ("queue".to_owned(), text));
-    let stuck = own.iter().map(|s| s.send_queue).sum::<u64>();
-    let lines =
-        || own.iter().map(|s| (s.display(), format!("to {}, {} not yet taken", s.remote, words::bytes(s.send_queue))));
-    if !own.is_empty() {
-        // What the agent does not take piles up in the socket first, then in the queue.
-        if stuck > MIB && waiting.is_much() {
-            return Ok(Outcome::warn(format!(
-                "the agent takes events too slowly: {}",
-                waiting.shown().unwrap_or_default()
-            ))
-            .seen_all(lines())
-            .seen_all(shown)
-            .advise("look at the agent's load and log; the queue drains by itself once it keeps up"));
-        }
-        return Ok(Outcome::pass(format!("the daemon is connected to port {port}")).seen_all(lines()).seen_all(shown));
-    }
-    // syslog-ng connects when it starts, not with the first event.
-    let always = case.target.daemon == Daemon::SyslogNg;
-    let last = last_word(case);
-    if waiting.is_some() || last.is_some() || always {
-        let again = match flow.good_carriers().first().and_then(|f| f.retry) {
-            Some(seconds) => format!("it tries again every {seconds} s by itself; a restart makes it try at once"),
-            None => "it tries again by itself; a restart makes it try at once".into(),
-        };
-        return Ok(Outcome::warn(format!(
-            "the daemon is not connected to port {port} although somebody listens there"
-        ))
-        .seen_all(last.map(|l| (l.source.as_str(), l.text.as_str())))
-        .seen_all(shown)
-        .advise(again)
-        .command(format!("sudo systemctl restart {}", case.unit_name()))
-        .fix(case.restart()));
-    }
-    Ok(Outcome::pass(format!("no connection to port {port} yet: the daemon makes it with the first event")))
-}
-
 /// Most that a diagnosis waits until the daemon tries the agent again.
 const MOST_PATIENCE: Duration = Duration::from_secs(7);
 
@@ -339,7 +286,7 @@ impl Waiting {
     pub fn is_some(self) -> bool {
         self.bytes > 0 || self.events > 0
     }
-    fn is_much(self) -> bool {
+    pub fn is_much(self) -> bool {
         self.bytes > MIB || self.events > 10_000
     }
     /// `2.0 MiB of events wait on disk`
@@ -369,7 +316,7 @@ pub fn waiting(case: &Case<'_>, flow: &Flow<'_>) -> Waiting {
 }
 
 /// The daemon's last word about the connection, if it is a complaint.
-fn last_word<'a>(case: &'a Case<'_>) -> Option<&'a OwnLine> {
+pub fn last_word<'a>(case: &'a Case<'_>) -> Option<&'a OwnLine> {
     if case.target.daemon == Daemon::SyslogNg {
         let port = format!(":{})", case.target.agent_port);
         let last =

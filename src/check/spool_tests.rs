@@ -1,8 +1,7 @@
 use super::*;
-use crate::check::facts::{Facts, SizedFile};
+use crate::check::facts::Facts;
 use crate::check::fixture::*;
 use crate::host::proc_mount::Mount;
-use crate::host::proc_net::Transport;
 use crate::report::Status;
 
 fn with(from: &str, to: &str) -> Facts {
@@ -138,60 +137,4 @@ fn a_queue_with_a_folder_of_its_own_is_judged_by_that() {
     };
     facts.rsyslog.spools.push(own);
     assert!(failing(&facts).summary.contains("/data/q"));
-}
-
-#[test]
-fn connected_passes_and_not_yet_connected_too() {
-    let mut facts = healthy();
-    assert_eq!(judge(connected, &facts).summary, "the daemon is connected to port 25226");
-    sockets(&mut facts).retain(|s| s.remote.port() != 25226);
-    let o = judge(connected, &facts);
-    assert_eq!(o.status, Status::Pass);
-    assert!(o.summary.contains("with the first event"), "{}", o.summary);
-}
-
-#[test]
-fn somebody_elses_connection_is_not_the_daemons() {
-    let mut facts = healthy();
-    sockets(&mut facts).iter_mut().filter(|s| s.remote.port() == 25226).for_each(|s| s.owners = vec![AGENT]);
-    facts.rsyslog.own_lines = Ok(vec![OwnLine {
-        source: "journal".into(),
-        text: "action 'cef_fwd' suspended (module 'builtin:omfwd'), retry 0 [try https://www.rsyslog.com/e/2007 ]"
-            .into(),
-    }]);
-    let o = judge(connected, &facts);
-    assert_eq!(o.status, Status::Warn);
-    assert!(o.evidence.iter().any(|e| e.text.contains("suspended")));
-    if let Ok(lines) = &mut facts.rsyslog.own_lines {
-        let text = "action 'cef_fwd' resumed (module 'builtin:omfwd') [try https://www.rsyslog.com/e/2359 ]".into();
-        lines.push(OwnLine { source: "journal".into(), text });
-    }
-    assert_eq!(judge(connected, &facts).status, Status::Pass);
-    facts.net.as_mut().unwrap().owners_complete = false;
-    sockets(&mut facts).iter_mut().for_each(|s| s.owners.clear());
-    assert_eq!(judge(connected, &facts).status, Status::Unknown);
-}
-
-#[test]
-fn events_on_disk_without_a_connection_warn() {
-    let mut facts = healthy();
-    let file = |name: &str, size| SizedFile { path: format!("/var/spool/rsyslog/{name}"), size };
-    spool(&mut facts).files =
-        Ok(vec![file("cef_fwd.00000001", 3 << 20), file("cef_fwd.qi", 500), file("other.00000001", 9)]);
-    assert_eq!(judge(connected, &facts).status, Status::Pass);
-    close(&mut facts, Transport::Udp, |_| false);
-    sockets(&mut facts).retain(|s| s.remote.port() != 25226);
-    let o = judge(connected, &facts);
-    assert_eq!(o.status, Status::Warn);
-    assert!(o.evidence.iter().any(|e| e.text == "3.0 MiB of events wait on disk"), "{o:?}");
-}
-
-#[test]
-fn an_agent_that_takes_too_slowly_warns() {
-    let mut facts = healthy();
-    sockets(&mut facts).iter_mut().filter(|s| s.remote.port() == 25226).for_each(|s| s.send_queue = 3 << 20);
-    assert_eq!(judge(connected, &facts).status, Status::Pass);
-    let file = SizedFile { path: "/var/spool/rsyslog/cef_fwd.00000002".into(), size: 90 << 20 };
-    spool(&mut facts).files = Ok(vec![file]);
-    assert_eq!(judge(connected, &facts).status, Status::Warn);
 }

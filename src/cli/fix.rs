@@ -149,9 +149,15 @@ fn repair(
         bail!("nothing was changed: there was no consent");
     }
     let progress = ui.progress("mending");
+    // systemd hears of a mask that is gone with the next action on that unit; one that runs needs none.
+    let unmasked = fixes.iter().any(|f| matches!(f, Fix::Unmask(_)));
     let unit = format!("{}.service", report.target.daemon);
-    let outcome =
-        session.apply(&plan, &Goal::Mend, &mut show::observe(ui, &progress, Format::Text), &mut || runs(host, &unit));
+    let outcome = session.apply(&plan, &Goal::Mend, &mut show::observe(ui, &progress, Format::Text), &mut || {
+        if unmasked {
+            Services::detect(host).daemon_reload()?;
+        }
+        runs(host, &unit)
+    });
     drop(progress);
     if let Outcome::Done { steps, .. } = &outcome {
         ui.result(&format!("mended: {steps} steps; {} runs\n", report.target.daemon))?;
@@ -264,5 +270,31 @@ fn install_args(args: &TroubleshootArgs, report: &Report, fixes: &[Fix]) -> Inst
         queue_disk: None,
         open_firewall: sources,
         output: Format::Text,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::check::target::{Target, TargetOptions};
+    use crate::check::{diagnose, fixture, report};
+    use crate::host::SystemClock;
+
+    #[test]
+    fn what_was_not_asked_for_is_not_mended() {
+        let mut facts = fixture::with_drop_in(""); // neither listener nor rule
+        facts.rsyslog.spools.iter_mut().for_each(|s| drop(s.walk.pop()));
+        let target = Target::resolve(&TargetOptions::default(), &facts);
+        let checks = diagnose(&facts, &target, &Selection::default(), &SystemClock::default());
+        let report = report(&facts, &target, String::new(), Duration::ZERO, checks);
+        let of = |only: &[&str]| {
+            let only: Vec<String> = only.iter().map(|w| (*w).to_owned()).collect();
+            let asked = Selection::new(&only, &[]).unwrap();
+            wanted(&report, &asked).into_iter().map(|c| c.id.clone()).collect::<Vec<_>>()
+        };
+        assert!(of(&[]).len() >= 3, "{:?}", of(&[]));
+        assert_eq!(of(&["forward.rule"]), ["forward.rule"]);
+        assert_eq!(of(&["listen"]), ["listen.udp", "listen.tcp"]);
+        assert!(of(&["firewall"]).is_empty());
     }
 }

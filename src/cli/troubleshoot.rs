@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::Context;
 
 use super::args::{AgentChoice, DaemonChoice, Protocol, ReportFormat, TroubleshootArgs};
-use super::exit::{Exit, usage};
+use super::exit::{Exit, code, usage};
 use super::reports::{self, Files};
 use crate::agent::AgentKind;
 use crate::check::facts::Facts;
@@ -30,16 +30,22 @@ pub fn run(host: &Host, ui: &Ui, args: &TroubleshootArgs) -> anyhow::Result<Exit
         Some(bundle) => from_bundle(host, bundle, args, &selection)?,
         None => look(host, ui, &interrupt, args, selection.clone()),
     };
-    let report = match args.fix && !interrupt.is_set() {
+    let (report, failed) = match args.fix && !interrupt.is_set() {
         true => mend(host, ui, &interrupt, args, &selection, report)?,
-        false => report,
+        false => (report, None),
     };
     let look =
         TextOptions { color: ui.out_color(), unicode: ui.unicode(), width: ui.width().min(100), short: args.short };
-    ui.result(&reports::page(&report, args.output, &look, args.deny_warnings)?)?;
+    // A person has seen it before the repair that was taken back.
+    if failed.is_none() || args.output != ReportFormat::Text {
+        ui.result(&reports::page(&report, args.output, &look, args.deny_warnings)?)?;
+    }
     files.write(host, ui, &report, args.deny_warnings)?;
     if interrupt.is_set() {
         return Ok(Exit::Interrupted);
+    }
+    if let Some(error) = failed {
+        return Err(error);
     }
     Ok(match report.exit_code(args.deny_warnings) {
         0 => Exit::Good,
@@ -86,7 +92,11 @@ fn look(host: &Host, ui: &Ui, interrupt: &Interrupt, args: &TroubleshootArgs, se
     }
 }
 
-/// Shows what was found, mends, and looks again. Without anything to mend the report stays as it is.
+/// Shows what was found, mends, and looks again. Without anything to mend the report stays as it is. A repair that did not
+/// work is told beside the report of how the box is now: who reads the report of a program wants one in any case.
+///
+/// # Errors
+/// Nothing was tried, since the run itself was not as it must be.
 fn mend(
     host: &Host,
     ui: &Ui,
@@ -94,7 +104,7 @@ fn mend(
     args: &TroubleshootArgs,
     selection: &Selection,
     found: Report,
-) -> anyhow::Result<Report> {
+) -> anyhow::Result<(Report, Option<anyhow::Error>)> {
     let text = args.output == ReportFormat::Text;
     let ui = if text { ui.clone() } else { ui.aside() };
     if text {
@@ -105,12 +115,16 @@ fn mend(
     // No second time what devices send.
     let again = TroubleshootArgs { watch: None, ..args.clone() };
     let look_again = || look(host, &ui, interrupt, &again, selection.clone());
-    super::fix::run(host, &ui, interrupt, args, selection, &found, &look_again)?;
+    let failed = super::fix::run(host, &ui, interrupt, args, selection, &found, &look_again).err();
+    let failed = match failed {
+        Some(error) if code(&error) == Exit::Usage => return Err(error),
+        failed => failed,
+    };
     let now = look_again();
-    if text {
+    if text && failed.is_none() {
         ui.result("\nchecked again:\n")?;
     }
-    Ok(Report { traffic: found.traffic, ..now })
+    Ok((Report { traffic: found.traffic, ..now }, failed))
 }
 
 /// What the worker says.

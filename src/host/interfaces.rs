@@ -1,19 +1,37 @@
 //! Network interfaces of this process's network namespace and their addresses.
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use nix::ifaddrs::getifaddrs;
 use nix::net::if_::InterfaceFlags;
+use nix::sys::socket::SockaddrStorage;
 use serde::{Deserialize, Serialize};
 
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Interface {
     pub name: String,
     /// Switched on by the administrator.
     pub up: bool,
     pub loopback: bool,
     pub addresses: Vec<IpAddr>,
+    /// A cable is in it, and the other end is there. Facts of older bundles do not say; it is taken to be so.
+    #[serde(default = "yes")]
+    pub running: bool,
+    /// Length of the network's part of each IPv4 address, in bits.
+    #[serde(default)]
+    pub prefixes: Vec<(Ipv4Addr, u32)>,
+}
+
+fn yes() -> bool {
+    true
+}
+
+impl Default for Interface {
+    fn default() -> Self {
+        let (up, loopback, running) = (true, false, true);
+        Interface { name: String::new(), up, loopback, addresses: Vec::new(), running, prefixes: Vec::new() }
+    }
 }
 
 /// All interfaces, by name.
@@ -27,12 +45,16 @@ pub fn interfaces() -> Result<Vec<Interface>, String> {
             name: one.interface_name.clone(),
             up: one.flags.contains(InterfaceFlags::IFF_UP),
             loopback: one.flags.contains(InterfaceFlags::IFF_LOOPBACK),
-            addresses: Vec::new(),
+            running: one.flags.contains(InterfaceFlags::IFF_RUNNING),
+            ..Interface::default()
         });
         let address = one.address.as_ref().and_then(|a| {
             let v4 = a.as_sockaddr_in().map(|a| IpAddr::from(a.ip()));
             v4.or_else(|| a.as_sockaddr_in6().map(|a| IpAddr::from(a.ip())))
         });
+        let v4 = |a: &SockaddrStorage| a.as_sockaddr_in().map(|a| a.ip());
+        let prefix = one.address.as_ref().and_then(v4).zip(one.netmask.as_ref().and_then(v4));
+        entry.prefixes.extend(prefix.map(|(ip, mask)| (ip, u32::from(mask).leading_ones())));
         entry.addresses.extend(address);
     }
     Ok(found.into_values().collect())
@@ -45,5 +67,6 @@ mod tests {
         let all = super::interfaces().unwrap();
         let lo = all.iter().find(|i| i.name == "lo").unwrap();
         assert!(lo.loopback);
+        assert!(!lo.up || lo.prefixes.contains(&([127, 0, 0, 1].into(), 8)), "{lo:?}");
     }
 }

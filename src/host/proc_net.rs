@@ -29,6 +29,8 @@ pub enum SocketState {
     Listen,
     /// A UDP socket without a peer: bound, takes what comes.
     Unconnected,
+    /// The other side has closed the connection, this one has not yet.
+    CloseWait,
     Other(u8),
 }
 
@@ -92,6 +94,7 @@ fn parse_line(transport: Transport, line: &[u8]) -> Option<Socket> {
         (_, 0x01) => SocketState::Established,
         (Transport::Tcp, 0x0a) => SocketState::Listen,
         (Transport::Udp, 0x07) => SocketState::Unconnected,
+        (Transport::Tcp, 0x08) => SocketState::CloseWait,
         (_, other) => SocketState::Other(other),
     };
     Some(Socket {

@@ -39,6 +39,12 @@ pub struct Process {
     pub same_net: Option<bool>,
     /// Its root folder, where that is not `/`.
     pub chroot: Option<String>,
+    /// Files, sockets and the like that it has open; `None` where that may not be read.
+    #[serde(default)]
+    pub open_files: Option<u64>,
+    /// So many it may have at a time (RLIMIT_NOFILE, the soft one).
+    #[serde(default)]
+    pub most_open_files: Option<u64>,
 }
 
 impl Process {
@@ -116,6 +122,8 @@ pub fn process(root: &Root, pid: u32) -> Option<Process> {
     let own = std::fs::read_link(root.real(Path::new("/proc/self/ns/net"))).ok();
     p.same_net = link("ns/net").zip(own).map(|(a, b)| a == b);
     p.chroot = link("root").filter(|r| r != Path::new("/")).map(|r| r.to_string_lossy().into_owned());
+    p.open_files = std::fs::read_dir(root.real(&proc(pid, "fd"))).ok().map(|dir| dir.count() as u64);
+    p.most_open_files = read("limits").and_then(|text| parse_open_files(&text));
     Some(p)
 }
 
@@ -209,6 +217,13 @@ fn parse_cmdline(text: &[u8]) -> Vec<String> {
     text.split(|b| *b == 0).map(|a| String::from_utf8_lossy(a).into_owned()).collect()
 }
 
+/// `Max open files            1024                 524288               files`
+fn parse_open_files(text: &[u8]) -> Option<u64> {
+    let text = String::from_utf8_lossy(text);
+    let rest = text.lines().find_map(|l| l.strip_prefix("Max open files"))?;
+    rest.split_ascii_whitespace().next()?.parse().ok()
+}
+
 /// The systemd unit and the container of a control group, from any of the hierarchies. Container engines put a 64-digit
 /// hexadecimal id into the path, bare or as `docker-ID.scope`.
 fn parse_cgroup(text: &[u8]) -> (Option<String>, Option<String>) {
@@ -254,6 +269,14 @@ mod tests {
     }
 
     #[test]
+    fn limit_of_open_files() {
+        let text = b"Limit                     Soft Limit           Hard Limit           Units     \nMax open files            16                   524288               files     \n";
+        assert_eq!(parse_open_files(text), Some(16));
+        assert_eq!(parse_open_files(b"Max open files unlimited unlimited files"), None);
+        assert_eq!(parse_open_files(b"\xff"), None);
+    }
+
+    #[test]
     fn unit_and_container_of_a_control_group() {
         let id = "4c01db0b339c4d5a8f4e3c0f1e2d3c4b5a69788796a5b4c3d2e1f00112233445";
         let of = |s: &str| parse_cgroup(s.as_bytes());
@@ -292,6 +315,7 @@ mod tests {
         assert!(found.deleted.iter().any(|d| d.pid == me && d.size == 5000 && Path::new(&d.path) == path));
         let p = process(&root, me).unwrap();
         assert_eq!(p.same_net, Some(true));
+        assert!(p.open_files.unwrap() >= 3 && p.most_open_files.unwrap() >= p.open_files.unwrap());
         assert!(!p.exe.is_empty() && !p.cmdline.is_empty() && !p.is_stopped());
         assert_eq!(process(&root, u32::MAX), None);
     }

@@ -364,7 +364,7 @@ fn kernel(kind: &Kind) -> Result<()> {
         let rules = listed(&host).read();
         ensure!(rules.gaps.is_empty(), "{:?}", rules.gaps);
         let interfaces =
-            [Interface { name: "eth1".into(), up: true, loopback: false, addresses: vec!["10.99.1.1".parse()?] }];
+            [Interface { name: "eth1".into(), addresses: vec!["10.99.1.1".parse()?], ..Interface::default() }];
         let way = Way { interface: "eth1".into(), local: "10.99.1.1".parse()? };
         for from in ["10.99.1.2", "10.99.1.3"] {
             let from: IpAddr = from.parse()?;

@@ -165,7 +165,7 @@ fn bad_mount(case: &Case<'_>, folder: &str, of_programs: bool) -> Option<(String
 }
 
 /// `5 minutes`, `3 hours`, `2 days`
-fn span(seconds: i64) -> String {
+pub(super) fn span(seconds: i64) -> String {
     let seconds = seconds.max(0);
     let (count, one) = match seconds {
         0..120 => (seconds, "second"),

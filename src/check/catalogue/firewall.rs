@@ -8,7 +8,9 @@ pub const CHECKS: &[Check] = &[
         id: "firewall.inbound",
         title: "Do this machine's firewalls let the devices' events in?",
         why: "A dropped datagram leaves no trace: a capture still sees it, but the daemon never gets it.",
-        looks_at: "every rule set of the kernel (nftables, iptables in both kinds, for IPv4 and IPv6, with the rules of \
+        looks_at: "first whether an interface of the network is up, has an address and a carrier, and whether the kernel's own \
+                   routing (rp_filter, rules of policy, blackholes) lets neighbours' packets in and answers out. Then \
+                   every rule set of the kernel (nftables, iptables in both kinds, for IPv4 and IPv6, with the rules of \
                    firewalld and ufw among them), followed in the order the kernel follows it for a first packet to the \
                    port, by each interface, from everybody or from the address given with --source; for TCP also the \
                    packets after it and the answers. A rule that cannot be judged makes the answer unknown. Security \

@@ -1,7 +1,7 @@
 //! From the daemon to the agent's port.
 
 use super::Check;
-use crate::check::{forward as judge, spool};
+use crate::check::{connected, forward as judge, spool};
 
 const CONFIG: &[&str] = &["daemon.present"];
 /// The Azure Monitor Agent writes its forward itself; where it does not, that is the cause.
@@ -47,7 +47,7 @@ pub const CHECKS: &[Check] = &[
         title: "Does each event go to the agent once only?",
         why: "A second copy, or one in the Syslog stream, is stored and billed twice.",
         looks_at: "where else the sample events go: a second forward to the agent's port, the agent's plain syslog port \
-                   (25224).",
+                   (25224), and a listener of this box again (a loop, which fails).",
         mend: "remove the second rule, or stop processing after the first; `cefctl install` writes a rule that stops.",
         needs: CONFIG,
         judge: judge::duplicate,
@@ -66,9 +66,17 @@ pub const CHECKS: &[Check] = &[
         title: "Is the daemon connected to the agent, and does the queue drain?",
         why: "A suspended action or a growing spool means that events arrive late or not at all.",
         looks_at: "the daemon's TCP connection to the agent's port and what is not yet taken from it, messages of the \
-                   daemon about the connection, spill files in the spool or syslog-ng's counter of waiting events.",
+                   daemon about the connection, spill files in the spool or syslog-ng's counter of waiting events. It fails once a test event shows that \
+                   nothing gets through, or that what listens there reads nothing or hangs up.",
         mend: "look at the agent first; a restart makes the daemon try again at once.",
-        needs: &["daemon.present", "daemon.running", "forward.target", "agent.listening", "ama.listening"],
-        judge: spool::connected,
+        needs: &[
+            "daemon.present",
+            "daemon.running",
+            "firewall.loopback",
+            "forward.target",
+            "agent.listening",
+            "ama.listening",
+        ],
+        judge: connected::connected,
     },
 ];

@@ -12,6 +12,7 @@ mod oms;
 pub mod own_lines;
 mod part;
 mod receipt;
+mod routes;
 mod rsyslog;
 mod security;
 mod syslogng;
@@ -21,6 +22,7 @@ mod units;
 pub use oms::describe as describe_input;
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::thread;
@@ -97,8 +99,11 @@ pub fn gather(host: &Host, options: &TargetOptions, depth: Depth, limit: Option<
             Depth::Local | Depth::Change => not_looked(),
         }
     });
-    let firewall =
-        looking.begin(Part::Firewall, move |host| if deep { firewall(host) } else { Err("not looked at".to_owned()) });
+    let source = options.source;
+    let firewall = looking.begin(Part::Firewall, move |host| match deep {
+        true => firewall(host, source),
+        false => Err("not looked at".to_owned()),
+    });
     let who = identity.clone();
     let machine = looking.begin(Part::Machine, move |host| machine(host, who, deep));
     let other = looking.begin(Part::SyslogNg, {
@@ -231,15 +236,17 @@ fn machine(host: &Host, identity: facts::Identity, deep: bool) -> HostFacts {
 }
 
 /// Rules and interfaces of the running kernel; an image has neither.
-pub fn firewall(host: &Host) -> Fact<FirewallFacts> {
+pub fn firewall(host: &Host, source: Option<IpAddr>) -> Fact<FirewallFacts> {
     if !host.root.is_live() {
         return Err("firewall rules are those of a running system".into());
     }
     // Asks for the way only: a datagram socket sends nothing by being connected.
     let way = host.net.udp(([127, 0, 0, 1], 9).into());
+    let interfaces = crate::host::interfaces::interfaces()?;
     Ok(FirewallFacts {
         listings: Listings::gather(host),
-        interfaces: crate::host::interfaces::interfaces()?,
+        routes: routes::gather(host, &interfaces, source),
+        interfaces,
         no_way_to_self: way.err().map(|e| e.to_string()),
     })
 }
@@ -265,7 +272,7 @@ const COUNTED_PORT: u16 = 601;
 fn sockets(host: &Host, port: u16) -> Net {
     let devices = [port, TLS_PORT, COUNTED_PORT];
     let keep = |s: &Socket| {
-        let established = s.state == SocketState::Established;
+        let established = matches!(s.state, SocketState::Established | SocketState::CloseWait);
         s.is_open() || established && (s.remote.ip().is_loopback() || devices.contains(&s.local.port()))
     };
     let limit = Duration::from_secs(1);

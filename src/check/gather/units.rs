@@ -11,7 +11,7 @@ use crate::platform::service::{self, Manager};
 pub const UNITS: &[&str] = &["rsyslog.service", "syslog-ng.service", "syslog.socket"];
 
 /// Beside those of [`service::PROPERTIES`].
-const MORE: &str = "ActiveEnterTimestampMonotonic,InactiveExitTimestampMonotonic,InvocationID,FreezerState,ExecMainStatus,User,ExecStart,ConditionResult,ConditionTimestampMonotonic";
+const MORE: &str = "ActiveEnterTimestampMonotonic,InactiveExitTimestampMonotonic,InactiveEnterTimestampMonotonic,Requires,InvocationID,FreezerState,ExecMainStatus,User,ExecStart,ConditionResult,ConditionTimestampMonotonic";
 
 /// What hardened units take from the network; those a systemd does not know stay empty.
 const SANDBOX: &str = "PrivateNetwork,NetworkNamespacePath,RestrictAddressFamilies,IPAddressAllow,IPAddressDeny";
@@ -55,6 +55,8 @@ fn parse(text: &[u8], boot: Option<i64>) -> BTreeMap<String, UnitFacts> {
         let unit = UnitFacts {
             since: time("ActiveEnterTimestampMonotonic"),
             begun: time("InactiveExitTimestampMonotonic"),
+            ended: time("InactiveEnterTimestampMonotonic"),
+            requires: get("Requires"),
             invocation: get("InvocationID"),
             sandbox: Sandbox {
                 private_network: get("PrivateNetwork") == "yes",

@@ -68,6 +68,8 @@ pub struct Forward {
     pub octet_counted: bool,
     /// Seconds until the next try to connect, where that is fixed.
     pub retry: Option<u64>,
+    /// It takes some events only, whatever they say: the setting, and what that means.
+    pub rare: Option<(String, String)>,
     /// Where events wait for it, whoever owns that queue.
     pub queue: Queue,
     pub at: Location,

@@ -8,6 +8,7 @@ use super::*;
 use crate::agent::ama::files;
 use crate::agent::ama::paths::SOCKET;
 use crate::syslog::rsyslog::SampleEvent;
+use crate::syslog::rsyslog::ast::Param;
 use crate::syslog::rsyslog::effective::{self, Action, ActionKind, Effective, QueueType};
 use crate::syslog::rsyslog::event::{Origin, Reception};
 use crate::syslog::rsyslog::query::Reach;
@@ -60,6 +61,7 @@ pub fn forwards(config: &Effective) -> Vec<Forward> {
         compressed: f.compressed,
         octet_counted: f.octet_counted,
         retry: u64::try_from(action.resume_interval).ok(),
+        rare: rare(action),
         queue: queue(config, action),
         at: action.at.clone(),
     };
@@ -75,15 +77,38 @@ pub fn forwards(config: &Effective) -> Vec<Forward> {
         compressed: false,
         octet_counted: false,
         retry: None,
+        rare: None,
         queue: queue(config, action),
         at: action.at.clone(),
     });
     config.forwards().map(of).chain(over_socket).collect()
 }
 
+/// Settings by which an action lets most events pass by.
+fn rare(action: &Action) -> Option<(String, String)> {
+    let seen = |name: &str, value: i64| format!("action.{name} is {value}");
+    if action.only_when_previous_suspended {
+        let text = "takes events only while the action before it does not work";
+        return Some(("action.execOnlyWhenPreviousIsSuspended is on".into(), text.into()));
+    }
+    if let Some(n) = action.every_nth() {
+        return Some((seen("execOnlyEveryNthTime", n), format!("takes one event of {n} only")));
+    }
+    let seconds = action.once_every()?;
+    Some((seen("execOnlyOnceEveryInterval", seconds), format!("takes one event in {seconds} s only")))
+}
+
 /// The Azure Monitor Agent's own rule of before 1.28.11 (facts 3.3).
 fn is_agents_socket(action: &Action) -> bool {
     action.module.is("omuxsock") && files::PLACES.iter().any(|p| Path::new(p.path) == &*action.at.file)
+}
+
+/// Of omfwd's own rate limit, where only the interval is set.
+const RATE_BURST: i64 = 200;
+
+/// A number by its name, today's or the old one.
+fn number(params: &[Param], names: [&str; 2]) -> Option<i64> {
+    params.iter().rev().find(|p| names.iter().any(|n| p.name.is(n)))?.value.text()?.number()
 }
 
 fn queue(config: &Effective, action: &Action) -> Queue {
@@ -97,6 +122,21 @@ fn queue(config: &Effective, action: &Action) -> Queue {
     if action.resume_retries != -1 {
         let text = format!("action.resumeRetryCount is {}", action.resume_retries);
         losses.push(("the forward gives events up after some tries".to_owned(), text));
+    }
+    let seconds = number(&action.params, ["ratelimit.interval"; 2]).filter(|n| *n > 0);
+    if let Some(seconds) = seconds {
+        let events = number(&action.params, ["ratelimit.burst"; 2]).unwrap_or(RATE_BURST);
+        let text = format!("the forward throws away more than {events} events in {seconds} s");
+        losses.push((text, "ratelimit.interval is set on the forward".to_owned()));
+    }
+    // 8 is no severity: nothing is thrown away (the default).
+    let severity = number(&queue.params, ["queue.discardseverity", "actionqueuediscardseverity"]).unwrap_or(8);
+    let mark = number(&queue.params, ["queue.discardmark", "actionqueuediscardmark"]);
+    let mark = mark.filter(|n| (0..queue.size).contains(n));
+    if let (Some(mark), 0..8) = (mark, severity) {
+        let text =
+            format!("with more than {mark} events waiting, those of severity {severity} and above are thrown away");
+        losses.push((text, "queue.discardMark and queue.discardSeverity are set".to_owned()));
     }
     if !queue.save_on_shutdown {
         let text = "what is in the queue's memory is lost when the daemon stops".to_owned();

@@ -94,6 +94,7 @@ pub fn forwards(config: &Effective) -> Vec<Forward> {
                 compressed: false,
                 octet_counted: false,
                 retry,
+                rare: None,
                 queue: queue(driver),
                 at: driver.at.clone(),
             };
@@ -114,6 +115,7 @@ pub fn forwards(config: &Effective) -> Vec<Forward> {
             compressed: false,
             octet_counted: f.framing == Framing::OctetCounted,
             retry,
+            rare: None,
             queue: queue(driver),
             at: driver.at.clone(),
         }

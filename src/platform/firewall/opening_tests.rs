@@ -14,8 +14,13 @@ fn wanted(source: Option<&str>) -> Vec<Opening> {
 }
 
 fn plan_of(rules: &Ruleset, source: Option<&str>) -> Openings {
-    let interfaces =
-        [Interface { name: "eth0".into(), up: true, loopback: false, addresses: vec!["192.0.2.1".parse().unwrap()] }];
+    let interfaces = [Interface {
+        name: "eth0".into(),
+        up: true,
+        loopback: false,
+        addresses: vec!["192.0.2.1".parse().unwrap()],
+        ..Interface::default()
+    }];
     plan(rules, &interfaces, &super::super::port::ways(&interfaces), &wanted(source), "public")
 }
 

@@ -37,6 +37,15 @@ pub struct Way {
     pub local: IpAddr,
 }
 
+/// Tunnels that the kernel makes by itself and leaves empty.
+const TUNNELS: &[&str] = &["tunl", "sit", "gre", "erspan", "ip6tnl", "ip6gre", "ip_vti", "ip6_vti", "teql"];
+
+/// What devices could come by, were it in order: interfaces of the network, up or not.
+pub fn doors(interfaces: &[Interface]) -> impl Iterator<Item = &Interface> {
+    let internal = |name: &str| INTERNAL.iter().chain(TUNNELS).any(|start| name.starts_with(start));
+    interfaces.iter().filter(move |i| !i.loopback && !internal(&i.name))
+}
+
 /// The ways devices can come, one for each interface and IP version.
 pub fn ways(interfaces: &[Interface]) -> Vec<Way> {
     let mut ways: Vec<Way> = Vec::new();
@@ -122,7 +131,7 @@ mod tests {
 
     fn interface(name: &str, addresses: &[&str]) -> Interface {
         let addresses = addresses.iter().map(|a| a.parse().unwrap()).collect();
-        Interface { name: name.into(), up: true, loopback: name == "lo", addresses }
+        Interface { name: name.into(), up: true, loopback: name == "lo", addresses, ..Interface::default() }
     }
 
     #[test]

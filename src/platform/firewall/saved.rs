@@ -134,6 +134,7 @@ mod tests {
             up: true,
             loopback: false,
             addresses: vec!["192.0.2.1".parse().unwrap()],
+            ..Interface::default()
         }];
         let ways = super::super::port::ways(&interfaces);
         let opening = Opening { protocol: "udp".into(), port: 514, source: source.map(str::to_owned) };

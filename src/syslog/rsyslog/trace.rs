@@ -238,11 +238,7 @@ impl<'a> Run<'a> {
 
     fn action(&mut self, id: ActionId, env: &mut Env<'a>) {
         let Some(action) = self.config.actions.get(id).filter(|a| a.enabled) else { return };
-        let rare = action.only_when_previous_suspended
-            || action.params.iter().any(|p| {
-                let name = p.name.to_lower().to_string();
-                name.contains("execonlyevery") || name.contains("execonlyonce")
-            });
+        let rare = action.only_when_previous_suspended || action.every_nth().is_some() || action.once_every().is_some();
         // Modules that modify the event.
         if action.module.as_bytes().starts_with(b"mm") {
             env.json_changed = true;

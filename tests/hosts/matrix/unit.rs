@@ -23,6 +23,16 @@ pub fn faults() -> Vec<Fault> {
             "mkdir -p /run/systemd/system/$UNIT.service.d; printf '[Unit]\nConditionPathExists=/nowhere\n' >/run/systemd/system/$UNIT.service.d/90-hardened.conf; systemctl stop syslog.socket $UNIT; restart"),
         fault("", "the unit does something before that fails", "daemon.running", "hardened ExecStartPre=/bin/false Restart=no"),
         fault("", "the unit may open few files", "daemon.running", "hardened LimitNOFILE=8 Restart=no"),
+        fault("", "the unit allows few files, and all are open", "listen.limits", "hardened LimitNOFILE=16").rsyslog(),
+        fault("", "the unit allows files for a few senders only", "listen.limits", "hardened LimitNOFILE=64").warns(),
+        fault("", "the unit allows no IPv6 sockets", "listen.udp", "hardened 'RestrictAddressFamilies=AF_UNIX AF_INET AF_NETLINK'").rsyslog().warns(),
+        fault("", "the socket that the unit needs is masked", "daemon.running",
+            "systemctl stop syslog.socket; systemctl mask -q syslog.socket; restart; sleep 0.3").rsyslog()
+            .undo("systemctl unmask -q syslog.socket; systemctl start syslog.socket").fixed(),
+        fault("", "the socket that the unit needs is masked while the daemon runs", "daemon.enabled", "systemctl mask -q syslog.socket").rsyslog()
+            .undo("systemctl unmask -q syslog.socket; systemctl start syslog.socket").warns().fixed(),
+        fault("", "the daemon crashed after it had worked for a while", "daemon.running",
+            "hardened Restart=no; sleep 6; p=$(systemctl show -p MainPID --value $UNIT); kill -SEGV $p; sleep 0.5").syslog_ng().fixed(),
         fault("", "the spool is read-only for the unit", "forward.reliable",
             "hardened ReadOnlyPaths=/var/spool/rsyslog").rsyslog(),
         fault("", "the spool is read-only for the unit", "daemon.running", "hardened ReadOnlyPaths=/var/lib/syslog-ng; sleep 1.5").syslog_ng(),

@@ -280,6 +280,23 @@ pub struct Queue {
     pub params: Vec<Param>,
 }
 
+impl Action {
+    fn number(&self, names: [&str; 2]) -> Option<i64> {
+        let named = |p: &&Param| names.contains(&p.name.to_lower().to_string().as_str());
+        self.params.iter().rev().find(named).and_then(|p| p.value.text()?.number())
+    }
+
+    /// It is done with one event of so many only.
+    pub fn every_nth(&self) -> Option<i64> {
+        self.number(["action.execonlyeverynthtime", "actionexeconlyeverynthtime"]).filter(|n| *n > 1)
+    }
+
+    /// Once it was done it is left out for so many seconds.
+    pub fn once_every(&self) -> Option<i64> {
+        self.number(["action.execonlyonceeveryinterval", "actionexeconlyonceeveryinterval"]).filter(|n| *n > 0)
+    }
+}
+
 impl Queue {
     /// Does it keep events on disk when memory is full or the daemon stops?
     pub fn on_disk(&self) -> bool {

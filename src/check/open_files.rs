@@ -1,0 +1,58 @@
+//! How many files the daemon may have open: each TCP sender, log file and queue file takes one. At the limit rsyslog goes on
+//! and accepts nobody, and syslog-ng does not start.
+
+use super::case::Case;
+use super::outcome::Outcome;
+
+/// Fewer are soon used up: a daemon has 10 to 20 open before the first sender comes.
+const FEW: u64 = 256;
+
+/// What is wrong with the limit: nothing more can be opened (fail), or that is near (warn).
+pub fn judge(case: &Case<'_>) -> Option<Outcome> {
+    let process = case.process()?;
+    let (used, most) = process.open_files.zip(process.most_open_files)?;
+    let name = case.unit_name();
+    // What imtcp needs for one more sender is a socket; the daemon itself wants some to work with.
+    let out = match () {
+        () if used + 2 > most => Outcome::fail(format!(
+            "{name} has all files open that it may ({used} of {most}): no sender gets in any more"
+        )),
+        () if used * 10 >= most * 8 => {
+            Outcome::warn(format!("{name} has {used} of {most} files open that it may: few more TCP senders get in"))
+        }
+        () if most < FEW => Outcome::warn(format!(
+            "{name} may open {most} files at a time, of which it has {used}: each TCP sender and log file takes one"
+        )),
+        () => return None,
+    };
+    let unit = format!("{name}.service");
+    let drop_ins = case.facts.unit(&unit).map(|u| u.state.drop_ins.clone()).unwrap_or_default();
+    Some(
+        out.seen(process.display(), format!("{used} open, at most {most} (soft limit of open files)"))
+            .seen_all(drop_ins.iter().map(|d| (d.to_string_lossy().into_owned(), "changes the unit")))
+            .advise(format!("set LimitNOFILE=16384 under [Service] in {unit}, then restart the daemon"))
+            .command(format!("sudo systemctl edit {unit}"))
+            .command(format!("sudo systemctl restart {unit}")),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::check::fixture::{DAEMON, healthy, judge};
+    use crate::check::limits::limits;
+    use crate::report::Status;
+
+    #[test]
+    fn a_daemon_at_the_limit_fails_and_one_that_comes_near_warns() {
+        let of = |used, most| {
+            let mut facts = healthy();
+            let process = facts.processes.get_mut(&DAEMON).unwrap();
+            (process.open_files, process.most_open_files) = (Some(used), Some(most));
+            judge(limits, &facts).status
+        };
+        assert_eq!(of(15, 16), Status::Fail);
+        assert_eq!(of(15, 64), Status::Warn);
+        assert_eq!(of(850, 1024), Status::Warn);
+        assert_eq!(of(15, 1024), Status::Pass);
+    }
+}
