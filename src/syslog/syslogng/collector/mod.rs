@@ -175,6 +175,12 @@ fn note_of(config: &Effective, l: &ListenerAt<'_>, wish: &Wish, (port, done): (u
         note =
             format!("{note}; it takes events with their length in front (RFC 6587) only, and refuses senders of lines");
     }
+    if let Some((at, target)) = reach::held_up(config, l, wish) {
+        note = format!(
+            "{note}; it stands still, and nothing goes to the agent, while {target} takes no events (flags(flow-control) at \
+             {at})"
+        );
+    }
     let files = reach::local_files(config, l);
     if wish.local_copy != LocalCopy::Keep && !files.is_empty() {
         let files: Vec<String> = files.iter().map(ToString::to_string).collect();

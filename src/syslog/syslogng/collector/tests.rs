@@ -385,3 +385,19 @@ fn a_source_with_a_parser_of_its_own_is_put_together_again() {
     let made = decided(&with(channel), &Wish::usual()).unwrap();
     assert!(String::from_utf8_lossy(&made.drop_in.unwrap().1).contains("rewrite r_cefctl_parsed"));
 }
+
+#[test]
+fn a_source_that_waits_for_somebody_elses_forward_has_a_note() {
+    let site = |flags: &str| {
+        with(&format!(
+            "source s_net {{ udp(); tcp(); }};\ndestination d_siem {{ network(\"siem.example.com\" port(6514)); }};\n\
+             log {{ source(s_net); destination(d_siem); {flags} }};\n"
+        ))
+    };
+    let told = |flags: &str| {
+        let made = decided(&site(flags), &Wish::usual()).unwrap();
+        made.notes.iter().any(|n| n.contains("while siem.example.com:6514 takes no events"))
+    };
+    assert!(told("flags(flow-control);"));
+    assert!(!told(""));
+}
