@@ -28,8 +28,7 @@ use crate::syslog::syslogng::{Problem, lint};
 /// # Errors
 /// What is left would not be taken; nothing has been touched.
 pub fn fit(host: &Host, plan: Plan) -> anyhow::Result<Plan> {
-    let files = plan.steps.iter().any(|s| matches!(s.op, Op::File(_)));
-    if !files || !plan.steps.iter().any(is_reload) {
+    if !plan.steps.iter().any(is_reload) {
         return Ok(plan);
     }
     let facts = gather::gather(host, &TargetOptions::default(), Depth::Local, None);

@@ -165,6 +165,8 @@ pub struct DropIn {
     pub names_off: bool,
     /// The configuration drops repeated messages, which eats events that differ in their time only.
     pub keep_repeats: bool,
+    /// The daemon's connections have another driver than plain TCP by default; the one to the agent must not need it.
+    pub plain_driver: bool,
 }
 
 /// The bytes of the file.
@@ -340,8 +342,16 @@ ruleset(name="{OWN_RULESET}" queue.type="LinkedList" queue.size="50000") {{
 }
 
 fn block(d: &DropIn) -> String {
-    let stop = if d.block == Block::Keep { String::new() } else { format!("{STOP}\n") };
-    format!("# What comes in at listeners that were here before.\ncall {CALLABLE}\n{stop}")
+    format!("# What comes in at listeners that were here before.\n{}", statements(d.block))
+}
+
+/// What stands in a ruleset that takes events of listeners that were here before.
+pub fn statements(block: Block) -> String {
+    match block {
+        Block::None => String::new(),
+        Block::Keep => format!("call {CALLABLE}\n"),
+        Block::Stop => format!("call {CALLABLE}\n{STOP}\n"),
+    }
 }
 
 const STOP: &str = "if $.cefctl_sent == \"yes\" then stop";

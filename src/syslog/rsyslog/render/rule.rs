@@ -216,6 +216,7 @@ fn carriage_return(cut: &Cut) -> String {
 pub fn forward(d: &DropIn) -> String {
     let (port, disk) = (d.agent_port, d.queue_disk);
     let flow = if d.version >= super::FLOW_CONTROL { " queue.takeFlowCtlFromMsg=\"on\"" } else { "" };
+    let driver = if d.plain_driver { " streamDriver=\"ptcp\"" } else { "" };
     let name = super::QUEUE_FILE;
     format!(
         r##"# While the agent is away, events wait in memory and from 2000 on in files of the work directory, which survive a
@@ -227,7 +228,7 @@ ruleset(name="{name}"
         queue.highWaterMark="2000" queue.lowWaterMark="500" queue.maxDiskSpace="{disk}m"
         queue.saveOnShutdown="on" queue.timeoutShutdown="10" queue.timeoutActionCompletion="20"
         queue.timeoutEnqueue="0"{flow}) {{
-  action(type="omfwd" name="{name}" target="127.0.0.1" port="{port}" protocol="tcp" template="cefctl_line"
+  action(type="omfwd" name="{name}" target="127.0.0.1" port="{port}" protocol="tcp" template="cefctl_line"{driver}
          keepAlive="on" action.resumeRetryCount="-1" action.resumeInterval="1")
   stop
 }}
