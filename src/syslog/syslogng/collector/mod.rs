@@ -55,7 +55,8 @@ pub fn decide(found: &Found<'_>, wish: &Wish) -> Result<Collector, Refusal> {
             render_for.push(kind);
         }
         for listener in &there {
-            notes.push(note_of(config, listener, wish, (port, done), found.stack));
+            let everywhere = there.iter().any(|l| l.listener.address.is_none());
+            notes.push(note_of(config, listener, wish, (port, done, everywhere), found.stack));
         }
         if kind == Transport::Tls && there.is_empty() && !found.program.version.has_auto_framing() {
             notes.push(format!(
@@ -185,12 +186,18 @@ fn takes_counts_only(found: &Found<'_>, wish: &Wish) -> bool {
     wish.octet_counting && wish.counted_port == wish.port && !found.program.version.has_auto_framing()
 }
 
-fn note_of(config: &Effective, l: &ListenerAt<'_>, wish: &Wish, (port, done): (u16, bool), stack: Stack) -> String {
+fn note_of(
+    config: &Effective,
+    l: &ListenerAt<'_>,
+    wish: &Wish,
+    (port, done, everywhere): (u16, bool, bool),
+    stack: Stack,
+) -> String {
     let word = word(l.listener.transport);
     let bound = bound_to(l).map(|ip| format!(" on {ip}")).unwrap_or_default();
     let mut note =
         format!("{word} port {port} is already open{bound} by {}: that listener is used as it is", l.driver.at);
-    if bound_to(l).is_some_and(|ip| !ip.is_loopback()) {
+    if !everywhere && bound_to(l).is_some_and(|ip| !ip.is_loopback()) {
         note = format!("{note}; devices have to send to that address");
     }
     if done {
