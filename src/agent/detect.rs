@@ -162,7 +162,7 @@ pub(crate) fn security_input(file: PathBuf, text: &[u8]) -> OmsInput {
 
 fn ama_port(root: &Root) -> Option<u16> {
     let text = root.read(Path::new(AMA_PORT_FILE)).ok()?;
-    String::from_utf8_lossy(&text).trim().parse().ok()
+    String::from_utf8_lossy(&text).trim().parse().ok().filter(|port| *port != 0)
 }
 
 #[cfg(test)]

@@ -98,6 +98,13 @@ impl<'a> Case<'a> {
         Ok(&self.flow()?.listeners)
     }
 
+    /// Did `install` write it?
+    pub fn is_own(&self, file: &Path) -> bool {
+        let name = encode_path(file);
+        let receipt = self.facts.receipt.as_ref().ok().and_then(Option::as_ref);
+        receipt.is_some_and(|r| r.files.iter().any(|f| f.path == name))
+    }
+
     /// Restarts the daemon.
     pub fn restart(&self) -> Fix {
         Fix::Restart(format!("{}.service", self.unit_name()))

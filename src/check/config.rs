@@ -11,6 +11,7 @@ use super::pipeline::Config;
 use super::target::Daemon;
 use super::words;
 use super::{config_ng, config_rsyslog};
+use crate::agent::ama::files;
 use crate::host::{FileKind, proc_mount};
 use crate::platform::access::{self, Who};
 use crate::report::{Fix, shell_quote};
@@ -43,12 +44,19 @@ pub fn concerns_file(case: &Case<'_>, file: Option<&Path>) -> bool {
     let (Some(file), Ok(config)) = (file, case.config_as_read()) else { return false };
     let listens = config.listeners().iter().any(|l| &*l.at.file == file && l.number == Some(case.target.port));
     let forwards = config.forwards().iter().any(|f| &*f.at.file == file && f.loopback);
-    let receipt = case.facts.receipt.as_ref().ok().and_then(Option::as_ref);
-    listens || forwards || receipt.is_some_and(|r| r.files.iter().any(|f| f.path == encode_path(file)))
+    listens || forwards || case.is_own(file)
 }
 
 /// `files`: where the mistakes are. Those of ours are written anew.
 pub fn correct<'p>(case: &Case<'_>, mut files: impl Iterator<Item = &'p Path>, out: Outcome) -> Outcome {
+    if let Some(file) = agents_damaged(case) {
+        return out
+            .seen(file, "is damaged or cut short: the daemon stumbles in it, or in the file behind it")
+            .advise("write the Azure Monitor Agent's file anew, from the agent's own original")
+            .command(case.check_command())
+            .command(case.install_command())
+            .fixable();
+    }
     if files.any(|f| case.is_changed(f)) {
         return out
             .advise("write the file of `cefctl install` anew: somebody has changed it")
@@ -61,6 +69,20 @@ pub fn correct<'p>(case: &Case<'_>, mut files: impl Iterator<Item = &'p Path>, o
         Daemon::Rsyslog | Daemon::None => "correct the place that is named, check it, restart the daemon",
     };
     out.advise(advice).command(case.check_command()).command(case.load_command())
+}
+
+/// A file of the Azure Monitor Agent's at which the daemon gives up, where `install` can put the agent's original there.
+fn agents_damaged(case: &Case<'_>) -> Option<&'static str> {
+    let daemon = match case.target.daemon {
+        Daemon::SyslogNg => files::Daemon::SyslogNg,
+        Daemon::Rsyslog | Daemon::None => files::Daemon::Rsyslog,
+    };
+    let damaged = |path: &str| {
+        let content = case.daemon().config.files.get(path).and_then(|f| f.content.as_ref().ok());
+        content.is_some_and(|text| files::is_damaged(daemon, &text.0))
+    };
+    let mut places = files::PLACES.into_iter().filter(|p| p.daemon == daemon && damaged(p.path)).map(|p| p.path);
+    places.next().filter(|_| config_ng::agents_come_back(case))
 }
 
 pub fn include(case: &Case<'_>) -> Judged {

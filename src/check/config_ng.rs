@@ -86,8 +86,9 @@ pub fn config(case: &Case<'_>, config: &Effective) -> Judged {
 }
 
 /// Can `install` put the Azure Monitor Agent's own file back?
-fn agents_come_back(case: &Case<'_>) -> bool {
-    let Some(ama) = &case.facts.agent_states.ama else { return false };
+pub fn agents_come_back(case: &Case<'_>) -> bool {
+    let ama = case.facts.agent_states.ama.as_ref().filter(|_| case.target.agent == AgentKind::Ama);
+    let Some(ama) = ama else { return false };
     let marker = ama.marker.as_ref().and_then(|m| m.as_ref().ok()).is_some_and(|m| m == "true");
     marker && super::agents::forward_config::placeable(ama, case)
 }

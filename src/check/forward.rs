@@ -127,9 +127,7 @@ fn second_forward(case: &Case<'_>) -> Option<Forward> {
 
 /// Written by `install`, or by the original's installer, whose files `install` replaces.
 fn is_ours(case: &Case<'_>, file: &Path) -> bool {
-    let name = encode_path(file);
-    let receipt = case.facts.receipt.as_ref().ok().and_then(Option::as_ref);
-    leftovers::FILES.contains(&name.as_str()) || receipt.is_some_and(|r| r.files.iter().any(|f| f.path == name))
+    leftovers::FILES.contains(&encode_path(file).as_str()) || case.is_own(file)
 }
 
 /// As evidence.

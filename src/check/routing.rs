@@ -1,7 +1,6 @@
 //! Judgements on what happens between a listener and the rule: which of two listeners gets the traffic, whether it comes
 //! to the rule from there.
 
-use super::agents::forward_config::over_tcp;
 use super::case::Case;
 use super::flow::{Entry, Flow};
 use super::outcome::{Judged, NotJudged, Outcome};
@@ -75,10 +74,6 @@ fn show(listener: &Listener) -> (String, String) {
 }
 
 pub fn reachable(case: &Case<'_>) -> Judged {
-    // The socket of the agent's own rule is followed in rsyslog's language only.
-    if case.target.daemon == Daemon::SyslogNg {
-        over_tcp(case)?;
-    }
     let flow = case.flow()?;
     if flow.to_agent().next().is_none() {
         return Err(NotJudged::Blocked("forward.rule", "there is no rule to come to".into()));

@@ -9,13 +9,14 @@ pub fn queued(stats: &[u8], target: &str, port: Option<u16>) -> u64 {
     text.lines().filter_map(|l| queued_line(l, &address)).sum()
 }
 
-/// Events that wait for destinations whose name begins with `stem`, whatever their address.
+/// Events that wait for the destination `stem`, or one of that name with a number behind it, whatever its address.
 pub fn queued_by(stats: &[u8], stem: &str) -> u64 {
     let text = String::from_utf8_lossy(stats);
     let line = |line: &str| -> Option<u64> {
         let fields: Vec<&str> = line.split(';').collect();
         let [name, id, _, state, kind, number] = fields.as_slice() else { return None };
-        let ours = name.starts_with("dst.") && id.starts_with(stem);
+        let rest = id.strip_prefix(stem)?.trim_start_matches(|c: char| c.is_ascii_digit());
+        let ours = name.starts_with("dst.") && (rest.is_empty() || rest.starts_with('#'));
         (ours && *kind == "queued" && *state != "o").then(|| number.trim().parse().ok())?
     };
     text.lines().filter_map(line).sum()
@@ -38,13 +39,15 @@ mod tests {
         let stats = b"SourceName;SourceId;SourceInstance;State;Type;Number\n\
 dst.network;d_cefctl#0;tcp,127.0.0.1:25226;a;queued;17\n\
 dst.network;d_cefctl#0;tcp,127.0.0.1:25226;a;processed;99\n\
+dst.network;d_cefctl_azure#0;tcp,127.0.0.1:28330;a;queued;3\n\
+dst.network;d_cefctl2#0;tcp,127.0.0.1:25227;a;queued;1\n\
 dst.network;d_old#0;tcp,127.0.0.1:25226;o;queued;5\n\
 dst.network;d_siem#0;tcp,127.0.0.1:252267;a;queued;4\n\
 global;internal_source;;a;queued;3\nnonsense\n\xff\n.\n";
         assert_eq!(queued(stats, "127.0.0.1", Some(25226)), 17);
         assert_eq!(queued(stats, "127.0.0.1", None), 0);
         assert_eq!(queued(b"", "127.0.0.1", Some(25226)), 0);
-        assert_eq!(queued_by(stats, "d_cefctl"), 17);
+        assert_eq!(queued_by(stats, "d_cefctl"), 18);
         assert_eq!(queued_by(stats, "d_other"), 0);
     }
 }

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use super::{ConfigSource, Location};
 use crate::agent::AgentTarget;
+use crate::agent::ama::Entry;
 pub use crate::host::proc_net::Transport;
 
 /// What the user wants of the collector.
@@ -18,6 +19,8 @@ pub struct Wish {
     /// A TLS listener too.
     pub tls: Option<TlsWish>,
     pub agent: AgentTarget,
+    /// Where the Azure Monitor Agent takes events, where it gets them: alone if it is the agent, else beside it.
+    pub azure: Option<Entry>,
     pub local_copy: LocalCopy,
     pub rewrite_ids: bool,
     pub octet_counting: bool,
@@ -62,6 +65,7 @@ impl Wish {
             transports: vec![Transport::Udp, Transport::Tcp],
             tls: None,
             agent: AgentTarget { kind: crate::agent::AgentKind::None, port: 25226 },
+            azure: None,
             local_copy: LocalCopy::Auto,
             rewrite_ids: false,
             octet_counting: true,

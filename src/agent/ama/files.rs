@@ -1,9 +1,11 @@
 //! The agent's own files in the daemons' configurations (facts 3.3), read for the two things that matter: over what they
 //! forward, and to which port.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
+
+use crate::syslog::{MapSource, rsyslog, syslogng};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -17,6 +19,26 @@ pub enum Daemon {
 pub enum Transport {
     Tcp,
     Socket,
+}
+
+/// Where the agent takes events.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Entry {
+    /// On a port of 127.0.0.1.
+    Tcp(u16),
+    /// On its unix socket: before 1.28.11, and where SELinux is on without `semanage`.
+    Socket,
+}
+
+/// Over what a daemon hands events over: as the agent's own files have it; without one, as the agent itself can take them.
+pub fn transport(files: impl IntoIterator<Item = Transport>, has_port: bool, has_socket: bool) -> Transport {
+    let mut files = files.into_iter();
+    match files.next() {
+        None if !has_port && has_socket => Transport::Socket,
+        Some(Transport::Socket) if files.all(|t| t == Transport::Socket) => Transport::Socket,
+        _ => Transport::Tcp,
+    }
 }
 
 /// What the agent's watcher puts into the configuration of a daemon.
@@ -51,6 +73,8 @@ pub struct DaemonFile {
     pub sources: Vec<String>,
     /// It holds nothing but comments.
     pub empty: bool,
+    /// The daemon gives up reading in it, or behind it.
+    pub damaged: bool,
     #[serde(skip)]
     pub content: Vec<u8>,
 }
@@ -70,7 +94,25 @@ impl DaemonFile {
             port: port(&content),
             sources,
             empty: text.trim().is_empty(),
+            damaged: is_damaged(daemon, &content),
             content,
+        }
+    }
+}
+
+/// Does a daemon give up in a file of this content? One that is cut short makes it stumble in the next file only.
+pub fn is_damaged(daemon: Daemon, content: &[u8]) -> bool {
+    let main = Path::new("/file");
+    let alone = MapSource::new().with(main, content);
+    match daemon {
+        Daemon::Rsyslog => {
+            let read = rsyslog::Effective::load(main, &alone);
+            read.stopped.is_some() || read.problems.iter().any(|p| p.topic == rsyslog::Topic::Syntax)
+        }
+        Daemon::SyslogNg => {
+            let read = syslogng::Effective::load(main, &alone);
+            let error = |p: &&syslogng::Problem| p.severity == syslogng::Severity::Error;
+            read.problems.iter().filter(error).any(|p| p.topic == syslogng::Topic::Syntax)
         }
     }
 }
@@ -147,6 +189,20 @@ mod tests {
         assert!(String::from_utf8_lossy(&new).contains("Port=\"31000\" Protocol"));
         assert!(with_port(SYSLOG_NG, 1).unwrap().windows(7).any(|w| w == b"port(1)"));
         assert_eq!(with_port(b"# port=\"1\"\n", 2), None);
+    }
+
+    #[test]
+    fn what_is_cut_short_is_damaged_wherever_it_is_cut() {
+        for (daemon, whole) in [(Daemon::Rsyslog, RSYSLOG), (Daemon::SyslogNg, SYSLOG_NG)] {
+            assert!(!is_damaged(daemon, whole) && !is_damaged(daemon, b"# Azure\n") && !is_damaged(daemon, b""));
+            let crlf = String::from_utf8_lossy(whole).replace('\n', "\r\n");
+            assert!(!is_damaged(daemon, crlf.as_bytes()));
+            for cut in [3, 20, 40, 60] {
+                let text = String::from_utf8_lossy(&whole[..whole.len() - cut]).into_owned();
+                assert!(is_damaged(daemon, text.as_bytes()), "{daemon:?}: {text}");
+            }
+            assert!(is_damaged(daemon, b"this is } not { a config\n"), "{daemon:?}");
+        }
     }
 
     #[test]

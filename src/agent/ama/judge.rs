@@ -109,10 +109,15 @@ fn rules(ama: &Ama, wanted: &[Stream]) -> Vec<Finding> {
 
 fn forward(ama: &Ama, file: &super::DaemonFile, sources: Option<&Sources>) -> Vec<Finding> {
     let (mut found, shown) = (Vec::new(), file.path.display().to_string());
-    if file.empty {
-        let mut empty = finding("ama.forward-config", true, format!("{shown} forwards nothing"), WATCHER);
-        empty.mend = placed(ama, file.daemon).into_iter().next();
-        found.push(empty);
+    if file.empty || file.damaged || file.transport == Transport::Tcp && file.port.is_none() {
+        let what = if file.damaged { "is damaged: the daemon reads no further" } else { "forwards nothing" };
+        let mut anew = finding("ama.forward-config", true, format!("{shown} {what}"), WATCHER);
+        // the watcher looks for the port only, which a damaged file may well have
+        anew.mend = placed(ama, file.daemon)
+            .into_iter()
+            .next()
+            .map(|m| Mend { wait_first: m.wait_first && !file.damaged, ..m });
+        found.push(anew);
         return found;
     }
     if file.transport == Transport::Tcp
@@ -238,6 +243,20 @@ mod tests {
     }
 
     #[test]
+    fn a_damaged_file_comes_from_the_original() {
+        let broken = |content: &[u8]| Ama {
+            files: vec![DaemonFile::read(OMFWD, Daemon::Rsyslog, Transport::Tcp, content.to_vec())],
+            ..good()
+        };
+        let cut = &FILE[..FILE.len() - 20];
+        let found = judged(&broken(cut));
+        assert!(found.len() == 1 && found[0].what.contains("damaged"), "{found:?}");
+        assert_eq!(found[0].mend.as_ref().map(|m| (m.content.as_slice(), m.wait_first)), Some((FILE, false)));
+        let found = judged(&broken(b"auth.* /var/log/auth\n"));
+        assert!(found.len() == 1 && found[0].mend.is_some(), "{found:?}");
+    }
+
+    #[test]
     fn without_a_rule_the_rule_is_what_is_missing() {
         for marker in [None, Some(false)] {
             let found = judged(&Ama { marker, files: vec![], ..good() });
@@ -256,14 +275,7 @@ mod tests {
         let found = judge(&ama, Daemon::SyslogNg, &[Stream::Cef], Some(&sources));
         let mend = found[0].mend.as_ref().unwrap();
         assert!(String::from_utf8_lossy(&mend.content).contains("log { source(s_sys);"));
-        assert!(
-            judge(
-                &ama,
-                Daemon::SyslogNg,
-                &[Stream::Cef],
-                Some(&Sources { defined: vec!["s_src".to_owned()], local: None })
-            )
-            .is_empty()
-        );
+        let there = Sources { defined: vec!["s_src".to_owned()], local: None };
+        assert_eq!(judge(&ama, Daemon::SyslogNg, &[Stream::Cef], Some(&there)), []);
     }
 }

@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 use crate::host::Root;
 
 pub use dcr::{Chunk, Stream};
-pub use files::{Daemon, DaemonFile, Transport};
+pub use files::{Daemon, DaemonFile, Entry, Transport};
 pub use judge::{Finding, Mend};
 
 /// What the agent's files say.
@@ -49,7 +49,7 @@ impl Ama {
             Some(String::from_utf8_lossy(&bytes).trim().to_owned())
         };
         let mut ama = Ama {
-            port: text(paths::PORT_FILE).and_then(|t| t.parse().ok()),
+            port: text(paths::PORT_FILE).and_then(|t| t.parse().ok()).filter(|port| *port != 0),
             socket: matches!(root.stat(Path::new(paths::SOCKET)), Ok(Some(_))),
             marker: text(paths::MARKER).map(|t| t.eq_ignore_ascii_case("true")),
             ..Ama::default()
@@ -80,6 +80,15 @@ impl Ama {
             }
         }
         ama
+    }
+
+    /// Where it takes the events of a daemon; `port` is the one over TCP.
+    pub fn entry(&self, daemon: Daemon, port: u16) -> Entry {
+        let files = self.files.iter().filter(|f| f.daemon == daemon).map(|f| f.transport);
+        match files::transport(files, self.port.is_some(), self.socket) {
+            Transport::Tcp => Entry::Tcp(port),
+            Transport::Socket => Entry::Socket,
+        }
     }
 
     /// The file that is in use for a daemon: of two, the one over TCP.

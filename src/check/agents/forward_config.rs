@@ -1,12 +1,15 @@
 //! What hands events from the daemon to the Azure Monitor Agent: a marker, a port file, a file in the daemon's configuration, a
 //! socket. A watcher of the agent's extension keeps them together, and they come apart (facts 3.3, field-failures 1.13).
 
+use std::path::Path;
+
 use super::{ama, dcr, restart, the_ama};
 use crate::agent::AgentKind;
 use crate::agent::ama::files::{self, Place};
 use crate::agent::ama::{paths, version};
 use crate::check::agent_facts::AmaState;
 use crate::check::case::Case;
+use crate::check::flow;
 use crate::check::outcome::{Judged, NotJudged, Outcome};
 use crate::check::pipeline::Forward;
 use crate::check::ports;
@@ -31,11 +34,8 @@ pub fn over_socket(case: &Case<'_>) -> bool {
     let Some(ama) = case.facts.agent_states.ama.as_ref().filter(|_| case.target.agent == AgentKind::Ama) else {
         return false;
     };
-    let mut any = false;
-    let tcp = own_files(case, ama).inspect(|_| any = true).filter(|f| f.transport != files::Transport::Socket).count();
-    // Without a file of either kind the agent itself tells: it has a port, or it has its socket.
-    let bare = !any && ama.port.is_none() && ama.socket.exists;
-    (any && tcp == 0) || bare
+    let there = own_files(case, ama).map(|f| f.transport);
+    files::transport(there, ama.port.is_some(), ama.socket.exists) == files::Transport::Socket
 }
 
 /// For the checks of the way over TCP.
@@ -84,29 +84,15 @@ pub fn config(case: &Case<'_>) -> Judged {
     let (socket, tcp): (Vec<&Place>, Vec<&Place>) = there.iter().partition(|f| f.transport == files::Transport::Socket);
     match (tcp.first(), socket.first()) {
         (None, None) => {
-            let forwards = case.config()?.forwards();
-            let hand_made = |f: &&Forward| {
-                f.enabled
-                    && f.loopback
-                    && f.transport == Some(Transport::Tcp)
-                    && f.number == Some(case.target.agent_port)
-            };
-            if let Some(own) = forwards.iter().find(hand_made) {
-                let text =
-                    "the agent's own file is missing from the daemon's configuration; another rule takes its place";
-                return Ok(watch(Outcome::warn(text).seen(own.at.to_string(), own.describe())));
+            let missing = "the agent's file is missing from the daemon's configuration";
+            if let Some(out) = spared(case, missing)? {
+                return Ok(watch(out).fixable_if(placeable(ama, case)));
             }
             let foreign = ama.daemon_files.first().map(|f| (f.as_str(), "belongs to the other daemon"));
             let known = ama::number(ama).is_some_and(|v| v.is(&[1, 40]) || v.is(&[1, 41]));
             let why = known.then_some(("version", "1.40 and 1.41 do not write the file again after a change of rules"));
-            Ok(watch(
-                Outcome::fail(
-                    "the agent's file is missing from the daemon's configuration: no event is handed to the agent",
-                )
-                .seen_all(foreign)
-                .seen_all(why),
-            )
-            .fixable_if(placeable(ama, case)))
+            let out = Outcome::fail(format!("{missing}: no event is handed to the agent"));
+            Ok(watch(out.seen_all(foreign).seen_all(why)).fixable_if(placeable(ama, case)))
         }
         (Some(tcp), Some(socket)) => Ok(watch(
             Outcome::warn("the daemon hands every event to the agent twice: over TCP and over the unix socket")
@@ -117,6 +103,23 @@ pub fn config(case: &Case<'_>) -> Judged {
         (None, Some(file)) => Ok(by_socket(case, ama, file)),
         (Some(file), None) => by_tcp(case, ama, file),
     }
+}
+
+/// A fault of the agent's own file where another rule brings what devices send to the agent all the same: ours for
+/// syslog-ng, or one made by hand.
+fn spared(case: &Case<'_>, fault: &str) -> Result<Option<Outcome>, NotJudged> {
+    let own = |f: &Forward| files::PLACES.iter().any(|p| Path::new(p.path) == &*f.at.file);
+    let there = |f: &Forward| match over_socket(case) {
+        true => f.target == paths::SOCKET,
+        false => flow::is_right(case.target, f),
+    };
+    let forwards = case.config()?.forwards();
+    let Some(other) = forwards.iter().find(|f| f.enabled && there(f) && !own(f)) else { return Ok(None) };
+    let rest = match case.is_own(&other.at.file) {
+        true => "what devices send comes to the agent all the same, this machine's own messages do not",
+        false => "another rule takes its place",
+    };
+    Ok(Some(Outcome::warn(format!("{fault}; {rest}")).seen(other.at.to_string(), other.describe())))
 }
 
 /// Where the port is known, `install` puts the agent's own template in place if its watcher does not.
@@ -175,13 +178,11 @@ fn by_tcp(case: &Case<'_>, ama: &AmaState, file: &Place) -> Judged {
         } else {
             "it does not forward over TCP to this machine"
         };
-        return Ok(watcher(
-            Outcome::fail(format!("{} does not hand events to the agent: {text}", file.path))
-                .seen(file.path, text)
-                .seen_all(found),
-        )
-        .command(format!("# first: sudo rm {}", file.path))
-        .fixable_if(own.is_empty() && placeable(ama, case)));
+        let fault = format!("{} does not hand events to the agent: {text}", file.path);
+        let out = spared(case, &fault)?.unwrap_or_else(|| Outcome::fail(fault));
+        return Ok(watcher(out.seen(file.path, text).seen_all(found))
+            .command(format!("# first: sudo rm {}", file.path))
+            .fixable_if(own.is_empty() && placeable(ama, case)));
     };
     let at = forward.at.to_string();
     let Some(stated) = stated else {
@@ -195,11 +196,9 @@ fn by_tcp(case: &Case<'_>, ama: &AmaState, file: &Place) -> Judged {
             .fix_all(crate::check::agent::unit(case).map(Fix::Restart)));
     };
     if forward.number != Some(stated) {
-        let out =
-            Outcome::fail(format!("the daemon sends to port {}, but the agent takes events on {stated}", forward.port))
-                .seen(at, forward.describe())
-                .seen(paths::PORT_FILE, shown())
-                .seen_all(sockets());
+        let fault = format!("the daemon sends to port {}, but the agent takes events on {stated}", forward.port);
+        let out = spared(case, &fault)?.unwrap_or_else(|| Outcome::fail(fault));
+        let out = out.seen(at, forward.describe()).seen(paths::PORT_FILE, shown()).seen_all(sockets());
         return Ok(watcher(out)
             .command(format!(
                 "# or by hand: sudo sed -i 's/{}/{stated}/' {} && sudo systemctl restart {}",

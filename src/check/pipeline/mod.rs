@@ -6,6 +6,7 @@ mod rsyslog;
 mod syslogng;
 
 use super::samples::Sample;
+use crate::agent::ama::paths::SOCKET;
 use crate::host::proc_net::Transport;
 use crate::syslog::rsyslog::senders::Senders;
 use crate::syslog::{Location, Text, rsyslog as rs, syslogng as ng};
@@ -242,6 +243,9 @@ impl Forward {
 
     /// `forwards to 127.0.0.1:25226 over tcp`
     pub fn describe(&self) -> String {
+        if self.number.is_none() && self.target == SOCKET {
+            return format!("forwards to the unix socket {SOCKET}");
+        }
         let over = self.transport.map_or("another protocol", Transport::word);
         let more =
             [(self.tls, " with TLS"), (self.compressed, ", compressed"), (self.octet_counted, ", octet-counted")];

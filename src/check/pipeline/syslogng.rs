@@ -1,8 +1,9 @@
 //! syslog-ng's configuration as a pipeline: sources in log paths, network destinations with their buffers.
 
 use super::*;
+use crate::agent::ama::paths;
 use crate::syslog::syslogng::effective::{
-    DestDriver, DestKind, Effective, Framing, ListenerAt, Ref, Source, StepKind, Transport as Wire,
+    DestDriver, DestKind, Destination, Effective, Framing, ListenerAt, Ref, Source, StepKind, Transport as Wire,
 };
 use crate::syslog::syslogng::effective::{Family as NgFamily, Listener as NgListener};
 use crate::syslog::syslogng::event::{Origin, SampleEvent};
@@ -63,15 +64,42 @@ fn source_ref(config: &Effective, source: &Source) -> Option<Ref> {
     }
 }
 
+/// What passes events on: over the network, and to the unix socket of the Azure Monitor Agent.
+fn outward(config: &Effective) -> Vec<(&Destination, &DestDriver)> {
+    let drivers = config.destinations.iter().flat_map(|d| d.drivers.iter().map(move |v| (d, v)));
+    let carries = |kind: &DestKind| matches!(kind, DestKind::Forward(_)) || is_agents_socket(kind);
+    drivers.filter(|(_, driver)| carries(&driver.kind)).collect()
+}
+
+fn is_agents_socket(kind: &DestKind) -> bool {
+    matches!(kind, DestKind::Unix { path, stream: false } if path.as_bytes() == paths::SOCKET.as_bytes())
+}
+
 pub fn forwards(config: &Effective) -> Vec<Forward> {
     let used = config.used_destinations();
     let is_used = |at: &Location| config.destinations.iter().zip(&used).any(|(d, used)| *used && d.at == *at);
-    let of = |(id, (destination, driver, f)): (usize, (&_, &DestDriver, &_))| {
-        let destination: &crate::syslog::syslogng::effective::Destination = destination;
-        let f: &crate::syslog::syslogng::effective::Forward = f;
+    let of = |(id, (destination, driver)): (usize, (&Destination, &DestDriver))| {
+        let (enabled, retry) = (is_used(&destination.at), u64::try_from(driver.time_reopen).ok());
+        let DestKind::Forward(f) = &driver.kind else {
+            return Forward {
+                id,
+                enabled,
+                target: Text::from(paths::SOCKET),
+                port: Text::from(""),
+                number: None,
+                loopback: true,
+                transport: None,
+                tls: false,
+                compressed: false,
+                octet_counted: false,
+                retry,
+                queue: queue(driver),
+                at: driver.at.clone(),
+            };
+        };
         Forward {
             id,
-            enabled: is_used(&destination.at),
+            enabled,
             target: f.target.clone(),
             port: f.port.clone(),
             number: f.port_number(),
@@ -84,12 +112,12 @@ pub fn forwards(config: &Effective) -> Vec<Forward> {
             tls: f.transport == Wire::Tls,
             compressed: false,
             octet_counted: f.framing == Framing::OctetCounted,
-            retry: u64::try_from(driver.time_reopen).ok(),
+            retry,
             queue: queue(driver),
             at: driver.at.clone(),
         }
     };
-    config.forwards().into_iter().enumerate().map(of).collect()
+    outward(config).into_iter().enumerate().map(of).collect()
 }
 
 fn queue(driver: &DestDriver) -> Queue {
@@ -144,7 +172,7 @@ pub fn way(config: &Effective, sample: &'static Sample, listener: Option<&Listen
 }
 
 fn visits(config: &Effective, trace: &Trace) -> Vec<Visit> {
-    let forwards = config.forwards();
+    let forwards = outward(config);
     let mut found = Vec::new();
     for visit in &trace.visits {
         let Some(destination) = config.destination(&visit.destination) else { continue };
@@ -204,7 +232,7 @@ pub fn why_not(config: &Effective, sample: &Sample, listener: &Listener, forward
     let all = config.listeners();
     let own = all.get(listener.id)?;
     let source = source_ref(config, own.source)?;
-    let destination = config.forwards().into_iter().nth(forward).map(|(d, ..)| d)?;
+    let destination = outward(config).into_iter().nth(forward).map(|(d, ..)| d)?;
     let target = match &destination.name {
         Some(name) => Ref::Named(name.clone()),
         None => Ref::Inline(config.destinations.iter().position(|d| std::ptr::eq(d, destination))?),

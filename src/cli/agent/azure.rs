@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use crate::agent::ama::judge::Sources;
-use crate::agent::ama::{Ama, Daemon, Finding, Mend, Stream, Transport, judge, steps};
+use crate::agent::ama::{Ama, Daemon, Entry, Finding, Mend, Stream, judge, steps};
 use crate::cli::args::{DaemonChoice, InstallArgs};
 use crate::cli::exit::{Exit, fail};
 use crate::host::{Host, facts, fault};
@@ -25,10 +25,11 @@ pub struct Look {
     pub findings: Vec<Finding>,
     /// Why an event cannot be followed to the agent's port; `None`: it can, at least after the mends.
     pub unproven: Option<String>,
+    pub entry: Entry,
 }
 
 /// Looks, and gives the agent's own watcher its time where it would mend the thing itself.
-pub fn look(host: &Host, ui: &Ui, args: &InstallArgs, dry: bool) -> Look {
+pub fn look(host: &Host, ui: &Ui, args: &InstallArgs, port: u16, dry: bool) -> Look {
     let daemon = match args.target.daemon {
         DaemonChoice::SyslogNg => Daemon::SyslogNg,
         DaemonChoice::Rsyslog => Daemon::Rsyslog,
@@ -56,14 +57,13 @@ pub fn look(host: &Host, ui: &Ui, args: &InstallArgs, dry: bool) -> Look {
     }
     let blocked = findings.iter().any(|f| f.fatal && f.mend.is_none() && f.id != "ama.dcr-stream");
     let ama = Ama::gather(&host.root);
-    let in_socket = || Some("the agent takes them over its socket, where they cannot be seen".to_owned());
-    let unproven = match ama.file(daemon) {
+    let entry = ama.entry(daemon, port);
+    let unproven = match entry {
         _ if blocked => Some("the agent takes nothing until Azure tells it to".to_owned()),
-        Some(file) if file.transport == Transport::Socket => in_socket(),
-        None if ama.port.is_none() && ama.socket => in_socket(),
-        _ => None,
+        Entry::Socket => Some("the agent takes them over its socket, where they cannot be seen".to_owned()),
+        Entry::Tcp(_) => None,
     };
-    Look { findings, unproven }
+    Look { findings, unproven, entry }
 }
 
 /// The watcher restarts the daemon after it has written its file.

@@ -31,6 +31,8 @@ use crate::ui::Ui;
 /// What has been decided about the agent.
 pub struct Setup {
     pub target: AgentTarget,
+    /// Where the Azure Monitor Agent takes events, if it gets them.
+    pub azure: Option<ama::Entry>,
     /// To be done before the plan: it makes the files that the plan changes.
     job: Option<Job>,
     /// The key was given, so nothing is asked.
@@ -67,6 +69,7 @@ impl Setup {
         let port = args.target.agent_port.unwrap_or_else(|| agents.port(kind));
         let mut setup = Setup {
             target: AgentTarget { kind, port },
+            azure: None,
             job: None,
             unattended: false,
             place: None,
@@ -139,12 +142,14 @@ impl Setup {
         }
     }
 
-    /// The same box with events going to the Log Analytics agent on `port` as well: the bridge of a migration.
-    pub fn bridge(host: &Host, port: u16) -> Setup {
+    /// The same box with events going to the Log Analytics agent on `port` and to the Azure Monitor Agent on `new`: the
+    /// bridge of a migration.
+    pub fn bridge(host: &Host, port: u16, new: u16) -> Setup {
         let agents = AgentFacts::gather(&host.root);
         let first = agents.oms.iter().flat_map(|o| &o.workspaces).next();
         Setup {
             target: AgentTarget { kind: AgentKind::Oms, port },
+            azure: Some(ama::Entry::Tcp(new)),
             job: None,
             unattended: false,
             place: first.map(Workspace::new),
@@ -290,7 +295,8 @@ impl Setup {
         if agents.ama.is_none() {
             return Err(azure::missing(host));
         }
-        let look = azure::look(host, ui, args, dry);
+        let look = azure::look(host, ui, args, self.target.port, dry);
+        self.azure = Some(look.entry);
         self.unproven = look.unproven;
         for finding in look.findings {
             match finding.mend {

@@ -8,6 +8,7 @@ use crate::check::facts::Facts;
 use crate::host::Host;
 use crate::plan::receipt::Entry;
 use crate::plan::{Change, EditBlock, Place, Receipt, ServiceChange, When, WriteFile};
+use crate::platform::service::Active;
 use crate::platform::service_act::{Action, Services};
 use crate::syslog::collector::{self, Collector};
 
@@ -54,7 +55,7 @@ pub fn changes(
         changes.push(block.purpose(&insertion.why).into());
     }
     if let Some(begin) = begin(host, facts, daemon) {
-        changes.extend(begin.into_iter().map(|action| ServiceChange::new(daemon.unit(), action).into()));
+        changes.extend(begin.into_iter().map(|a| ServiceChange::new(daemon.unit(), a).when(When::Always).into()));
         return changes;
     }
     let live = is_live(facts, daemon, collector);
@@ -84,6 +85,8 @@ fn begin(host: &Host, facts: &Facts, daemon: Daemon) -> Option<Vec<Action>> {
     match (state.is_active() || state.is_coming_up(), state.has_switch() && !state.is_enabled()) {
         (true, false) => None,
         (true, true) => Some(vec![Action::Enable]),
+        // Between two tries of a daemon that fails again and again: a moment later it looks as if it were up.
+        (false, _) if state.active == Active::Activating => Some(vec![Action::Enable, Action::Restart]),
         (false, _) => Some(vec![Action::Enable, Action::Start]),
     }
 }

@@ -119,7 +119,7 @@ pub fn bridge(
 ) -> anyhow::Result<bool> {
     // Events that also go through the daemon's other rules pass the new agent's own.
     let both = InstallArgs { local_copy: Some(LocalCopy::Keep), ..args.clone() };
-    let setup = &mut Setup::bridge(host, old);
+    let setup = &mut Setup::bridge(host, old, new);
     let proposal = propose(host, &both, setup, session.receipt())?;
     let plan = session.plan_install(proposal.changes.clone())?;
     validate::validate(host, &proposal, &plan)?;

@@ -283,6 +283,7 @@ fn propose(host: &Host, args: &InstallArgs, setup: &mut Setup, receipt: Option<&
     let options = TargetOptions { port: args.target.port, ..TargetOptions::default() };
     let facts = gather::gather(host, &options, Depth::Change, None);
     let mut wish = wish(args, setup.target);
+    wish.azure = setup.azure;
     let daemon = daemon::choose(&facts, args.target.daemon, receipt, wish.port).map_err(refused)?;
     wish.tls = tls::wish(args, daemon);
     let served = wish.agent.kind == AgentKind::Ama && receipt.is_some();
@@ -365,6 +366,7 @@ fn wish(args: &InstallArgs, agent: AgentTarget) -> Wish {
         transports: protocols(args),
         tls: None,
         agent,
+        azure: None,
         local_copy: match args.local_copy.unwrap_or_default() {
             LocalCopy::Auto => collector::LocalCopy::Auto,
             LocalCopy::Keep => collector::LocalCopy::Keep,

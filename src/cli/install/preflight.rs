@@ -140,6 +140,7 @@ mod tests {
             transports: vec![Transport::Udp, Transport::Tcp],
             tls: None,
             agent: AgentTarget { kind: AgentKind::None, port: 25226 },
+            azure: None,
             local_copy: LocalCopy::Auto,
             rewrite_ids: false,
             octet_counting: true,

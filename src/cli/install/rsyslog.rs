@@ -11,6 +11,7 @@ use super::daemon::Daemon;
 use super::source::Without;
 use super::staging::Staging;
 use super::{Decided, refused, validate as said};
+use crate::agent::ama::files;
 use crate::check::facts::Facts;
 use crate::host::Host;
 use crate::plan::Receipt;
@@ -40,9 +41,13 @@ pub fn decide(
     let main = PathBuf::from(&facts.rsyslog.main_file);
     let replaced = PathBuf::from(REPLACED);
     let without = Without::new(&host.root, receipt, std::slice::from_ref(&replaced));
+    let damaged =
+        |path: &PathBuf| host.root.read(path).is_ok_and(|text| files::is_damaged(files::Daemon::Rsyslog, &text));
+    // What the daemon says of its configuration now is past then.
+    let asked = !mended.keys().any(damaged);
     let source = Overlay { base: &without, changes: mended };
     let config = Effective::load(&main, &source);
-    refuse_broken(facts, &config)?;
+    refuse_broken(facts, &config, asked)?;
     let found = Found {
         config: &config,
         source: &source,
@@ -97,15 +102,16 @@ fn work_directory(host: &Host) -> PathBuf {
     PathBuf::from(found.unwrap_or(WORK_DIRECTORIES[0]))
 }
 
-/// The daemon's own word on the configuration as it is counts; ours where it could not be asked.
-fn refuse_broken(facts: &Facts, config: &Effective) -> anyhow::Result<()> {
-    let broken = match &facts.rsyslog.validation {
-        Ok(said) => {
+/// The daemon's own word on the configuration as it is counts; ours where it could not be asked, or speaks of a file that
+/// we mend.
+fn refuse_broken(facts: &Facts, config: &Effective, asked: bool) -> anyhow::Result<()> {
+    let broken = match facts.rsyslog.validation.as_ref().ok().filter(|_| asked) {
+        Some(said) => {
             let messages = validate::parse(&said.stderr.0).messages;
             let fatal = |m: &&validate::Message| matches!(m.harm, Harm::ConfigCutOff | Harm::NoStart);
             messages.iter().find(fatal).map(|m| clean(&m.text))
         }
-        Err(_) => {
+        None => {
             let fatal = |p: &&Problem| p.severity == Severity::Error && p.topic == Topic::Syntax;
             config.problems.iter().find(fatal).map(|p| clean(&p.to_string()))
         }

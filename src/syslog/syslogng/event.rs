@@ -320,8 +320,9 @@ fn facility_name(pri: u16) -> String {
 
 /// Names the daemon fills in itself, in ways we do not follow.
 fn is_macro(name: &Text) -> bool {
-    const NAMES: [&str; 20] = [
+    const NAMES: [&str; 21] = [
         "DATE",
+        "BSDDATE",
         "FULLDATE",
         "STAMP",
         "UNIXTIME",

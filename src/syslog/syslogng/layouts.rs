@@ -5,8 +5,9 @@ use std::path::Path;
 use super::effective::{Effective, ReadSetting, Ref};
 use super::lint;
 use super::problem::Severity;
-use super::render::{Wanted, render};
+use super::render::{Azure, Wanted, render};
 use super::version::{Program, Version};
+use crate::agent::ama::Entry;
 use crate::host::Root;
 use crate::syslog::Text;
 
@@ -89,9 +90,11 @@ fn a_site_with_its_own_ports() {
 fn forwards_of_agents() {
     let ama = load("ama-debian", "3.38.1");
     assert_eq!(ama.said(Severity::Warning), Vec::<String>::new());
-    let wanted = Wanted { hand_to: Some("d_azure_mdsd".into()), agent_port: 28330, ..Wanted::default() };
+    let azure = Azure { entry: Entry::Tcp(28330), beside: false, fed: Vec::new() };
+    let wanted = Wanted { azure: Some(azure), agent_port: 28330, ..Wanted::default() };
     let made = render(&ama.config, &ama.program, &wanted).unwrap();
-    assert!(made.text.contains("destination(\"d_azure_mdsd\"); flags(flow-control, final);"), "{}", made.text);
+    assert!(made.text.contains("destination(d_cefctl_azure); flags(flow-control, final);"), "{}", made.text);
+    assert!(!made.text.contains("d_azure_mdsd") && made.notes.is_empty(), "{}: {:?}", made.text, made.notes);
     let oms = load("oms-portal", "3.38.1");
     assert_eq!(oms.said(Severity::Warning), Vec::<String>::new());
     assert_eq!(oms.config.forwards_to(25224).len(), 1);

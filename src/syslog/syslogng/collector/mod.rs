@@ -14,10 +14,11 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
-use super::effective::{DestKind, Destination, Effective, Family, Framing, ListenerAt, ReadSetting, Ref, Transport};
-use super::render::{self, RenderError, Stack, TlsListener, Wanted};
+use super::effective::{DestKind, Effective, Family, Framing, ListenerAt, ReadSetting, Transport};
+use super::render::{self, Azure, RenderError, Stack, TlsListener, Wanted};
 use super::version::Program;
-use crate::agent::AgentKind;
+use crate::agent::ama::Entry;
+use crate::agent::{AgentKind, AgentTarget};
 use crate::syslog::collector::{self, Collector, Intake, LocalCopy, Refusal, TlsWish, Wish, in_order};
 use crate::syslog::{ConfigSource, Text};
 
@@ -50,7 +51,7 @@ pub fn decide(found: &Found<'_>, wish: &Wish) -> Result<Collector, Refusal> {
         let port = if kind == Transport::Tls { wish.tls.as_ref().map_or(0, |t| t.port) } else { wish.port };
         let there = existing(config, kind, port)?;
         intakes.extend(intakes_of(found, wish, (kind, port), &there));
-        let done = !there.is_empty() && there.iter().all(|l| reach::is_done(config, l, wish));
+        let done = !there.is_empty() && there.iter().all(|l| reach::is_done(config, l, wish, None));
         if !done {
             render_for.push(kind);
         }
@@ -265,11 +266,11 @@ fn wanted(found: &Found<'_>, wish: &Wish, kinds: &[Transport], notes: &mut Vec<S
         octet_counting: wish.octet_counting,
         counted_port,
         stack: found.stack,
-        copies: if wish.local_copy == LocalCopy::Keep { kept(config, wish, &local) } else { Vec::new() },
+        copies: if wish.local_copy == LocalCopy::Keep { local.clone() } else { Vec::new() },
         others: local,
         rewrite_ids: wish.rewrite_ids,
         spool: u64::from(wish.queue_disk) << 20,
-        hand_to: (wish.agent.kind == AgentKind::Ama).then(|| agents_own(config, wish)).flatten(),
+        azure: azure(config, wish),
         hand_over: wish.hand_over,
         banner: vec![
             format!("Written by cefctl {}, receipt {}.", env!("CARGO_PKG_VERSION"), wish.receipt.display()),
@@ -285,19 +286,19 @@ fn tls_listener(tls: &TlsWish) -> TlsListener {
     TlsListener { port: tls.port, key: text(&tls.key), certificate: text(&tls.certificate), counted: false }
 }
 
-/// Where events go besides being forwarded: the local log, and an Azure Monitor Agent beside the agent that is served, as
-/// its own file would have it of every event that it sees (facts 3.3). That is how events reach both during a migration.
-fn kept(config: &Effective, wish: &Wish, local: &[Text]) -> Vec<Text> {
-    let azures =
-        |d: &&Destination| d.at.file.file_name().is_some_and(|n| n.to_string_lossy().starts_with("azuremonitoragent"));
-    let beside = config.destinations.iter().filter(|d| wish.agent.kind != AgentKind::Ama && azures(d));
-    local.iter().cloned().chain(beside.filter_map(|d| d.name.clone())).collect()
-}
-
-/// The destination that the Azure Monitor Agent's own file defines: to its port, or to its socket (facts 3.3).
-fn agents_own(config: &Effective, wish: &Wish) -> Option<Text> {
-    let names = config.destinations.iter().filter_map(|d| d.name.as_ref());
-    names.into_iter().find(|n| reach::is_agents(config, &Ref::Named((*n).clone()), wish)).cloned()
+/// How the Azure Monitor Agent gets the events, and which sources its own file has for it already.
+fn azure(config: &Effective, wish: &Wish) -> Option<Azure> {
+    let entry = match wish.agent.kind {
+        AgentKind::Ama => wish.azure.unwrap_or(Entry::Tcp(wish.agent.port)),
+        AgentKind::Oms | AgentKind::None => wish.azure?,
+    };
+    let beside = wish.agent.kind != AgentKind::Ama;
+    // As if it were the only one, which it is once it has been proven.
+    let port = if let Entry::Tcp(port) = entry { port } else { wish.agent.port };
+    let alone = Wish { agent: AgentTarget { kind: AgentKind::Ama, port }, ..wish.clone() };
+    let done = config.listeners().into_iter().filter(|l| l.used && reach::is_done(config, l, &alone, None));
+    let fed = done.filter_map(|l| l.source.name.clone()).collect();
+    Some(Azure { entry, beside, fed })
 }
 
 /// Does a driver lead to the agent?

@@ -156,7 +156,7 @@ fn works(found: &Found<'_>, wish: &Wish, placed: &Placed, drop_in: &DropIn, from
         l.listener.port_number().is_some_and(|port| wish.has_port(port, tls))
     };
     for l in used.filter(|l| ours(l) || wanted(l)) {
-        if reach::is_done(&candidate, &l, wish) {
+        if reach::is_done(&candidate, &l, wish, Some(&placed.path)) {
             continue;
         }
         reach::once(&candidate, &l, &placed.path, wish).map_err(|miss| explain(&l, &miss, wish, Senders::One))?;

@@ -1,5 +1,7 @@
 //! Sample events followed through a configuration, to see what becomes of real ones.
 
+use std::path::Path;
+
 use super::leads_to_agent;
 use crate::agent::AgentKind;
 use crate::syslog::collector::{EVENTS, Wish, show};
@@ -37,15 +39,18 @@ fn to_agent(config: &Effective, l: &ListenerAt<'_>, raw: &[u8], wish: &Wish) -> 
     (visits, trace.cut_short)
 }
 
-/// Does the Azure Monitor Agent's own forward get every event of this listener already? Then nothing is to be added: a
-/// second path would double them.
-pub fn is_done(config: &Effective, l: &ListenerAt<'_>, wish: &Wish) -> bool {
-    wish.agent.kind == AgentKind::Ama
-        && EVENTS.iter().all(|raw| to_agent(config, l, raw, wish).0.iter().any(|v| !v.maybe))
+/// Does the Azure Monitor Agent's own forward get every event of this listener already, and `ours` none of them? Then
+/// nothing is to be added: a second path would double them.
+pub fn is_done(config: &Effective, l: &ListenerAt<'_>, wish: &Wish, ours: Option<&Path>) -> bool {
+    let done = |raw: &&[u8]| {
+        let (visits, _) = to_agent(config, l, raw, wish);
+        visits.iter().any(|v| !v.maybe) && visits.iter().all(|v| ours.is_none_or(|ours| *v.at.file != *ours))
+    };
+    wish.agent.kind == AgentKind::Ama && EVENTS.iter().all(done)
 }
 
 /// Does each sample of this listener come to the agent once, by our own file?
-pub fn once(config: &Effective, l: &ListenerAt<'_>, ours: &std::path::Path, wish: &Wish) -> Result<(), Miss> {
+pub fn once(config: &Effective, l: &ListenerAt<'_>, ours: &Path, wish: &Wish) -> Result<(), Miss> {
     for raw in EVENTS {
         let (visits, cut_short) = to_agent(config, l, raw, wish);
         if cut_short {
@@ -117,5 +122,5 @@ pub fn local_files(config: &Effective, l: &ListenerAt<'_>) -> Vec<Text> {
     }
     files.sort();
     files.dedup();
-    files.into_iter().map(|f| Text::from(show(std::path::Path::new(&*f.to_str_lossy())).as_str())).collect()
+    files.into_iter().map(|f| Text::from(show(Path::new(&*f.to_str_lossy())).as_str())).collect()
 }

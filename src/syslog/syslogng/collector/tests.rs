@@ -4,10 +4,10 @@
 use std::path::Path;
 
 use super::*;
-use crate::agent::AgentTarget;
 use crate::host::Root;
 use crate::syslog::collector::overlay;
 use crate::syslog::source::{MapSource, Overlay};
+use crate::syslog::syslogng::effective::Ref;
 use crate::syslog::syslogng::lint;
 use crate::syslog::syslogng::version::Version;
 
@@ -236,8 +236,9 @@ fn the_azure_agents_forward_is_used_and_never_doubled() {
     let root = Root::at(concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/syslog-ng/trees/ama-debian"));
     let made = decided(&root, &ama()).unwrap();
     let config = candidate(&root, &made);
-    assert_eq!(config.forwards_to(28330).len(), 1);
     assert_eq!(ends(&config, Transport::Udp, EVENT), ["127.0.0.1:28330"]);
+    let text = String::from_utf8_lossy(&made.drop_in.as_ref().unwrap().1).into_owned();
+    assert!(!text.contains("d_azure_mdsd"), "{text}");
     // Devices already send to the source that the agent's file names: there is nothing left to do.
     let source = MapSource::new()
         .with(MAIN, stock().replace("internal();", "internal(); udp(port(514)); tcp(port(514));"))
@@ -249,6 +250,11 @@ fn the_azure_agents_forward_is_used_and_never_doubled() {
     let made = decided(&source, &ama()).unwrap();
     assert!(made.drop_in.is_none() && made.insertions.is_empty());
     assert!(made.notes.iter().all(|n| n.contains("go to the agent already")), "{:?}", made.notes);
+    // A rule of somebody's that has some of these events only.
+    let partial = "source s_net { udp(port(514)); };\ndestination d_mine { network(\"127.0.0.1\" port(28330)); };\n\
+                   log { source(s_net); filter { match(\"CEF\") }; destination(d_mine); };\n";
+    let refusal = decided(&with(partial), &ama()).unwrap_err();
+    assert!(refusal.what.contains("already forwards"), "{refusal}");
     // The agent's file is not there yet.
     let source = with("");
     let made = decided(&source, &ama()).unwrap();

@@ -9,12 +9,13 @@ mod header;
 mod patterns;
 mod text;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
 use super::effective::{Effective, Format, Framing, ListenerAt, Ref, Transport};
 use super::version::{Program, Version};
+use crate::agent::ama::{Entry, files};
 use crate::syslog::{Location, Text};
 
 /// What is wanted of the drop-in.
@@ -42,9 +43,11 @@ pub struct Wanted {
     pub rewrite_ids: bool,
     /// Bytes that may wait on disk for the agent.
     pub spool: u64,
-    /// A destination (by name) that forwards to the agent already, to be used instead of one of our own.
-    pub hand_to: Option<Text>,
-    /// With `hand_to`: what waits in a queue of ours goes to `agent_port`. Nothing new comes to it.
+    /// The Azure Monitor Agent gets the events. Always by a destination of ours: a name that its own file defines is gone
+    /// when the agent takes that file away, and the daemon does not start any more.
+    pub azure: Option<Azure>,
+    /// With the Azure Monitor Agent alone: what waits in the queue to the agent that was here before goes to `agent_port`.
+    /// Nothing new comes to it.
     pub hand_over: bool,
     /// First lines of the file, without `#`.
     pub banner: Vec<String>,
@@ -65,11 +68,21 @@ impl Default for Wanted {
             others: Vec::new(),
             rewrite_ids: false,
             spool: 1 << 30,
-            hand_to: None,
+            azure: None,
             hand_over: false,
             banner: Vec::new(),
         }
     }
+}
+
+/// How events come to the Azure Monitor Agent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Azure {
+    pub entry: Entry,
+    /// The agent on `agent_port` gets the events as well.
+    pub beside: bool,
+    /// Sources (by name) whose events the agent has by its own file.
+    pub fed: Vec<Text>,
 }
 
 /// A TLS listener; clients need no certificate.
@@ -180,7 +193,7 @@ pub fn render(config: &Effective, program: &Program, wanted: &Wanted) -> Result<
     if version < Version::new(3, 5, 0) {
         return Err(RenderError::TooOld(version));
     }
-    for name in wanted.copies.iter().chain(&wanted.others).chain(&wanted.hand_to) {
+    for name in wanted.copies.iter().chain(&wanted.others) {
         if config.destination(&Ref::Named(name.clone())).is_none() {
             return Err(RenderError::NoDestination(name.clone()));
         }
@@ -293,18 +306,15 @@ impl<'a> Plan<'a> {
     }
 
     /// Does a destination of ours keep events on disk?
-    fn has_own_buffer(&self) -> bool {
+    fn reliable(&self) -> bool {
         self.program.has_disk_buffer()
     }
 
-    /// Does the destination keep events on disk?
-    fn reliable(&self) -> bool {
-        match &self.wanted.hand_to {
-            None => self.has_own_buffer(),
-            Some(name) => self
-                .config
-                .destination(&Ref::Named(name.clone()))
-                .is_some_and(|d| d.drivers.iter().all(|d| d.disk_buffer.is_some())),
+    /// Does a source's events go to the agent on `agent_port`, to the Azure Monitor Agent?
+    fn receivers(&self, source: Option<&Text>) -> (bool, bool) {
+        match &self.wanted.azure {
+            None => (true, false),
+            Some(azure) => (azure.beside, source.is_none_or(|s| !azure.fed.contains(s))),
         }
     }
 
@@ -317,7 +327,8 @@ impl<'a> Plan<'a> {
             );
         }
         for (_, driver, forward) in self.config.forwards_to(self.wanted.agent_port) {
-            if self.wanted.hand_to.is_none() {
+            let azures = files::PLACES.iter().any(|p| Path::new(p.path) == &*driver.at.file);
+            if !azures {
                 self.notes.push(format!("{} forwards to port {} too", driver.at, forward.port));
             }
         }

@@ -221,15 +221,32 @@ fn copies_and_the_rest_go_where_they_are_wanted() {
 }
 
 #[test]
-fn a_destination_that_forwards_already() {
+fn the_azure_agent_gets_a_destination_of_ours() {
     let base = format!(
         "{BASE}destination d_azure_mdsd {{ network(\"127.0.0.1\" port(28330) log-fifo-size(25000)); }};\nlog {{ source(s_src); destination(d_azure_mdsd); flags(flow-control); }};\n"
     );
-    let wanted = Wanted { hand_to: Some("d_azure_mdsd".into()), agent_port: 28330, ..Wanted::default() };
+    let azure = Azure { entry: Entry::Tcp(28330), beside: false, fed: Vec::new() };
+    let wanted = Wanted { azure: Some(azure.clone()), agent_port: 28330, ..Wanted::default() };
+    let names = |config: &Effective, source: &str| -> Vec<String> {
+        let visits = trace(config, source, b"<134>Aug  1 10:00:00 fw1 CEF:0|V|P|1|2|n|5|x=1").visits;
+        let name = |r: &Ref| config.destination(r).and_then(|d| d.name.clone()).unwrap_or_default().to_string();
+        visits.iter().map(|v| name(&v.destination)).collect()
+    };
+    let goes = |config: &Effective| names(config, "s_cefctl");
     let (made, config) = rendered("3.38.1", &base, &wanted);
-    assert!(!made.text.contains("destination d_") && !made.reliable, "{}", made.text);
-    let visits = trace(&config, "s_cefctl", b"<134>CEF:0|V|P|1|2|n|5|x=1").visits;
-    assert_eq!(visits[0].destination, Ref::Named("d_azure_mdsd".into()));
+    assert!(!made.text.contains("d_azure_mdsd") && made.reliable, "{}", made.text);
+    assert_eq!(goes(&config), ["d_cefctl_azure"]);
+    let socket = Azure { entry: Entry::Socket, ..azure.clone() };
+    let (made, config) = rendered("3.38.1", &base, &Wanted { azure: Some(socket), ..Wanted::default() });
+    assert!(made.text.contains("unix-dgram(\"/run/azuremonitoragent/default_syslog.socket\""), "{}", made.text);
+    assert_eq!(goes(&config), ["d_cefctl_azure"]);
+    // Both agents while events move from one to the other, but for a source that the agent's own file has.
+    let base_net =
+        format!("{base}source s_net {{ udp(port(514)); }};\nlog {{ source(s_net); destination(d_azure_mdsd); }};\n");
+    let both = Azure { beside: true, fed: vec!["s_net".into()], ..azure };
+    let (made, config) = rendered("3.38.1", &base_net, &Wanted { azure: Some(both), ..Wanted::default() });
+    assert_eq!(goes(&config), ["d_cefctl", "d_cefctl_azure"], "{}", made.text);
+    assert_eq!(names(&config, "s_net"), ["d_azure_mdsd", "d_cefctl"], "{}", made.text);
     // What waits for an agent that was here before goes on; nothing new comes to it.
     let (made, config) = rendered("3.38.1", &base, &Wanted { hand_over: true, ..wanted });
     assert!(made.text.contains("destination d_cefctl"), "{}", made.text);
@@ -279,7 +296,9 @@ fn the_corpus() {
         let label = v["host"].as_str().map(str::to_owned);
         if let Some(host) = host(&got) {
             accepted += 1;
-            host_right += usize::from(label.is_none() || host == label);
+            // Of two headers either may be the one.
+            let two = v["envelope"].as_str().is_some_and(|e| e.contains("two-headers"));
+            host_right += usize::from(two || label.is_none() || host == label);
         }
         // Rightly read as it was sent: nothing to mend.
         if label.is_some() && host(&raw) == Some(label) {
@@ -320,13 +339,17 @@ fn times() {
         ("Aug  7 2019 12:24:12.5 -03 fw1", "2019-08-07T12:24:12.000-03:00 fw1"),
         // Received on the first of January.
         ("Dec 31 23:59:59 UTC fw1", "2025-12-31T23:59:59.000Z fw1"),
-        // What the name of a zone means is not known everywhere.
-        ("Aug 17 12:24:12 CEST fw1", "Aug 17 12:24:12 fw1"),
+        ("Aug 17 12:24:12 CEST fw1", "2026-08-17T12:24:12.000+02:00 fw1"),
+        ("Aug 17 12:24:12 UTC+2 fw1", "2026-08-17T12:24:12.000+02:00 fw1"),
+        ("[17/Aug/2026:12:24:12 +0200] fw1", "2026-08-17T12:24:12.000+0200 fw1"),
+        // What the name of this zone means is not known everywhere, and twelve hours could be either.
+        ("Aug 17 12:24:12 IST fw1", "Aug 17 12:24:12 fw1"),
+        ("Aug 17 2026 09:24:12 PM fw1", "2026-01-01T00:00:00+00:00 fw1"),
         ("Fri Aug 14 09:21:07 2026 ns-7", "Aug 14 2026 09:21:07 ns-7"),
         ("Fri Aug 14 09:21:07 UTC 2026 ns-7", "2026-08-14T09:21:07.000Z ns-7"),
         ("14-Aug-2026 09:21:07 fw1", "Aug 14 2026 09:21:07 fw1"),
         ("2026-08-14 09:21:07 fw1", "2026-08-14T09:21:07.000 fw1"),
-        ("2026/08/14 09:21:07,1234+0530 fw1", "2026-08-14T09:21:07.123+05:30 fw1"),
+        ("2026/08/14 09:21:07,1234+0530 fw1", "2026-08-14T09:21:07.123+0530 fw1"),
         ("2026-08-14T09:21:07Z fw1", "2026-08-14T09:21:07.000Z fw1"),
         ("1 2026-08-14T09:21:07.123456789+02:00 fw1 app - - -", "2026-08-14T09:21:07.123+02:00 fw1"),
         ("1786699267 fw1", "2026-01-01T00:00:00+00:00 fw1"),

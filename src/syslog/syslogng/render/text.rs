@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use super::{Access, OwnListener, Plan, Stack, header};
+use crate::agent::ama::{Entry, paths};
 use crate::syslog::Text;
 use crate::syslog::syslogng::effective::Transport;
 
@@ -58,7 +59,7 @@ fn quoted(text: &Text) -> String {
 /// Before 3.32 the interval of attempts is one for all destinations; the user's own value is left alone.
 fn options(plan: &Plan<'_>, out: &mut String) {
     let own = plan.program.version.has_own_time_reopen();
-    if plan.wanted.hand_to.is_none() && !own && plan.config.option("time-reopen").is_none() {
+    if !own && plan.config.option("time-reopen").is_none() {
         push(out, "# This version has one interval for all destinations; its default of 60 s would leave gaps.");
         push(out, &format!("options {{ time-reopen({REOPEN}); }};"));
     }
@@ -131,19 +132,33 @@ fn rewrites(plan: &Plan<'_>, out: &mut String) {
 }
 
 fn destination(plan: &Plan<'_>, out: &mut String) {
-    if plan.wanted.hand_to.is_some() && !plan.wanted.hand_over {
-        return;
+    let stem = &plan.stem;
+    let (agent, azure) = (Entry::Tcp(plan.wanted.agent_port), plan.wanted.azure.as_ref());
+    if azure.is_none_or(|a| a.beside || plan.wanted.hand_over) {
+        // the line as it is: our parser has put a new one together where it had to
+        push(out, &forward(plan, stem, agent, "${MESSAGE}"));
     }
-    let (version, stem) = (plan.program.version, &plan.stem);
-    let mut driver = format!("network(\"127.0.0.1\" port({}) transport(\"tcp\")", plan.wanted.agent_port);
+    if let Some(azure) = azure {
+        // the form that its own file sends, which is the one that it is known to read
+        push(out, &forward(plan, &format!("{stem}_azure"), azure.entry, "<$PRI>$BSDDATE $HOST $MSGHDR$MSG"));
+    }
+}
+
+/// A destination to an agent on this box.
+fn forward(plan: &Plan<'_>, name: &str, entry: Entry, template: &str) -> String {
+    let version = plan.program.version;
+    let mut driver = match entry {
+        Entry::Tcp(port) => format!("network(\"127.0.0.1\" port({port}) transport(\"tcp\")"),
+        Entry::Socket => format!("unix-dgram(\"{}\" flags(no-multi-line)", paths::SOCKET),
+    };
     if version.has_disk_buffer() {
-        let _ = write!(driver, " persist-name(\"{stem}\")");
+        let _ = write!(driver, " persist-name(\"{name}\")");
     }
     if version.has_own_time_reopen() {
         let _ = write!(driver, " time-reopen({REOPEN})");
     }
     let _ = write!(driver, " log-fifo-size({FIFO})");
-    if plan.has_own_buffer() {
+    if plan.reliable() {
         let (size, window) = match version.has_capacity_bytes() {
             true => ("capacity-bytes", "flow-control-window-bytes"),
             false => ("disk-buf-size", "mem-buf-size"),
@@ -151,13 +166,12 @@ fn destination(plan: &Plan<'_>, out: &mut String) {
         let held = HELD_BACK.min(plan.wanted.spool / 4);
         let _ = write!(driver, "\n    disk-buffer({size}({}) {window}({held}) reliable(yes))", plan.wanted.spool);
     }
-    driver.push_str(" template(\"${MESSAGE}\\n\"))");
-    push(out, &format!("destination d_{stem} {{\n  {driver};\n}};"));
+    format!("destination d_{name} {{\n  {driver} template(\"{template}\\n\"));\n}};")
 }
 
 fn paths(plan: &Plan<'_>, out: &mut String) {
     let stem = &plan.stem;
-    if plan.wanted.hand_to.is_some() && plan.wanted.hand_over {
+    if plan.wanted.hand_over && plan.wanted.azure.as_ref().is_some_and(|a| !a.beside) {
         push(
             out,
             "# What still waits for the agent that was here before; nothing new takes this path. The next `cefctl install`\n\
@@ -167,8 +181,11 @@ fn paths(plan: &Plan<'_>, out: &mut String) {
     }
     let keeps = !plan.wanted.copies.is_empty();
     if !plan.own.is_empty() {
-        let last = if keeps { "flags(flow-control)" } else { "flags(flow-control, final)" };
-        push(out, &format!("log {{ source(s_{stem}); parser(p_{stem}); {} {last}; }};", send(plan)));
+        let ends = send(plan, plan.receivers(None));
+        for (n, end) in ends.iter().enumerate() {
+            let last = if keeps || n + 1 < ends.len() { "flags(flow-control)" } else { "flags(flow-control, final)" };
+            push(out, &format!("log {{ source(s_{stem}); parser(p_{stem}); {end} {last}; }};"));
+        }
         local(plan, out);
     }
     for (source, access) in &plan.sources {
@@ -178,24 +195,18 @@ fn paths(plan: &Plan<'_>, out: &mut String) {
             Access::Parsed => format!(" rewrite(r_{stem}_parsed);"),
         };
         // No flow control: a source that others use must not stand still because the agent does.
-        push(
-            out,
-            &format!(
-                "log {{ source({}); {}parser(p_{stem}); {} }};",
-                quoted(source),
-                line.trim_start().to_owned() + if line.is_empty() { "" } else { " " },
-                send(plan)
-            ),
-        );
+        for end in send(plan, plan.receivers(Some(source))) {
+            push(out, &format!("log {{ source({});{line} parser(p_{stem}); {end} }};", quoted(source)));
+        }
     }
 }
 
-/// The end of a path to the agent. A destination of somebody else has a format of its own: it gets the line in parts.
-fn send(plan: &Plan<'_>) -> String {
-    match &plan.wanted.hand_to {
-        None => format!("destination(d_{});", plan.stem),
-        Some(name) => format!("parser {{ syslog-parser(); }}; destination({});", quoted(name)),
-    }
+/// The end of each path to an agent.
+fn send(plan: &Plan<'_>, (agent, azure): (bool, bool)) -> Vec<String> {
+    let stem = &plan.stem;
+    let agent = agent.then(|| format!("destination(d_{stem});"));
+    let azure = azure.then(|| format!("parser {{ syslog-parser(); }}; destination(d_{stem}_azure);"));
+    agent.into_iter().chain(azure).collect()
 }
 
 /// Paths to local destinations for what our own source receives.
