@@ -544,3 +544,34 @@ fn traffic_in_the_wrong_frames_is_named() {
     assert!(format!("{out:?}").contains("all others to tcp/514"), "{out:?}");
     is("traffic.format", &seen("tcp", Framing::OctetCount), Status::Fail, "run into one");
 }
+
+/// Somebody's forward that does not take events, in a log path of the source that ours uses too.
+#[test]
+fn a_source_that_stands_still_is_told_with_what_it_waits_for() {
+    let site = "source s_net { network(transport(udp) flags(store-raw-message)); };\n\
+                destination d_siem { network(\"192.0.2.9\" port(6000)); };\n\
+                log { source(s_net); log { destination(d_siem); flags(flow-control); }; };\n\
+                filter f_c { match(\"CEF:|%(ASA|FTD)-\" value(\"RAWMSG\")); };\n\
+                destination d_c { network(\"127.0.0.1\" port(25226)); };\n\
+                log { source(s_net); filter(f_c); destination(d_c); flags(flow-control); };\n";
+    let mut facts = ng_with_drop_in(site);
+    facts.probe.insert(
+        Transport::Udp,
+        ProbeFacts {
+            sent: Bytes(
+                b"<164>Aug  1 10:00:00 c1 CEF:0|TestCommonEventFormat|MOCK|1.0|mock|Self test|1|msg=x".to_vec(),
+            ),
+            to: "127.0.0.1:514".into(),
+            send_error: None,
+            blind: None,
+            seen_at_listener: Some(true),
+            arrived: None,
+            took_ms: 90_000,
+        },
+    );
+    is("probe.udp", &facts, Status::Fail, "the daemon did not pass it on");
+    let stats = b"dst.network;d_siem#0;tcp,192.0.2.9:6000;a;queued;105\n";
+    facts.syslog_ng_says.stats = Ok(Bytes(stats.to_vec()));
+    let o = is("probe.udp", &facts, Status::Fail, "stands still, since 105 events wait for 192.0.2.9:6000");
+    assert!(o.evidence.iter().any(|e| e.source == format!("{NG_DROP_IN}:3")), "{o:#?}");
+}

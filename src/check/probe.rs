@@ -10,6 +10,7 @@ use super::pipeline::Listener;
 use super::ports;
 use super::probe_run::event_of;
 use super::spool;
+use super::stats;
 use super::target::Door;
 use super::words;
 use crate::agent::AgentKind;
@@ -98,6 +99,18 @@ fn lost(case: &Case<'_>, probe: &ProbeFacts, sent: impl Fn(Outcome) -> Outcome) 
         );
         return sent(Outcome::warn(text)).advise("run the check again after that time");
     }
+    if probe.seen_at_listener != Some(false)
+        && let Some((place, target, events)) = held_up(case)
+    {
+        let text = format!(
+            "the test event did not arrive {waited}: the daemon's source stands still, since {events} events wait for \
+             {target}, which takes none"
+        );
+        return sent(Outcome::fail(text))
+            .seen(place, format!("flags(flow-control): its sources wait for {target}"))
+            .advise(format!("see that {target} takes events again, or take flow-control out of that log path"))
+            .command(case.load_command());
+    }
     let hop = match probe.seen_at_listener {
         Some(true) => "it reached the daemon's port, and the daemon did not pass it on",
         Some(false) => "it was not even seen on its way to the daemon's port",
@@ -105,6 +118,20 @@ fn lost(case: &Case<'_>, probe: &ProbeFacts, sent: impl Fn(Outcome) -> Outcome) 
     };
     advise(case, sent(Outcome::fail(format!("the test event did not arrive {waited}: {hop}"))))
         .seen_all(case.last_lines(3))
+}
+
+/// Somebody's forward that the listeners stand still for, and the events that wait for it.
+fn held_up(case: &Case<'_>) -> Option<(String, String, u64)> {
+    let flow = case.flow().ok()?;
+    let counters = case.facts.syslog_ng_says.stats.as_ref().ok()?;
+    let to_agent: Vec<usize> = flow.to_agent().map(|f| f.id).collect();
+    let listeners = flow.entries.iter().filter_map(|e| e.listener.as_ref());
+    let found = listeners.flat_map(|l| flow.config.holding_up(l, &to_agent));
+    let waiting = found.map(|(at, target, port)| {
+        let events = stats::queued(&counters.0, &target, port);
+        (at.to_string(), port.map_or_else(|| target.clone(), |port| format!("{target}:{port}")), events)
+    });
+    waiting.max_by_key(|(.., events)| *events).filter(|(.., events)| *events > 0)
 }
 
 fn advise(case: &Case<'_>, out: Outcome) -> Outcome {

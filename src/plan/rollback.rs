@@ -175,9 +175,8 @@ impl RollBack<'_> {
             match self.try_act(before, Action::Reload) {
                 // What is in its files had not been loaded before us either, and now we know that it cannot be.
                 Err(Failure::Service(e @ ServiceError::NotTaken { .. })) if !self.was_taken(&before.unit) => {
-                    report
-                        .notes
-                        .push(format!("{e}: what its files say is as before, and was not loaded before either"));
+                    let unit = &before.unit;
+                    report.notes.push(format!("what the files of {unit} say was not loaded before either: {e}"));
                 }
                 result => self.acted(before, result, word, report),
             }

@@ -23,6 +23,7 @@ pub fn cases() -> Vec<Case> {
         Case::new("a_removal_that_would_leave_a_broken_configuration_is_refused", needed).only("syslog-ng"),
         Case::new("a_path_that_takes_all_for_good_is_overtaken", overtaken).only("syslog-ng"),
         Case::new("a_rule_above_the_includes_is_overtaken", above_the_includes).only("rsyslog"),
+        Case::new("a_path_for_some_devices_above_the_includes_is_overtaken", some_devices).only("syslog-ng"),
     ]
 }
 
@@ -252,6 +253,40 @@ fn above_the_includes(kind: &Kind) -> Result<()> {
     let host = kind.boot()?;
     host.sh("ip address add 198.51.100.9/32 dev lo");
     host.put("/etc/rsyslog.conf", MAIN);
+    restart(&host, kind);
+    let before = host.tree("/etc");
+    let agent = Agent::start(&host)?;
+    let out = installed(&host);
+    ensure!(out.all().contains("198.51.100.9"), "the address is not named: {out}");
+    let to = ([198, 51, 100, 9], 514).into();
+    send::udp(&host, to, &[send::numbered(6)], Duration::ZERO)?;
+    send::tcp_each(&host, to, &[send::numbered(7)])?;
+    for n in ["seq=000000006", "seq=000000007"] {
+        ensure!(agent.sees(n, Duration::from_secs(5)), "{n} did not arrive");
+    }
+    ensure!(logged_in(&host, "seq=000000006") == ["/var/log/devices.log"], "their own file misses it");
+    let report = host.cefctl(&["troubleshoot"]).all();
+    ensure!(!report.contains("verdict: broken"), "{report}");
+    let again = installed(&host);
+    ensure!(again.all().contains("nothing to do"), "not at rest: {again}");
+    host.cefctl(&["uninstall", "--yes"]).ok();
+    before.assert_same(&host.tree("/etc"), "after uninstall");
+    Ok(())
+}
+
+/// The same of syslog-ng: a main file that is a link, a source on the address that devices send to, and a log path that
+/// keeps what some of them send for itself. The tool's own samples come from another address.
+fn some_devices(kind: &Kind) -> Result<()> {
+    let host = kind.boot()?;
+    host.sh("ip address add 198.51.100.9/32 dev lo");
+    let main = String::from_utf8(host.get(language::MAIN_NG))?;
+    let site = "source s_dev {\n  network(transport(\"udp\") ip(198.51.100.9) port(514));\n\
+                \x20 network(transport(\"tcp\") ip(198.51.100.9) port(514));\n};\n\
+                destination d_dev { file(\"/var/log/devices.log\"); };\n\
+                log { source(s_dev); filter { netmask(198.51.100.0/24); }; destination(d_dev); flags(final); };\n\
+                @include \"/etc/syslog-ng/conf.d";
+    host.put(language::MAIN_NG, main.replace("@include \"/etc/syslog-ng/conf.d", site));
+    host.sh(&format!("mv {0} /etc/syslog-ng/site.main && ln -s site.main {0}", language::MAIN_NG));
     restart(&host, kind);
     let before = host.tree("/etc");
     let agent = Agent::start(&host)?;

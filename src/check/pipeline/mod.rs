@@ -210,6 +210,16 @@ impl Config<'_> {
         }
     }
 
+    /// Forwards to others, besides `to_agent`, that a listener stands still for when they do not take events: the place
+    /// that says so, target and port.
+    pub fn holding_up(self, listener: &Listener, to_agent: &[usize]) -> Vec<(Location, String, Option<u16>)> {
+        match self {
+            // Its actions wait in queues of their own or hold up the whole daemon, which is another check's matter.
+            Config::Rsyslog(_) => Vec::new(),
+            Config::SyslogNg(c) => syslogng::holding_up(c, listener, to_agent),
+        }
+    }
+
     pub fn files_read(self) -> usize {
         match self {
             Config::Rsyslog(c) => c.files.len(),

@@ -269,6 +269,15 @@ pub fn diversions(config: &Effective, sample: &Sample, listener: &Listener, want
     places.into_iter().map(|at| (at.to_string(), "flags(final), and a filter by sender or priority".into())).collect()
 }
 
+pub fn holding_up(config: &Effective, listener: &Listener, to_agent: &[usize]) -> Vec<(Location, String, Option<u16>)> {
+    let all = config.listeners();
+    let Some(source) = all.get(listener.id).and_then(|own| source_ref(config, own.source)) else { return Vec::new() };
+    let forwards = config.forwards();
+    let agents = |driver| to_agent.iter().any(|id| forwards.get(*id).is_some_and(|(_, d, _)| std::ptr::eq(*d, driver)));
+    let others = config.holding_up(&source).into_iter().filter(|(_, driver, _)| !agents(*driver));
+    others.map(|(path, _, f)| (path.at.clone(), f.target.to_string(), f.port_number())).collect()
+}
+
 fn target_name(target: &Ref) -> String {
     match target {
         Ref::Named(name) => format!("destination {name}"),

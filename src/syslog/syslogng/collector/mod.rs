@@ -11,6 +11,7 @@ mod reach;
 mod tests;
 
 use std::collections::BTreeSet;
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use super::effective::{DestKind, Effective, Family, Framing, ListenerAt, ReadSetting, Transport};
@@ -49,13 +50,14 @@ pub fn decide(found: &Found<'_>, wish: &Wish) -> Result<Collector, Refusal> {
     for kind in kinds(wish) {
         let port = if kind == Transport::Tls { wish.tls.as_ref().map_or(0, |t| t.port) } else { wish.port };
         let there = existing(config, kind, port)?;
-        intakes.push(intake(found, wish, (kind, port), &there));
+        intakes.extend(intakes_of(found, wish, (kind, port), &there));
         let done = !there.is_empty() && there.iter().all(|l| reach::is_done(config, l, wish, None));
         if !done {
             render_for.push(kind);
         }
         for listener in &there {
-            notes.push(note_of(config, listener, wish, (port, done), found.stack));
+            let everywhere = there.iter().any(|l| l.listener.address.is_none());
+            notes.push(note_of(config, listener, wish, (port, done, everywhere), found.stack));
         }
         if kind == Transport::Tls && there.is_empty() && !found.program.version.has_auto_framing() {
             notes.push(format!(
@@ -120,8 +122,12 @@ fn existing(config: &Effective, kind: Transport, port: u16) -> Result<Vec<Listen
             format!("choose another port with {option}, or leave {} out of --protocol", word.to_lowercase()),
         ));
     }
-    match there.first() {
-        Some(l) if there.iter().all(|l| l.listener.address.is_some()) => Err(Refusal::new(
+    // A name means what the resolver says when the daemon starts.
+    let unknown = there.iter().find(|l| l.listener.address.is_some() && bound_to(l).is_none());
+    let loopback = |l: &ListenerAt<'_>| bound_to(l).is_some_and(|ip| ip.is_loopback());
+    let closed = there.first().filter(|_| there.iter().all(loopback));
+    match unknown.or(closed) {
+        Some(l) => Err(Refusal::new(
             format!(
                 "{word} port {port} is open on {} only ({}), and a second listener would compete with it",
                 l.listener.address.as_ref().map(ToString::to_string).unwrap_or_default(),
@@ -129,8 +135,13 @@ fn existing(config: &Effective, kind: Transport, port: u16) -> Result<Vec<Listen
             ),
             format!("remove the address from that listener, or choose another port with {option}"),
         )),
-        _ => Ok(there),
+        None => Ok(there),
     }
+}
+
+/// The one address that a listener is bound to.
+fn bound_to(l: &ListenerAt<'_>) -> Option<IpAddr> {
+    l.listener.address.as_ref()?.to_str_lossy().trim_matches(['[', ']']).parse().ok()
 }
 
 fn in_words(l: &ListenerAt<'_>) -> &'static str {
@@ -139,6 +150,19 @@ fn in_words(l: &ListenerAt<'_>) -> &'static str {
         Transport::Tcp => "TCP without TLS",
         _ => "a transport this tool does not know",
     }
+}
+
+/// One where any listener takes what is sent to every address, else one for each address.
+fn intakes_of(found: &Found<'_>, wish: &Wish, (kind, port): (Transport, u16), there: &[ListenerAt<'_>]) -> Vec<Intake> {
+    if there.is_empty() || there.iter().any(|l| l.listener.address.is_none()) {
+        return vec![intake(found, wish, (kind, port), there)];
+    }
+    let one = |l: &ListenerAt<'_>| {
+        let address = bound_to(l);
+        let (v4, v6) = (address.is_some_and(|ip| ip.is_ipv4()), address.is_some_and(|ip| ip.is_ipv6()));
+        Intake { address, v4, v6, ..intake(found, wish, (kind, port), &[*l]) }
+    };
+    there.iter().map(one).collect()
 }
 
 fn intake(found: &Found<'_>, wish: &Wish, (kind, port): (Transport, u16), there: &[ListenerAt<'_>]) -> Intake {
@@ -163,18 +187,35 @@ fn takes_counts_only(found: &Found<'_>, wish: &Wish) -> bool {
     wish.octet_counting && wish.counted_port == wish.port && !found.program.version.has_auto_framing()
 }
 
-fn note_of(config: &Effective, l: &ListenerAt<'_>, wish: &Wish, (port, done): (u16, bool), stack: Stack) -> String {
+fn note_of(
+    config: &Effective,
+    l: &ListenerAt<'_>,
+    wish: &Wish,
+    (port, done, everywhere): (u16, bool, bool),
+    stack: Stack,
+) -> String {
     let word = word(l.listener.transport);
-    let mut note = format!("{word} port {port} is already open by {}: that listener is used as it is", l.driver.at);
+    let bound = bound_to(l).map(|ip| format!(" on {ip}")).unwrap_or_default();
+    let mut note =
+        format!("{word} port {port} is already open{bound} by {}: that listener is used as it is", l.driver.at);
+    if !everywhere && bound_to(l).is_some_and(|ip| !ip.is_loopback()) {
+        note = format!("{note}; devices have to send to that address");
+    }
     if done {
         note = format!("{note}; its events go to the agent already, so nothing is added to it");
     }
-    if l.listener.family == Family::V4 && stack != Stack::V4 {
+    if bound_to(l).is_none() && l.listener.family == Family::V4 && stack != Stack::V4 {
         note = format!("{note}; it takes IPv4 senders only");
     }
     if l.listener.framing == Framing::OctetCounted {
         note =
             format!("{note}; it takes events with their length in front (RFC 6587) only, and refuses senders of lines");
+    }
+    if let Some((at, target)) = reach::held_up(config, l, wish) {
+        note = format!(
+            "{note}; it stands still, and nothing goes to the agent, while {target} takes no events (flags(flow-control) at \
+             {at})"
+        );
     }
     let files = reach::local_files(config, l);
     if wish.local_copy != LocalCopy::Keep && !files.is_empty() {

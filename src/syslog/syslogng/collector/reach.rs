@@ -106,6 +106,13 @@ fn lost(config: &Effective, l: &ListenerAt<'_>, raw: &[u8], wish: &Wish) -> Miss
     }
 }
 
+/// Somebody's forward that this listener's source stands still for, with the log path.
+pub fn held_up(config: &Effective, l: &ListenerAt<'_>, wish: &Wish) -> Option<(Location, String)> {
+    let others = config.holding_up(&source_of(config, l)).into_iter();
+    let mut others = others.filter(|(_, driver, _)| !leads_to_agent(&driver.kind, wish));
+    others.next().map(|(path, _, f)| (path.at.clone(), format!("{}:{}", f.target, f.port)))
+}
+
 /// Files that security events of this listener are written to.
 pub fn local_files(config: &Effective, l: &ListenerAt<'_>) -> Vec<Text> {
     let mut files: Vec<Text> = Vec::new();

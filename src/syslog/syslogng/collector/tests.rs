@@ -391,3 +391,42 @@ fn a_source_with_a_parser_of_its_own_is_put_together_again() {
     let made = decided(&with(channel), &Wish::usual()).unwrap();
     assert!(String::from_utf8_lossy(&made.drop_in.unwrap().1).contains("rewrite r_cefctl_parsed"));
 }
+
+#[test]
+fn a_source_that_waits_for_somebody_elses_forward_has_a_note() {
+    let site = |flags: &str| {
+        with(&format!(
+            "source s_net {{ udp(); tcp(); }};\ndestination d_siem {{ network(\"siem.example.com\" port(6514)); }};\n\
+             log {{ source(s_net); destination(d_siem); {flags} }};\n"
+        ))
+    };
+    let told = |flags: &str| {
+        let made = decided(&site(flags), &Wish::usual()).unwrap();
+        made.notes.iter().any(|n| n.contains("while siem.example.com:6514 takes no events"))
+    };
+    assert!(told("flags(flow-control);"));
+    assert!(!told(""));
+}
+
+#[test]
+fn listeners_on_addresses_of_their_own_are_used() {
+    let text = "source s_n { udp(ip(192.0.2.1)); udp(ip(192.0.2.2)); tcp(ip(192.0.2.1)); };\nlog { source(s_n); };\n";
+    let source = with(text);
+    let made = decided(&source, &Wish::usual()).unwrap();
+    let at: Vec<_> = made.intakes.iter().map(|i| (i.transport, i.local().to_string(), i.v4, i.v6)).collect();
+    let (udp, tcp) = (collector::Transport::Udp, collector::Transport::Tcp);
+    let wanted = [(udp, "192.0.2.1:514"), (udp, "192.0.2.2:514"), (tcp, "192.0.2.1:514")]
+        .map(|(t, a)| (t, a.to_owned(), true, false));
+    assert_eq!(at, wanted);
+    assert!(
+        made.notes[0].contains("open on 192.0.2.1 by") && made.notes[0].contains("that address"),
+        "{:?}",
+        made.notes
+    );
+    assert_eq!(ends(&candidate(&source, &made), Transport::Udp, EVENT), ["127.0.0.1:25226"]);
+    // One for all addresses besides: that is where a test event can be sent.
+    let made = decided(&with(&text.replace("udp(ip(192.0.2.2))", "udp()")), &Wish::usual()).unwrap();
+    assert_eq!(made.intakes[0].local().to_string(), "127.0.0.1:514");
+    let named = decided(&with("source s { udp(ip(fw-net)); };\nlog { source(s); };\n"), &Wish::usual()).unwrap_err();
+    assert!(named.what.contains("fw-net only"), "{named}");
+}

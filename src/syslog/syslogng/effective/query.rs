@@ -181,6 +181,22 @@ impl Effective {
         found
     }
 
+    /// Forwards over TCP that a source stands still for when they do not take events, each with the log path that says so.
+    pub fn holding_up(&self, source: &Ref) -> Vec<(&LogPath, &DestDriver, &Forward)> {
+        let mut found = Vec::new();
+        for path in self.logs.iter().filter(|p| p.flags.catchall || p.sources().contains(&source)) {
+            for destination in path.waits_for().into_iter().filter_map(|r| self.destination(r)) {
+                for driver in &destination.drivers {
+                    match &driver.kind {
+                        DestKind::Forward(f) if f.transport.is_stream() => found.push((path, driver, f)),
+                        _ => {}
+                    }
+                }
+            }
+        }
+        found
+    }
+
     /// Forwards to this port of the machine itself.
     pub fn forwards_to(&self, port: u16) -> Vec<(&Destination, &DestDriver, &Forward)> {
         let mut found = self.forwards();
@@ -224,6 +240,25 @@ impl LogPath {
         let mut steps = Vec::new();
         self.collect(&mut steps);
         steps.iter().any(|s| matches!(&s.kind, StepKind::Destination(d) if d == destination))
+    }
+
+    /// Destinations that the sources of this path wait for when they do not take events (`flags(flow-control)`).
+    pub fn waits_for(&self) -> Vec<&Ref> {
+        let mut found = Vec::new();
+        if self.flags.flow_control {
+            let mut steps = Vec::new();
+            self.collect(&mut steps);
+            found.extend(
+                steps.into_iter().filter_map(|s| if let StepKind::Destination(r) = &s.kind { Some(r) } else { None }),
+            );
+            return found;
+        }
+        for step in &self.steps {
+            if let StepKind::Junction(paths) = &step.kind {
+                found.extend(paths.iter().flat_map(LogPath::waits_for));
+            }
+        }
+        found
     }
 
     /// Is there any destination in this path?

@@ -285,9 +285,6 @@ impl<'a> Plan<'a> {
         if access == Access::Parsed && l.listener.format != Format::Raw && l.listener.program_name.is_some() {
             return Err(RenderError::NameReplaced { at });
         }
-        if let Some(address) = &l.listener.address {
-            self.notes.push(format!("the listener at {at} takes events for {address} only"));
-        }
         if let Some(name) = l.listener.host_name.as_ref().filter(|_| access == Access::Parsed) {
             self.notes.push(format!("the source at {at} has host-override(): '{name}' stands for the device's name"));
         } else if access == Access::Parsed && !l.listener.keep_hostname && !l.source.reworks {
