@@ -20,11 +20,12 @@ use crate::host::proc_net::{Socket, Transport};
 use crate::host::{Cmd, Host};
 use crate::plan::Receipt;
 use crate::report::clean;
+use crate::syslog::MapSource;
 use crate::syslog::collector::{Collector, Wish};
 use crate::syslog::source::Overlay;
 use crate::syslog::syslogng::candidate::candidate;
 use crate::syslog::syslogng::collector::{Found, decide as decide_on};
-use crate::syslog::syslogng::effective::ReadSetting;
+use crate::syslog::syslogng::effective::{DestDriver, DestKind, ReadSetting};
 use crate::syslog::syslogng::render::Stack;
 use crate::syslog::syslogng::validate::Report;
 use crate::syslog::syslogng::version::Program;
@@ -44,6 +45,7 @@ pub fn decide(
     agents: BTreeMap<PathBuf, Option<Vec<u8>>>,
 ) -> anyhow::Result<Decided> {
     let main = PathBuf::from(&facts.syslog_ng.main_file);
+    let main_file = main.clone();
     let program = program(facts)?;
     let setting = ReadSetting::of(&main, program);
     let replaced = main.parent().unwrap_or(Path::new("/")).join(REPLACED);
@@ -72,7 +74,9 @@ pub fn decide(
         }
         None => None,
     };
-    let restart = must_restart(facts, found.stack, &collector, wish.counted_port);
+    let now = Effective::load_with(&main_file, &host.root, setting.clone());
+    let restart = must_restart(facts, found.stack, &collector, wish.counted_port)
+        || collector.drop_in.as_ref().is_some_and(|(_, text)| clings(facts, &now, text));
     Ok(Decided { collector, replaced, mended, restart, runs_as: None })
 }
 
@@ -99,6 +103,25 @@ fn must_restart(facts: &Facts, stack: Stack, collector: &Collector, counted_port
     let mut datagrams = ports.iter().filter(|(t, _)| *t == Transport::Udp);
     let narrowed = datagrams.any(|(t, port)| net.open(*t, *port).any(narrow));
     narrowed || ports.into_iter().any(theirs)
+}
+
+/// A reload hands the open connection of a destination to its successor of the same persist-name, also where that one has
+/// another address: events would go on to a program that has the old one (tried with the port of the agent).
+fn clings(facts: &Facts, now: &Effective, drop_in: &[u8]) -> bool {
+    let alone = Path::new("/drop-in");
+    let then = Effective::load(alone, &MapSource::new().with(alone, drop_in));
+    let is_open = |kind: &DestKind| match (kind, &facts.net) {
+        (DestKind::Forward(f), Ok(net)) => f.port_number().is_some_and(|port| {
+            net.connections_to(port).any(|s| s.owners.iter().any(|o| Some(*o) == facts.syslog_ng.pid))
+        }),
+        // of a socket for datagrams nothing can be seen
+        _ => true,
+    };
+    let drivers = |config: &Effective| -> Vec<DestDriver> {
+        config.destinations.iter().flat_map(|d| &d.drivers).filter(|d| d.persist_name.is_some()).cloned().collect()
+    };
+    let (old, new) = (drivers(now), drivers(&then));
+    old.iter().any(|o| new.iter().any(|n| o.persist_name == n.persist_name && o.kind != n.kind) && is_open(&o.kind))
 }
 
 /// Bytes as the kernel counts them, of a socket that was not opened by our listener: it asks for 8 MiB.
@@ -203,8 +226,27 @@ pub fn validate(host: &Host, facts: &Facts, changes: BTreeMap<PathBuf, Option<Ve
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::check::fixture::{add_socket, healthy};
+    use crate::check::fixture::{DAEMON, add_socket, healthy};
     use crate::syslog::collector::Intake;
+
+    #[test]
+    fn a_connection_to_another_address_calls_for_a_restart() {
+        let text = |port: u16| {
+            format!("destination d_cefctl {{ network(\"127.0.0.1\" port({port}) persist-name(\"cefctl\")); }};\n")
+        };
+        let main = Path::new("/etc/syslog-ng/syslog-ng.conf");
+        let now = Effective::load(main, &MapSource::new().with(main, text(25226)));
+        let mut facts = healthy();
+        facts.syslog_ng.pid = Some(DAEMON);
+        assert!(clings(&facts, &now, text(31000).as_bytes()));
+        assert!(!clings(&facts, &now, text(25226).as_bytes()));
+        // nobody took the connection: there is none to be handed on
+        facts.syslog_ng.pid = Some(9);
+        assert!(!clings(&facts, &now, text(31000).as_bytes()));
+        let socket = "destination d_cefctl { unix-dgram(\"/run/x\" persist-name(\"cefctl\")); };\n";
+        let now = Effective::load(main, &MapSource::new().with(main, socket));
+        assert!(clings(&facts, &now, text(31000).as_bytes()));
+    }
 
     #[test]
     fn a_socket_with_another_address_calls_for_a_restart() {
