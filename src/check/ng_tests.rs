@@ -297,6 +297,15 @@ fn from_the_listener_to_the_rule() {
         "the log path at /etc/syslog-ng/conf.d/a.conf:1 takes it for good",
     );
     assert!(o.evidence.iter().any(|e| e.text.contains("flags(final)")), "{o:#?}");
+    // It takes what other devices send than that of the samples.
+    let of_some = "log { source(s_cefctl); filter { netmask(10.0.0.0/8); }; destination(d_syslog); flags(final); };\n";
+    let o = is(
+        "listen.reachable",
+        &ng_with_files(&[(last, of_some)]),
+        Status::Warn,
+        "what some devices send to udp/514 and tcp/514 does not come to the forward rule: the log path at /etc/syslog-ng/conf.d/a.conf:1",
+    );
+    assert!(o.evidence.iter().any(|e| e.text.contains("filter by sender")), "{o:#?}");
     // The rule takes another source.
     let facts = ng_with_drop_in(
         "source s_net { network(transport(udp) flags(store-raw-message)); };\nlog { source(s_net); destination(d_syslog); };\n\

@@ -6,7 +6,7 @@ use super::flow::{Entry, Flow};
 use super::outcome::{Judged, NotJudged, Outcome};
 use super::pipeline::{Asked, Double, Listener, Way, Why};
 use super::ports;
-use super::samples::Fate;
+use super::samples::{Fate, Sample};
 use super::target::Daemon;
 use super::words;
 use crate::agent::AgentKind;
@@ -111,7 +111,31 @@ pub fn reachable(case: &Case<'_>) -> Judged {
         return Err(NotJudged::Unknown(why));
     }
     let from: Vec<String> = flow.entries.iter().filter_map(|e| e.listener.as_ref()).map(port_of).collect();
+    let diversions = diversions(flow, &wanted);
+    if let Some((place, _)) = diversions.first() {
+        return Ok(Outcome::warn(format!(
+            "what some devices send to {} does not come to the forward rule: the log path at {place} takes it for good",
+            words::list(&from)
+        ))
+        .seen_all(diversions.clone())
+        .advise("let the rule stand before that log path, or take its flags(final) away")
+        .command(case.install_command())
+        .fixable_if(case.target.agent != AgentKind::Ama));
+    }
     Ok(Outcome::pass(format!("what arrives at {} comes to the forward rule", words::list(&from))))
+}
+
+/// Places that keep the events of some devices from the rule, though those of the samples come to it.
+fn diversions(flow: &Flow<'_>, wanted: &[&'static Sample]) -> Vec<(String, String)> {
+    let rules: Vec<usize> = flow.to_agent().map(|f| f.id).collect();
+    let listeners = || flow.entries.iter().filter_map(|e| e.listener.as_ref());
+    let mut places: Vec<(String, String)> = Vec::new();
+    for found in wanted.iter().flat_map(|s| listeners().flat_map(|l| flow.config.diversions(s, l, &rules))) {
+        if !places.contains(&found) {
+            places.push(found);
+        }
+    }
+    places
 }
 
 fn port_of(listener: &Listener) -> String {

@@ -15,10 +15,14 @@ use crate::message::lint::{Level, Lint, lint, pcap};
 use crate::report::{clean_bytes, json_safe, traffic};
 use crate::ui::{Tone, Ui, wrap};
 
+/// Bytes of an unpacked file; it is held in memory.
+const UNPACKED_LIMIT: u64 = 1 << 30;
+
 pub fn run(host: &Host, ui: &Ui, args: &LintArgs) -> anyhow::Result<Exit> {
     let stop = Interrupt::install().context("watching for Ctrl-C")?;
     let name = args.file.to_string_lossy();
     let bytes = host.read_input(&args.file).with_context(|| format!("cannot read {}", clean_bytes(name.as_bytes())))?;
+    let bytes = unpacked(bytes).map_err(|e| fail(Exit::Problems, e, "unpack it with gunzip"))?;
     let mut desk =
         Desk { ui, args, stop: &stop, tally: Tally::default(), number: 0, page: String::new(), failed: None };
     let zone = host.clock.zone();
@@ -73,6 +77,19 @@ pub fn run(host: &Host, ui: &Ui, args: &LintArgs) -> anyhow::Result<Exit> {
         Some(Level::Odd | Level::Rebuilt) if args.deny_warnings => Exit::Warnings,
         _ => Exit::Good,
     })
+}
+
+/// The content of a gzip file, anything else as it is.
+fn unpacked(bytes: Vec<u8>) -> anyhow::Result<Vec<u8>> {
+    use std::io::Read;
+    if !bytes.starts_with(&[0x1F, 0x8B, 0x08]) {
+        return Ok(bytes);
+    }
+    let mut content = Vec::new();
+    let read = flate2::read::MultiGzDecoder::new(bytes.as_slice()).take(UNPACKED_LIMIT + 1).read_to_end(&mut content);
+    let read = read.context("the gzip file is damaged")?;
+    anyhow::ensure!(read as u64 <= UNPACKED_LIMIT, "the gzip file holds more than 1 GiB");
+    Ok(content)
 }
 
 /// Takes messages, prints them, counts them.

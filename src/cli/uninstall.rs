@@ -27,9 +27,11 @@ pub fn run(host: &Host, ui: &Ui, args: &UninstallArgs) -> anyhow::Result<Exit> {
         Session::begin(host, &interrupt, &mut observer).map_err(show::not_begun)?
     };
     install::sweep(host);
+    let adopted = install::adopt(host, &mut session);
     let leftovers = if args.agent { agent::remove::leftover_changes(host) } else { Vec::new() };
     let purge = args.agent && agent::remove::is_there(host);
-    let plan = install::removal::fit(host, session.plan_uninstall_with(args.packages, leftovers)?)?;
+    let mut plan = install::removal::fit(host, session.plan_uninstall_with(args.packages, leftovers)?)?;
+    plan.notes.extend(adopted);
     if !session.has_receipt() && plan.is_empty() && !purge {
         drop(progress);
         return nothing(ui, args);
@@ -50,18 +52,22 @@ pub fn run(host: &Host, ui: &Ui, args: &UninstallArgs) -> anyhow::Result<Exit> {
     let brought = session.receipt().is_some_and(|r| r.packages().next().is_some());
     let (leaves, stays) = (args.packages && brought, !args.packages && brought);
     let units = if leaves { Vec::new() } else { running_units(&session) };
+    let queue = (!leaves).then(|| install::queue_left::Queue::look(host, session.receipt())).flatten();
     let outcome = session.apply(&plan, &Goal::Uninstall, &mut show::observe(ui, &progress, args.output), &mut || {
         still_running(host, &units)
     });
+    let done = matches!(outcome, Outcome::Done { .. });
+    let left = queue.filter(|_| done).and_then(|q| q.left(host));
     drop(progress);
     if args.output == Format::Json {
-        ui.result(&show::json(&plan, &[], true, Some(&outcome), None))?;
+        ui.result(&show::json(&plan, left.as_slice(), true, Some(&outcome), None))?;
     } else if let Outcome::Done { steps, .. } = &outcome {
         let end = match stays {
             true => "what install changed is taken back, the package it installed stays",
             false => "the box is as it was before install",
         };
         ui.result(&format!("done: {steps} steps; {end}\n"))?;
+        left.iter().for_each(|note| ui.warn(note));
     }
     let exit = show::finish(outcome)?;
     if purge {
@@ -93,7 +99,7 @@ fn still_running(host: &Host, units: &[String]) -> anyhow::Result<()> {
 }
 
 fn dry_run(host: &Host, ui: &Ui, args: &UninstallArgs) -> anyhow::Result<Exit> {
-    let Some(receipt) = peek(host)? else { return nothing(ui, args) };
+    let Some(receipt) = peek(host)?.or_else(|| install::adopt::found(host)) else { return nothing(ui, args) };
     let plan = install::removal::fit(host, plan_uninstall(host, &receipt, args.packages)?)?;
     match args.output {
         Format::Json => ui.result(&show::json(&plan, &[], false, None, None))?,

@@ -136,6 +136,13 @@ impl Root {
         Ok(bytes)
     }
 
+    /// The first bytes of a regular file that may be of any size, `max` at most; as [`Root::read`].
+    pub fn read_head(&self, path: &Path, max: u64) -> io::Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        open_regular(&self.real(&self.resolve(path)?))?.take(max).read_to_end(&mut bytes)?;
+        Ok(bytes)
+    }
+
     /// As [`Root::read`], `None` where there is no such file.
     pub fn read_opt(&self, path: &Path) -> io::Result<Option<Vec<u8>>> {
         match self.read(path) {

@@ -1,8 +1,9 @@
 //! Did a marked message pass this hop? Without tcpdump: packets from a packet socket where that is allowed, else the
 //! byte counters of the TCP connections. What a report rests on is always said.
 //!
-//! Here: packets into payloads. [`sequence`] puts TCP streams in order, [`lines`] takes their lines out, [`watch`] waits for markers.
+//! Here: packets into payloads. [`fragments`] joins datagrams that came in pieces, [`sequence`] puts TCP streams in order, [`lines`] takes their lines out, [`watch`] waits for markers.
 
+pub mod fragments;
 pub mod lines;
 pub mod sequence;
 pub mod watch;

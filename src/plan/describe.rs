@@ -112,7 +112,9 @@ impl Step {
     fn file_sentence(&self, op: &FileOp) -> String {
         let path = shown(&op.path);
         match &self.change {
-            Change::WriteFile(wish) if wish.for_user => format!("keep the present version as {path}"),
+            Change::WriteFile(wish) if wish.for_user && wish.purpose.is_empty() => {
+                format!("keep the present version as {path}")
+            }
             Change::WriteFile(wish) => with_purpose(write_sentence(op, &path), &wish.purpose),
             Change::EditBlock(wish) => {
                 let verb = if super::block::take(&op.old, &wish.id) == Ok(None) { "add a" } else { "update our" };

@@ -18,7 +18,7 @@ use crate::host::Host;
 use crate::host::fault::hit;
 use crate::platform::control;
 use crate::platform::service::{Active, UnitState};
-use crate::platform::service_act::{Action, Services};
+use crate::platform::service_act::{Action, ServiceError, Services};
 
 /// What taking back came to.
 #[derive(Debug, Default)]
@@ -171,7 +171,16 @@ impl RollBack<'_> {
         let same_process = now.is_active() && !other_process && !touched.restarted;
         if before.active && same_process && control::answers(&before.unit) {
             // Any signal from somebody else (log rotation) may have made it read our files, too.
-            self.act(before, Action::Reload, "given its configuration of before:", report);
+            let word = "given its configuration of before:";
+            match self.try_act(before, Action::Reload) {
+                // What is in its files had not been loaded before us either, and now we know that it cannot be.
+                Err(Failure::Service(e @ ServiceError::NotTaken { .. })) if !self.was_taken(&before.unit) => {
+                    report
+                        .notes
+                        .push(format!("{e}: what its files say is as before, and was not loaded before either"));
+                }
+                result => self.acted(before, result, word, report),
+            }
         } else if before.active && (touched.run || other_process || !now.is_active()) {
             let back = match now.is_active() {
                 true => "restarted, with its configuration of before:",
@@ -195,16 +204,36 @@ impl RollBack<'_> {
     }
 
     fn act(&mut self, service: &ServiceState, action: Action, word: &str, report: &mut Report) {
-        let result = hit("plan.undo").map_err(|e| e.to_string());
-        let acted = result.and_then(|()| {
-            // Never interrupted: half a way back is worse than either end.
-            self.services.act(&service.unit, action, &|| false).map_err(|e| e.to_string())
-        });
-        match acted {
-            Ok(_) => self.undone(format!("{word} {}", service.unit), report),
-            Err(e) => report.failures.push(e),
+        let result = self.try_act(service, action);
+        self.acted(service, result, word, report);
+    }
+
+    fn acted(&mut self, service: &ServiceState, result: Result<(), Failure>, word: &str, report: &mut Report) {
+        match result {
+            Ok(()) => self.undone(format!("{word} {}", service.unit), report),
+            Err(e) => report.failures.push(e.to_string()),
         }
     }
+
+    fn try_act(&self, service: &ServiceState, action: Action) -> Result<(), Failure> {
+        hit("plan.undo")?;
+        // Never interrupted: half a way back is worse than either end.
+        Ok(self.services.act(&service.unit, action, &|| false).map(drop)?)
+    }
+
+    /// Did the daemon of this unit run with our files?
+    fn was_taken(&self, unit: &str) -> bool {
+        let took = |b: &Begun| matches!(&b.undo, Undo::Service { unit: u, .. } if u == unit) && b.done && !b.skipped;
+        self.story.begun.iter().any(took)
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+enum Failure {
+    #[error(transparent)]
+    Service(#[from] ServiceError),
+    #[error(transparent)]
+    Injected(#[from] std::io::Error),
 }
 
 /// What a run did to one service.

@@ -50,6 +50,8 @@ pub struct Session<'a> {
     store: Store,
     interrupt: Interrupt,
     receipt: Option<Receipt>,
+    /// The receipt is made up and not written yet.
+    adopted: bool,
     _lock: LockFile,
 }
 
@@ -65,12 +67,24 @@ impl<'a> Session<'a> {
         let services = Services::detect(host);
         recover(host, &services, &store, observer)?;
         let receipt = store.receipt().map_err(other)?;
-        Ok(Session { host, services, store, interrupt: interrupt.clone(), receipt, _lock: lock })
+        Ok(Session { host, services, store, interrupt: interrupt.clone(), receipt, adopted: false, _lock: lock })
     }
 
     /// What earlier runs have done to this machine.
     pub fn receipt(&self) -> Option<&Receipt> {
         self.receipt.as_ref()
+    }
+
+    /// Takes `receipt` for the one that is gone. The next run that is proven writes it.
+    pub fn adopt(&mut self, receipt: Receipt) {
+        if self.receipt.is_none() {
+            (self.receipt, self.adopted) = (Some(receipt), true);
+        }
+    }
+
+    /// Does a run have something to do although nothing is to be changed?
+    pub fn is_adopted(&self) -> bool {
+        self.adopted
     }
 
     /// The plan of an install: `changes` are all that is wished, also what is there already. Files and folders of
@@ -104,7 +118,8 @@ impl<'a> Session<'a> {
     }
 
     /// Applies `plan`. `prove` is asked after the last step, with everything live; its error takes all back. An empty
-    /// plan touches nothing and proves nothing, except that an uninstall always ends without receipt.
+    /// plan touches nothing and proves nothing, except that an uninstall always ends without receipt, and that an install
+    /// which has adopted one ends with it.
     pub fn apply(
         &mut self,
         plan: &Plan,
@@ -113,7 +128,8 @@ impl<'a> Session<'a> {
         prove: &mut dyn FnMut() -> Result<()>,
     ) -> Outcome {
         let forgets = *goal == Goal::Uninstall && self.receipt.is_some();
-        if plan.is_empty() && !forgets {
+        let writes = self.adopted && matches!(goal, Goal::Install { .. });
+        if plan.is_empty() && !forgets && !writes {
             return Outcome::NothingToDo;
         }
         let mut notes = plan.notes.clone();
@@ -127,7 +143,7 @@ impl<'a> Session<'a> {
                 if let Err(e) = twice(|| finish(&self.store, receipt.as_ref(), &journal.story.header)) {
                     notes.push(format!("{}; the next run of cefctl puts that in order", render(&e)));
                 }
-                self.receipt = receipt;
+                (self.receipt, self.adopted) = (receipt, false);
                 Outcome::Done { steps: plan.steps.len(), notes }
             }
             Err(e) => self.back(&e, journal, observer),

@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 
 use super::block;
 use super::build::{Builder, Plan};
-use super::change::{Change, ServiceChange, WriteFile};
+use super::change::{Change, ServiceChange, When, WriteFile};
 use super::receipt::{Entry, Receipt};
 use super::state::{FileState, Saved, ServiceState};
 use super::store::Store;
@@ -24,7 +24,7 @@ pub fn plan_uninstall(host: &Host, receipt: &Receipt, packages: bool) -> Result<
     let brought: Vec<&Setting> = receipt.packages().collect();
     let leaves = packages && !brought.is_empty();
     let services = Services::detect(host);
-    let mut way = WayBack { host, builder: Builder::new(host, &services), services: &services };
+    let mut way = WayBack { host, builder: Builder::new(host, &services), services: &services, by_hand: false };
     for service in receipt.services.iter().rev() {
         way.service_down(service)?;
     }
@@ -55,7 +55,7 @@ pub fn plan_uninstall(host: &Host, receipt: &Receipt, packages: bool) -> Result<
 /// blocks and removed files stay: whoever wishes may no longer see why they were needed, because they are done.
 pub fn plan_install(host: &Host, receipt: Option<&Receipt>, changes: Vec<Change>) -> Result<Plan> {
     let services = Services::detect(host);
-    let mut way = WayBack { host, builder: Builder::new(host, &services), services: &services };
+    let mut way = WayBack { host, builder: Builder::new(host, &services), services: &services, by_hand: false };
     let entries = receipt.map(|r| r.entries.as_slice()).unwrap_or_default();
     let wished: Vec<PathBuf> = changes.iter().filter_map(Change::path).map(|p| real(host, p)).collect::<Result<_>>()?;
     let set = |c: &Change| match c {
@@ -102,10 +102,18 @@ fn real(host: &Host, path: &Path) -> Result<PathBuf> {
     host.root.resolve(path).with_context(|| format!("cannot follow the links of {}", path.display()))
 }
 
+/// A file without what is left of a block of ours.
+fn scrubbed(path: &Path, without: Vec<u8>) -> Change {
+    let wish = WriteFile::new(path, without).purpose("what is left of our block goes");
+    WriteFile { for_user: true, ..wish }.into()
+}
+
 struct WayBack<'a> {
     host: &'a Host,
     services: &'a Services<'a>,
     builder: Builder<'a>,
+    /// Somebody has taken something back already: whether the service knows is not known.
+    by_hand: bool,
 }
 
 impl WayBack<'_> {
@@ -130,6 +138,7 @@ impl WayBack<'_> {
     fn file(&mut self, path: &Path, before: &Saved, after: &FileState) -> Result<()> {
         let (now, content) = self.builder.look(path)?;
         if now == before.state {
+            self.by_hand |= now != *after;
             return Ok(());
         }
         let restore = Change::Restore { path: path.to_owned(), saved: before.clone() };
@@ -214,16 +223,20 @@ impl WayBack<'_> {
 
     fn block(&mut self, path: &Path, id: &str, body: &[u8]) -> Result<()> {
         let (_, content) = self.builder.look(path)?;
-        let Some(content) = content else { return Ok(()) };
+        let Some(content) = content else {
+            self.by_hand = true;
+            return Ok(());
+        };
         let unmarked = block::take(&content, id) == Ok(None);
         if let Some(without) = block::scrub_signed(&content, body).filter(|_| unmarked) {
-            return self.builder.add(WriteFile { for_user: true, ..WriteFile::new(path, without) }.into());
+            return self.builder.add(scrubbed(path, without));
         }
-        if block::take(&content, id).is_ok() {
+        if let Ok(without) = block::take(&content, id) {
+            self.by_hand |= without.is_none();
             return self.builder.add(Change::TakeBlock { path: path.to_owned(), id: id.to_owned() });
         }
         match block::scrub(&content, id, body) {
-            Some(without) => self.builder.add(WriteFile { for_user: true, ..WriteFile::new(path, without) }.into()),
+            Some(without) => self.builder.add(scrubbed(path, without)),
             None => {
                 self.builder.note(format!(
                     "the marks of our block \"{id}\" in {0} are damaged, so it stays\n\
@@ -262,7 +275,8 @@ impl WayBack<'_> {
         if before.is_wanted() {
             // A reload keeps the connections of senders.
             let again = if control::answers(&before.unit) { Action::Reload } else { Action::Restart };
-            self.builder.add(ServiceChange::new(&before.unit, again).into())?;
+            let when = if self.by_hand { When::Always } else { When::AnyChange };
+            self.builder.add(ServiceChange { when, ..ServiceChange::new(&before.unit, again) }.into())?;
             self.builder.add(ServiceChange::new(&before.unit, Action::Start).into())?;
         }
         for socket in &before.sockets {

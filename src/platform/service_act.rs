@@ -230,7 +230,10 @@ impl<'a> Services<'a> {
     /// restart, proof and roll-back can add up to. Of one that had failed before systemd goes on telling that reason.
     fn bring_up(&self, before: &UnitState, action: Action, stop: &dyn Fn() -> bool) -> Result<UnitState, ServiceError> {
         let unit = before.id.as_str();
-        self.job(action.verb(), &[unit.to_owned()])?;
+        // A start that is under way (tried again, or set off by a socket) may have read what is no longer there: ours would
+        // only wait for its end.
+        let verb = if before.active == Active::Activating { Action::Restart } else { action }.verb();
+        self.job(verb, &[unit.to_owned()])?;
         let error = match self.wait(unit, action, stop) {
             Err(e @ ServiceError::Failed { .. }) => e,
             other => return other,

@@ -85,6 +85,17 @@ fn a_start_that_is_tried_again_and_again_has_failed() {
     assert!(error.contains("auto-restart") && error.contains("exit-code") && error.contains("hint:"), "{error}");
 }
 
+/// It has read the configuration as it was before ours.
+#[test]
+fn a_start_that_is_under_way_is_replaced() {
+    for sub in ["start", "auto-restart"] {
+        let shows = [show("activating", sub, "success", ""), show("active", "running", "success", "")];
+        let (result, done) = act(&shows, Action::Start);
+        assert!(result.unwrap().is_active());
+        assert_eq!(done, ["systemctl --no-ask-password --no-pager --no-block restart -- rsyslog.service"], "{sub}");
+    }
+}
+
 #[test]
 fn the_start_limit_is_reset_once() {
     let limit = show("failed", "failed", "start-limit-hit", "");

@@ -2,6 +2,7 @@
 //! are pure and lie with the languages: [`super::rsyslog::collector`], [`super::syslogng::collector`].
 
 use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use super::{ConfigSource, Location};
@@ -103,6 +104,8 @@ pub struct Intake {
     pub tls: bool,
     /// The listener that was there before; none: ours.
     pub reused: Option<Location>,
+    /// The one address of this box that it is bound to; none: all.
+    pub address: Option<IpAddr>,
     /// Senders with IPv4, with IPv6 addresses come in by it.
     pub v4: bool,
     pub v6: bool,
@@ -116,6 +119,11 @@ impl Intake {
     /// `udp`, `tcp`, `tls`
     pub fn word(&self) -> &'static str {
         if self.tls { "tls" } else { self.transport.word() }
+    }
+
+    /// Where this box itself reaches it.
+    pub fn local(&self) -> SocketAddr {
+        SocketAddr::from((self.address.unwrap_or(Ipv4Addr::LOCALHOST.into()), self.port))
     }
 
     /// The daemon takes nothing from this box there, so that no test event can be sent.

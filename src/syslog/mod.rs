@@ -4,7 +4,7 @@
 pub mod collector;
 pub mod glob;
 pub mod rsyslog;
-mod shapes;
+pub(crate) mod shapes;
 pub mod source;
 pub mod syslogng;
 pub mod text;

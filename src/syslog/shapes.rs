@@ -16,7 +16,7 @@ pub const CISCO: &str = "%(ASA|FTD)-([A-Za-z_]+-)?";
 pub const MONTH: &str = "(Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)";
 pub const WEEKDAY: &str = "(Mon|Tue|Wed|Thu|Fri|Sat|Sun)";
 pub const DAY: &str = "([12][0-9]|3[01]|0?[1-9])";
-pub const YEAR: &str = "20[0-9]{2}";
+pub const YEAR: &str = "(19|20)[0-9]{2}";
 /// A time of day that exists: the agent drops the others.
 pub const CLOCK: &str = "([01]?[0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]";
 /// The same with two digits for the hour, which the agent wants in ISO times.
@@ -25,8 +25,12 @@ const OFFSET: &str = "[+-][0-9]{2}:?[0-9]{2}";
 /// Words for a time zone. A word of capitals is a host unless it is one of these.
 const ZONE: &str = "(UTC|UCT|GMT|Z|[A-Z][SD]T|[CEW]ET|WEST|[CE]EST|A[CEKW][SD]T|NZ[SD]T|SAST|BRS?T|CLS?T|MS[DK]|MES?Z\
                     |[ECW]AT|ART|COT|HKT|ICT|MYT|NPT|PET|PHT|PKT|SGT|TRT|VET|WIB|WITA?|CHST)([+-][0-9:]+)?";
-/// What may be a host. The agent takes anything without blank and colon.
-const HOST: &str = "[A-Za-z0-9_][A-Za-z0-9._/-]*";
+/// What may be a host. The agent takes anything without blank and colon, and devices are called `HQ#1`, `fw(root)` or in
+/// letters of any script; quotes, brackets and equals signs belong to other things than a host. A `]` comes first
+/// in such a list, so that both languages take it for itself.
+const HOST: &str = "[^][ \t:|%\"<>={};*.,()/@#&+~!?$^-][^][ \t:|%\"<>={};]*";
+/// A name that no ordinary word looks like: with a digit, a dot or a dash in it.
+const HOST_LIKE: &str = "([0-9]+[A-Za-z._-]|[A-Za-z_]+[0-9._-])[A-Za-z0-9._/-]*";
 const IPV6: &str = "[0-9A-Fa-f]{0,4}(:[0-9A-Fa-f]{0,4}){1,6}:[0-9A-Fa-f]{1,4}([.][0-9.]+)?";
 /// A host that is surely neither time zone, month, year nor nothing at all: six capitals and more, a small letter, a
 /// dot, letters with digits …
@@ -54,9 +58,9 @@ fn head() -> String {
 /// With `rewrite`, only events that need no rewriting.
 fn event(between: &str, rewrite: bool) -> String {
     if rewrite {
-        format!("(:? {between}CEF: ?0[|]|( ?:| ) *%ASA-[0-7]-[0-9]{{6}})")
+        format!("((:? {between}|:)CEF: ?0[|]|( ?:| ) *%ASA-[0-7]-[0-9]{{6}})")
     } else {
-        format!("(:? {between}CEF: ?[0-9]+[|]|( ?:| ) *{CISCO}[0-7]-[0-9]{{6}})")
+        format!("((:? {between}|:)CEF: ?[0-9]+[|]|( ?:| ) *{CISCO}[0-7]-[0-9]{{6}})")
     }
 }
 
@@ -70,11 +74,20 @@ pub fn readable(rewrite: bool) -> String {
     format!("{} +{HOST}{}", head(), event(".*", rewrite))
 }
 
+/// A Cisco event behind two headers, of which the agent reads the second: what the device itself says.
+pub fn readable_second(rewrite: bool) -> String {
+    let id = if rewrite { "%ASA-" } else { CISCO };
+    format!("^<[0-9]+>[^|%]* ({MONTH} +{DAY} +{YEAR} +{CLOCK}|{}) +{HOST}( ?:| ) *{id}[0-7]-[0-9]{{6}}", iso())
+}
+
 /// The agent would take the word behind the time for the host, but it is a time zone, a year, the date of a second
 /// header, `AM`.
 pub fn misread() -> String {
-    format!("^[^|%]*:[0-9]{{2}}([.,0-9]*(Z|{OFFSET}))? +({ZONE}|[0-9]+|{MONTH}|{WEEKDAY}|[AP]M)[ :]")
+    format!("^[^|%]*:[0-9]{{2}}([.,0-9]*(Z|{OFFSET}))? +({ZONE}|[0-9]{{1,4}}|{MONTH}|{WEEKDAY}|[AP]M)[ :]")
 }
+
+/// What relays of the BSD kind put between the time and the host.
+pub const FORWARDED: &str = "Message forwarded from ";
 
 /// Between the header and the bar or percent sign that belongs to the event.
 pub const EVENT_START: &str = "(CEF: ?[0-9]+[|]|%(ASA|FTD)-([A-Za-z_]+-)?[0-7]-[0-9]{6})";
@@ -94,58 +107,115 @@ pub fn digits_time() -> String {
 
 /// Date and time of day with the name of the month.
 pub fn named_time() -> String {
-    format!("({MONTH}[a-z]* +{DAY}|{DAY}[ -]{MONTH})([ -]+{YEAR})? +{CLOCK}")
+    format!("({MONTH}[a-z]* +{DAY},?|{DAY}[ /-]{MONTH}[a-z]*)([ /-]+{YEAR},?)?[ :]+{CLOCK}")
 }
 
-/// `Aug  1`.
-pub fn month_day() -> String {
-    format!("{MONTH} +{DAY}")
+/// The first date and time of a header, whichever way it is written, with its fraction, offset and late year (the C
+/// library's `Fri Aug 14 09:21:07 UTC 2026`) as far as there are any.
+pub fn stamp() -> String {
+    let end = "[^0-9A-Za-z+-]";
+    format!(
+        "({}|{})([.,][0-9]+)?(( ?[(]?({}))?[)]?( +[A-Z]{{3,5}})?( +{YEAR})?({end}|$))?",
+        digits_time(),
+        named_time(),
+        offset_words()
+    )
 }
 
-/// Between the time of day and the year of the C library's form (`Fri Aug 14 09:21:07 UTC 2026`).
-pub fn before_late_year() -> String {
-    format!("{MONTH} +{DAY} +{CLOCK}( +[A-Z]{{3,5}})? +")
+/// Twelve hours a day: what such a clock means is not worth an expression of its own.
+pub fn half_day() -> String {
+    format!("{CLOCK}([.,][0-9]+)? ?[AP]M([^A-Za-z]|$)")
 }
-pub const LATE_YEAR: &str = YEAR;
-pub const AFTER_LATE_YEAR: &str = "(:? |:?$)";
 
-/// Between the time of day and an offset that means the same everywhere; names of zones other than these do not.
+// ---- pieces of a stamp ----
+
+pub fn before_day() -> String {
+    format!("{MONTH}[a-z]* +")
+}
+pub const AFTER_DAY: &str = "[ /-]";
+pub const BEFORE_CLOCK: &str = "[ :]";
+pub const BEFORE_YEAR: &str = "[ /-]";
+pub const AFTER_YEAR: &str = "([^0-9A-Za-z]|$)";
+
+/// Between the time of day and its offset.
 pub fn before_offset() -> String {
-    format!("{CLOCK}([.,][0-9]+)? ?")
+    format!("{CLOCK}([.,][0-9]+)? ?[(]?")
 }
-pub const KNOWN_OFFSET: &str = "[+-][0-9]{2}(:?[0-9]{2})?|UTC|GMT|[Zz]";
 pub const AFTER_OFFSET: &str = "([^0-9A-Za-z+-]|$)";
 
+/// Names of time zones that mean one offset wherever they are used. `CST`, `IST`, `BST` and the like mean several.
+pub const ZONES: &[(&str, &[&str])] = &[
+    ("Z", &["UTC", "UCT", "GMT", "WET", "Z", "z"]),
+    ("+01:00", &["CET", "MEZ", "WEST"]),
+    ("+02:00", &["CEST", "MESZ", "EET", "SAST"]),
+    ("+03:00", &["EEST", "MSK", "TRT"]),
+    ("+05:00", &["PKT"]),
+    ("+07:00", &["ICT", "WIB"]),
+    ("+08:00", &["AWST", "HKT", "MYT", "PHT", "SGT"]),
+    ("+09:00", &["JST", "KST"]),
+    ("+10:00", &["AEST"]),
+    ("+11:00", &["AEDT"]),
+    ("+12:00", &["NZST"]),
+    ("+13:00", &["NZDT"]),
+    ("-03:00", &["BRT"]),
+    ("-04:00", &["EDT"]),
+    ("-05:00", &["CDT", "COT", "EST"]),
+    ("-06:00", &["MDT"]),
+    ("-07:00", &["MST", "PDT"]),
+    ("-08:00", &["AKDT", "PST"]),
+    ("-09:00", &["AKST"]),
+];
+
+/// An offset that means the same everywhere, as number or name.
+pub fn offset_words() -> String {
+    let names: Vec<&str> = ZONES.iter().flat_map(|(_, names)| *names).copied().collect();
+    format!("(UTC|GMT)?[+-][0-9]{{1,2}}(:?[0-9]{{2}})?|{}", names.join("|"))
+}
+
 /// Seconds since 1970, with or without thousandths.
-pub const EPOCH: &str = "[> ][0-9]{10}([.][0-9]+|[0-9]{3})?[ :]";
+pub const EPOCH: &str = "[> ][0-9]{10}([.][0-9]+|[0-9]{3}|[0-9]{6})?[ :]";
 pub const BEFORE_EPOCH: &str = "[> ]";
 pub const EPOCH_SECONDS: &str = "[0-9]{10}";
 
 /// Everything up to a host that follows the first time of day (or epoch, or `…T092107Z`).
 pub fn before_host() -> String {
     format!(
-        "(([> Tt]|^|{YEAR}:)[0-9]{{1,2}}:[0-9]{{2}}(:[0-9]{{2}})?|[> ][0-9]{{10}}([0-9]{{3}})?|T[0-9]{{6}})\
-         ([.,][0-9]+)?( ?[AP]M)?( ?[Zz]| ?[+-][0-9]{{2}}(:?[0-9]{{2}})?)?( {YEAR})?:? +({ZONE}:? +)?({YEAR} +)?[[]?"
+        "(([> Tt]|^|{YEAR}:)[0-9]{{1,2}}:[0-9]{{2}}(:[0-9]{{2}})?|[> ][0-9]{{10}}([0-9]{{3}}|[0-9]{{6}})?|T[0-9]{{6}})\
+         ([.,:][0-9]+)?( ?[AP]M)?( ?[Zz]| ?[+-][0-9]{{2}}(:?[0-9]{{2}})?)?[]]?( [(][A-Z]{{1,5}}[)])?( {YEAR})?\
+         ( {WEEKDAY})?( {MONTH} +{DAY}( +{YEAR})?)?[]]?:? +({ZONE}:? +)?(({WEEKDAY} +)?{MONTH} +{DAY} +{YEAR} +)?({YEAR} +)?\
+         ({FORWARDED} *)?[[]?"
     )
 }
 pub fn host() -> String {
     format!("{HOST}|{IPV6}")
 }
-pub const AFTER_HOST: &str = "[]]?(:? |:?$)";
+pub const AFTER_HOST: &str = "[]]?(:[0-9]{1,5})?(:? |:?$|%)";
 
-/// A host that stands before the time, or without any: Cisco's `SEQ: HOST: *Aug …`, `1 - HOST - …`, `HOST CEF:…`.
-pub const BEFORE_FIRST_HOST: &str = "^(<[0-9]*>)?[ :]*([0-9]+: *|1 - )?";
-pub const FIRST_HOST: &str = HOST;
+/// A host that stands before the time, or without any: Cisco's `SEQ: HOST: *Aug …`, `HOST CEF:…`.
+pub const BEFORE_FIRST_HOST: &str = "^(<[0-9]*>)?[ :]*([0-9]+: *)?";
+/// As [`HOST`], but no number: that would be Cisco's sequence, or seconds since 1970.
+pub const FIRST_HOST: &str = "([0-9]+[^][ \t:|%\"<>={};0-9]|[A-Za-z_])[^][ \t:|%\"<>={};]*";
 pub fn after_first_host() -> String {
     format!("(: +[*.]?{MONTH}| +[*.]?({MONTH}|{YEAR})| +-|  ?$)")
 }
 
-/// No host: nothing, a number, a part of a date.
+/// A host of RFC 5424 behind a time that is not there (`1 - HOST …`).
+pub const BEFORE_TIMELESS_HOST: &str = "^(<[0-9]*>)?[ :]*1 +- +";
+pub const AFTER_TIMELESS_HOST: &str = " ";
+
+/// A host without a time, in front of a program's name: `HOST PROGRAM: CEF:…`.
+pub const BEFORE_LONE_HOST: &str = "^(<[0-9]*>)?[ :]*";
+pub const LONE_HOST: &str = HOST_LIKE;
+pub const AFTER_LONE_HOST: &str = " +[^ :]+:? *$";
+
+/// No host: nothing, a number that may be a year, a date or a part of one.
 pub fn no_host() -> String {
-    format!("^([0-9]*|{ZONE}|{MONTH}|{WEEKDAY})$")
+    format!(
+        "^([0-9]{{0,4}}|[0-9]+[./-][0-9]+[/-][0-9T]*|[0-9]{{1,2}}[.][0-9]{{1,2}}[.][0-9]{{4}}|{ZONE}|{MONTH}|{WEEKDAY})$"
+    )
 }
 
-/// A name or IPv4 address as a whole.
+/// A name or IPv4 address as a whole, and nothing that may be an ordinary word.
 pub fn only_host() -> String {
-    format!("^{HOST}$")
+    format!("^{HOST_LIKE}$")
 }

@@ -49,6 +49,10 @@ pub trait ConfigSource {
     /// Paths that match a shell pattern (`*`, `?`, `[…]`), in byte order: files, folders and dangling links. A pattern
     /// without wildcards matches what exists under that very name.
     fn glob(&self, pattern: &Path) -> Vec<PathBuf>;
+    /// The path of the file itself, links followed; the last parts need not exist.
+    fn real(&self, path: &Path) -> PathBuf {
+        path.to_owned()
+    }
 }
 
 impl ConfigSource for Root {
@@ -73,6 +77,10 @@ impl ConfigSource for Root {
         let exists = |p: &Path| matches!(self.stat(p), Ok(Some(_)));
         let list = |p: &Path| self.list(p).unwrap_or_default();
         glob::expand(pattern, &exists, &list)
+    }
+
+    fn real(&self, path: &Path) -> PathBuf {
+        self.resolve(path).unwrap_or_else(|_| path.to_owned())
     }
 }
 
@@ -152,9 +160,20 @@ pub struct Overlay<'a> {
     pub changes: BTreeMap<PathBuf, Option<Vec<u8>>>,
 }
 
+impl Overlay<'_> {
+    /// What becomes of the file at `path`: a plan may know it by another name than the configuration, where either name
+    /// leads over a link.
+    fn change(&self, path: &Path) -> Option<&Option<Vec<u8>>> {
+        self.changes.get(path).or_else(|| {
+            let real = self.base.real(path);
+            self.changes.iter().find(|(p, _)| **p == real || self.base.real(p) == real).map(|(_, content)| content)
+        })
+    }
+}
+
 impl ConfigSource for Overlay<'_> {
     fn read(&self, path: &Path) -> Result<Vec<u8>, SourceError> {
-        match self.changes.get(path) {
+        match self.change(path) {
             Some(Some(content)) => Ok(content.clone()),
             Some(None) => Err(SourceError::NotFound),
             None => self.base.read(path),
@@ -162,7 +181,7 @@ impl ConfigSource for Overlay<'_> {
     }
 
     fn kind(&self, path: &Path) -> PathKind {
-        match self.changes.get(path) {
+        match self.change(path) {
             Some(Some(_)) => PathKind::File,
             Some(None) => PathKind::Missing,
             None => match self.base.kind(path) {
@@ -176,12 +195,22 @@ impl ConfigSource for Overlay<'_> {
 
     fn glob(&self, pattern: &Path) -> Vec<PathBuf> {
         let mut found = self.base.glob(pattern);
-        found.retain(|p| !matches!(self.changes.get(p), Some(None)));
-        let added = self.changes.iter().filter(|(_, c)| c.is_some()).map(|(p, _)| p);
-        found.extend(added.filter(|p| glob::matches(pattern, p)).cloned());
+        found.retain(|p| !matches!(self.change(p), Some(None)));
+        let added = || self.changes.iter().filter(|(_, c)| c.is_some()).map(|(p, _)| p);
+        found.extend(added().filter(|p| glob::matches(pattern, p)).cloned());
+        // The pattern may name the folder by a link.
+        if let (Some(dir), Some(last)) = (pattern.parent(), pattern.file_name()) {
+            let real = self.base.real(dir).join(last);
+            let names = added().filter(|p| real != *pattern && glob::matches(&real, p)).filter_map(|p| p.file_name());
+            found.extend(names.map(|name| dir.join(name)));
+        }
         found.sort();
         found.dedup();
         found
+    }
+
+    fn real(&self, path: &Path) -> PathBuf {
+        self.base.real(path)
     }
 }
 
@@ -199,4 +228,37 @@ pub fn replace(text: &[u8], from: &[u8], to: &[u8]) -> Vec<u8> {
     }
     out.extend_from_slice(rest);
     out
+}
+
+#[cfg(test)]
+#[allow(clippy::disallowed_methods)] // makes links, which no seam of ours offers
+mod tests {
+    use super::*;
+
+    /// A plan knows the file itself, the configuration a link to it or to its folder.
+    #[test]
+    fn an_overlay_sees_through_links() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::create_dir_all(dir.path().join("opt/site/conf.d")).unwrap();
+        std::fs::create_dir(dir.path().join("etc")).unwrap();
+        std::fs::write(dir.path().join("opt/site/conf.d/a.conf"), "a").unwrap();
+        std::os::unix::fs::symlink("/opt/site", dir.path().join("etc/ng")).unwrap();
+        std::os::unix::fs::symlink("site/conf.d/a.conf", dir.path().join("opt/main.conf")).unwrap();
+        let root = Root::at(dir.path());
+        let over = |changes: &[(&str, Option<&str>)]| Overlay {
+            base: &root,
+            changes: changes.iter().map(|(p, c)| (PathBuf::from(p), c.map(|c| c.as_bytes().to_vec()))).collect(),
+        };
+        let pattern = Path::new("/etc/ng/conf.d/*.conf");
+        let one = over(&[("/opt/site/conf.d/a.conf", Some("b")), ("/opt/site/conf.d/new.conf", Some("n"))]);
+        for name in ["/opt/main.conf", "/etc/ng/conf.d/a.conf", "/opt/site/conf.d/a.conf"] {
+            assert_eq!(one.read(Path::new(name)).unwrap(), b"b", "{name}");
+        }
+        let files = ["/etc/ng/conf.d/a.conf", "/etc/ng/conf.d/new.conf"].map(PathBuf::from);
+        assert_eq!(one.glob(pattern), files);
+        assert_eq!(one.read(&files[1]).unwrap(), b"n");
+        let gone = over(&[("/opt/site/conf.d/a.conf", None)]);
+        assert!(gone.glob(pattern).is_empty());
+        assert_eq!(gone.kind(Path::new("/opt/main.conf")), PathKind::Missing);
+    }
 }

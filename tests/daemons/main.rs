@@ -9,9 +9,11 @@ mod agent;
 #[allow(dead_code)] // shared with the suite of whole hosts
 mod corpus;
 mod device;
+mod devices;
+#[path = "../support/devices.rs"]
+mod devices_file;
 mod figures;
 mod framing;
-mod headers;
 #[path = "../support/judged.rs"]
 mod judged;
 mod outage;

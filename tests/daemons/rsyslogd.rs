@@ -98,6 +98,7 @@ impl Rsyslogd {
             keep_tabs: true,
             names_off: true,
             keep_repeats: false,
+            plain_driver: false,
         };
         (setup.change)(&mut drop_in);
         let at = |name: &str| dir.path().join(name).display().to_string();

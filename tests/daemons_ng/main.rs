@@ -12,6 +12,9 @@ mod daemon;
 #[allow(dead_code)] // shared with the suite on rsyslogd
 #[path = "../daemons/device.rs"]
 mod device;
+mod devices;
+#[path = "../support/devices.rs"]
+mod devices_file;
 mod drop_in;
 mod events;
 mod framing;
@@ -104,6 +107,7 @@ fn trials() -> Vec<Trial> {
         ("events", events::CASES),
         ("drop_in", drop_in::CASES),
         ("corpus", messages::CASES),
+        ("devices", devices::CASES),
         ("framing", framing::CASES),
         ("outage", outage::CASES),
         ("reload", reload::CASES),

@@ -22,6 +22,7 @@ pub fn cases() -> Vec<Case> {
         Case::new("another_listener_takes_the_port_over_at_removal", taken_over).only("syslog-ng"),
         Case::new("a_removal_that_would_leave_a_broken_configuration_is_refused", needed).only("syslog-ng"),
         Case::new("a_path_that_takes_all_for_good_is_overtaken", overtaken).only("syslog-ng"),
+        Case::new("a_rule_above_the_includes_is_overtaken", above_the_includes).only("rsyslog"),
     ]
 }
 
@@ -236,6 +237,37 @@ fn overtaken(kind: &Kind) -> Result<()> {
     let pid = host.main_pid(kind.unit())?;
     let again = installed(&host);
     ensure!(again.all().contains("nothing to do") && host.main_pid(kind.unit())? == pid, "not at rest: {again}");
+    host.cefctl(&["uninstall", "--yes"]).ok();
+    before.assert_same(&host.tree("/etc"), "after uninstall");
+    Ok(())
+}
+
+/// A main file that keeps what devices send to its one address for itself, and reads drop-ins only then.
+fn above_the_includes(kind: &Kind) -> Result<()> {
+    const MAIN: &str = "module(load=\"imuxsock\")\nmodule(load=\"imudp\")\nmodule(load=\"imtcp\")\n\
+                        input(type=\"imudp\" port=\"514\" address=\"198.51.100.9\")\n\
+                        input(type=\"imtcp\" port=\"514\" address=\"198.51.100.9\")\n\
+                        if $fromhost-ip != \"127.0.0.1\" then {\n  action(type=\"omfile\" file=\"/var/log/devices.log\")\n  stop\n}\n\
+                        *.* /var/log/syslog\n$IncludeConfig /etc/rsyslog.d/*.conf\n";
+    let host = kind.boot()?;
+    host.sh("ip address add 198.51.100.9/32 dev lo");
+    host.put("/etc/rsyslog.conf", MAIN);
+    restart(&host, kind);
+    let before = host.tree("/etc");
+    let agent = Agent::start(&host)?;
+    let out = installed(&host);
+    ensure!(out.all().contains("198.51.100.9"), "the address is not named: {out}");
+    let to = ([198, 51, 100, 9], 514).into();
+    send::udp(&host, to, &[send::numbered(6)], Duration::ZERO)?;
+    send::tcp_each(&host, to, &[send::numbered(7)])?;
+    for n in ["seq=000000006", "seq=000000007"] {
+        ensure!(agent.sees(n, Duration::from_secs(5)), "{n} did not arrive");
+    }
+    ensure!(logged_in(&host, "seq=000000006") == ["/var/log/devices.log"], "their own file misses it");
+    let report = host.cefctl(&["troubleshoot"]).all();
+    ensure!(!report.contains("verdict: broken"), "{report}");
+    let again = installed(&host);
+    ensure!(again.all().contains("nothing to do"), "not at rest: {again}");
     host.cefctl(&["uninstall", "--yes"]).ok();
     before.assert_same(&host.tree("/etc"), "after uninstall");
     Ok(())

@@ -19,6 +19,8 @@ pub fn cases() -> Vec<Case> {
         Case::new("a_healthy_host_is_reported_as_healthy", healthy).alone(),
         Case::new("uninstall_restores_the_host", restore),
         Case::new("uninstall_leaves_ports_open_that_were_open", restore_with_listener),
+        Case::new("a_lost_receipt_is_made_up_from_our_files", lost_receipt),
+        Case::new("uninstall_closes_the_ports_of_a_file_that_is_gone", gone),
         Case::new("dry_run_touches_nothing", dry_run),
         Case::new("dry_run_works_as_plain_user", dry_run_as_user),
         Case::new("ports_and_protocol_as_asked", options),
@@ -109,6 +111,35 @@ fn restore_with_listener(kind: &Kind) -> Result<()> {
     host.cefctl(&["uninstall", "--yes"]).ok();
     before.assert_same(&host.tree("/etc"), "after uninstall");
     ensure!(host.all_bound(514), "514 was open before and is not now");
+    Ok(())
+}
+
+/// An image without /var/lib, a folder that was cleared.
+fn lost_receipt(kind: &Kind) -> Result<()> {
+    let host = kind.boot()?;
+    let before = host.tree("/etc");
+    installed(&host);
+    host.sh("rm -r /var/lib/cefctl");
+    let pid = host.main_pid(kind.unit())?;
+    let out = installed(&host);
+    ensure!(out.all().contains("receipt") && host.main_pid(kind.unit())? == pid, "not taken up again: {out}");
+    ensure!(installed(&host).all().contains("nothing to do"), "the receipt was not written");
+    host.sh("rm -r /var/lib/cefctl");
+    host.cefctl(&["uninstall", "--yes"]).ok();
+    before.assert_same(&host.tree("/etc"), "after uninstall without a receipt");
+    ensure!(host.is_free(514), "the port is still open");
+    Ok(())
+}
+
+/// Somebody has deleted our file; the daemon runs on with it.
+fn gone(kind: &Kind) -> Result<()> {
+    let host = kind.boot()?;
+    let before = host.tree("/etc");
+    installed(&host);
+    host.sh("find /etc -name '*cefctl*.conf' -delete");
+    host.cefctl(&["uninstall", "--yes"]).ok();
+    before.assert_same(&host.tree("/etc"), "after uninstall");
+    ensure!(host.is_free(514), "the port is still open");
     Ok(())
 }
 

@@ -15,6 +15,7 @@ pub fn cases() -> Vec<Case> {
     vec![
         Case::new("agent_away_for_30_s_daemon_restarted_in_between", agent_away),
         Case::new("agent_killed", agent_killed),
+        Case::new("what_waited_when_the_collector_went_is_passed_on_by_the_next", went),
     ]
 }
 
@@ -64,6 +65,28 @@ fn agent_killed(kind: &Kind) -> Result<()> {
 }
 
 /// Numbers that did not arrive, and how many arrived more than once.
+/// An install that stood in for the agent would be given what waits for it, and lose it.
+fn went(kind: &Kind) -> Result<()> {
+    const COUNT: usize = 3000;
+    let host = kind.boot()?;
+    installed(&host);
+    let lines: Vec<Vec<u8>> = (0..COUNT).map(send::numbered).collect();
+    send::tcp_each(&host, send::loopback(514), &lines)?;
+    for _ in 0..2 {
+        let out = host.cefctl(&["uninstall", "--yes"]).ok();
+        ensure!(out.all().contains("has not had yet"), "nothing is said of what waits: {out}");
+        let out = installed(&host);
+        ensure!(out.all().contains("no test event was sent"), "a stand-in was given what waits: {out}");
+    }
+    let agent = Agent::start(&host)?;
+    let lines = agent.lines_when(Duration::from_secs(25), |lines| lines.len() >= COUNT);
+    let (lost, doubled) = count(COUNT, &lines);
+    ensure!(lost.is_empty() && doubled == 0, "{} of {COUNT} lost, {doubled} doubled", lost.len());
+    let out = host.cefctl(&["uninstall", "--yes"]).ok();
+    ensure!(!out.all().contains("has not had yet"), "nothing waits any more: {out}");
+    Ok(())
+}
+
 fn count(sent: usize, lines: &[Vec<u8>]) -> (Vec<usize>, usize) {
     let mut seen: HashMap<usize, usize> = HashMap::new();
     for number in lines.iter().filter_map(|line| send::number_of(line)) {

@@ -5,9 +5,11 @@
 
 mod layout;
 mod scenario;
+mod syslog_ng;
 
 use cefctl::cli::args::{Cli, Command};
 use cefctl::cli::install::{Planned, plan_only};
+use cefctl::host::Host;
 use cefctl::ui::{ColorChoice, Ui};
 use clap::Parser;
 
@@ -21,9 +23,13 @@ fn ui() -> Ui {
 /// The plan as text: notes, steps, diffs. Of our own rule only the frame, which is the same everywhere.
 fn plan(layout: &Layout, changes: &[scenario::File], options: &[&str]) -> String {
     let (host, _folder) = layout.host(changes);
+    plan_of(&host, options, in_short)
+}
+
+fn plan_of(host: &Host, options: &[&str], in_short: fn(&str) -> String) -> String {
     let words = [&["cefctl", "install", "--dry-run"], options].concat();
     let Command::Install(args) = Cli::try_parse_from(words).unwrap().command else { panic!("not an install") };
-    match plan_only(&host, &ui(), &args) {
+    match plan_only(host, &ui(), &args) {
         Ok(Planned { plan, notes, .. }) => {
             let mut text = String::new();
             for note in notes.iter().chain(&plan.notes) {
@@ -61,11 +67,11 @@ fn in_short(diff: &str) -> String {
     out
 }
 
-fn snapshot(name: &str, layout: &Layout, text: &str) {
+fn snapshot(name: &str, layout: &str, text: &str) {
     let tool = format!("cefctl {}", env!("CARGO_PKG_VERSION"));
     let text = text.replace(&tool, "cefctl VERSION");
     insta::with_settings!({ prepend_module_to_snapshot => false, snapshot_path => "snapshots" }, {
-        insta::assert_snapshot!(format!("{name}@{}", layout.name), text);
+        insta::assert_snapshot!(format!("{name}@{layout}"), text);
     });
 }
 
@@ -83,7 +89,7 @@ fn every_layout_has_a_version() {
 #[test]
 fn as_shipped() {
     for layout in &LAYOUTS {
-        snapshot("as_shipped", layout, &plan(layout, &[], &["--agent", "none"]));
+        snapshot("as_shipped", layout.name, &plan(layout, &[], &["--agent", "none"]));
     }
 }
 
@@ -92,7 +98,7 @@ fn with_what_others_added() {
     for scenario in &scenario::SCENARIOS {
         for layout in LAYOUTS.iter().filter(|l| scenario.layouts.contains(&l.name)) {
             let files = (scenario.files)(layout);
-            snapshot(scenario.name, layout, &plan(layout, &files, scenario.options));
+            snapshot(scenario.name, layout.name, &plan(layout, &files, scenario.options));
         }
     }
 }

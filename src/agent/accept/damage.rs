@@ -105,12 +105,14 @@ impl Damage {
 pub enum Note {
     /// The record has no host; the table then shows the collector.
     NoHost,
-    /// The host is a zone word (`UTC`).
+    /// The host is a zone word (`UTC`), or an hour (`+0200`, `PM`).
     HostIsZone,
     /// The host is a number, such as the year of a ctime header.
     HostIsNumber,
     /// The host is the tag of a program.
     HostIsTag,
+    /// The host is the first of a relay's words `Message forwarded from`.
+    HostIsRelay,
     /// The record's host and time come from a second header.
     SecondHeader,
     /// PRI above 191: the record has no facility.
@@ -127,6 +129,7 @@ impl Note {
             Note::HostIsZone => "host-is-zone",
             Note::HostIsNumber => "host-is-number",
             Note::HostIsTag => "host-is-tag",
+            Note::HostIsRelay => "host-is-relay",
             Note::SecondHeader => "second-header",
             Note::PriTooLarge => "pri-too-large",
             Note::CarriageReturn => "carriage-return",
@@ -137,9 +140,10 @@ impl Note {
     pub fn text(self) -> &'static str {
         match self {
             Note::NoHost => "the record has no host, so it will appear under the collector's name",
-            Note::HostIsZone => "a zone word behind the time is taken for the host",
+            Note::HostIsZone => "a zone (or AM, PM) behind the time is taken for the host",
             Note::HostIsNumber => "a number is taken for the host",
             Note::HostIsTag => "the program's tag is taken for the host",
+            Note::HostIsRelay => "a relay's words, `Message forwarded from`, are taken for the host",
             Note::SecondHeader => "host and time come from a second header in the line",
             Note::PriTooLarge => "the PRI is above 191, so the record has no facility",
             Note::CarriageReturn => "the message ends in a carriage return",
@@ -231,6 +235,13 @@ fn notes(text: &[u8], found: &Match, header: &Header, pri: u64) -> Vec<Note> {
         None => notes.push(Note::NoHost),
         Some(host) if header::is_zone_word(host) => notes.push(Note::HostIsZone),
         Some(host) if host.iter().all(u8::is_ascii_digit) => notes.push(Note::HostIsNumber),
+        Some(b"Message")
+            if text
+                .get(found.host.as_ref().map_or(0, |h| h.start)..)
+                .is_some_and(|t| t.starts_with(header::FORWARDED)) =>
+        {
+            notes.push(Note::HostIsRelay);
+        }
         Some(host) if host.contains(&b'[') => notes.push(Note::HostIsTag),
         Some(_) => {}
     }

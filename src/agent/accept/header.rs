@@ -68,37 +68,51 @@ pub struct Header {
     pub end: usize,
 }
 
-/// Words that devices put behind the time and that no host is called.
-const ZONE_WORDS: [&str; 24] = [
-    "UTC", "GMT", "EST", "EDT", "CST", "CDT", "MST", "MDT", "PST", "PDT", "CET", "CEST", "WET", "WEST", "EET", "EEST",
-    "BST", "IST", "MSK", "JST", "KST", "SGT", "AEST", "AEDT",
-];
-
+/// Words that devices put behind the time and that no host is called: zones (with hours behind them, in parentheses, as
+/// numbers alone), `AM`, `PM`.
 pub(crate) fn is_zone_word(word: &[u8]) -> bool {
-    ZONE_WORDS.iter().any(|zone| zone.as_bytes() == word)
+    let word = word.strip_prefix(b"(").and_then(|w| w.strip_suffix(b")")).unwrap_or(word);
+    let letters = word.iter().take_while(|b| b.is_ascii_alphabetic()).count();
+    let (name, hours) = word.split_at(letters);
+    let is_offset = |text: &[u8]| {
+        matches!(text, [b'+' | b'-', digits @ ..] if (1..=5).contains(&digits.len())
+            && digits.iter().all(|b| b.is_ascii_digit() || *b == b':'))
+    };
+    match (std::str::from_utf8(name).unwrap_or_default(), hours) {
+        ("", hours) => is_offset(hours) && hours.len() > 2,
+        (name, []) => is_zone_name(name) || matches!(name, "AM" | "PM"),
+        (name, hours) => is_zone_name(name) && is_offset(hours),
+    }
 }
+
+fn is_zone_name(name: &str) -> bool {
+    const SEVERAL: [&str; 9] = ["ART", "CAT", "CHST", "CLT", "EAT", "NPT", "PET", "WAT", "WITA"];
+    let standard =
+        |w: &[u8]| matches!(w, [b'A'..=b'Z', b'S' | b'D', b'T'] | [b'A', b'C' | b'E' | b'K' | b'W', b'S' | b'D', b'T']);
+    let certain = || crate::syslog::shapes::ZONES.iter().any(|(_, names)| names.contains(&name));
+    standard(name.as_bytes()) || SEVERAL.contains(&name) || name.len() > 1 && certain()
+}
+
+/// What relays of the BSD kind put in front of the host.
+pub(crate) const FORWARDED: &[u8] = b"Message forwarded from ";
 
 /// Reads the header at the start of `text`, the line behind its PRI; `event` is where the event starts, as far as known.
 pub fn read(text: &[u8], event: Option<usize>) -> Header {
     let mut cursor = Cursor { text: text.get(..event.unwrap_or(text.len())).unwrap_or(text), at: 0 };
-    // Cisco puts a sequence number, a colon, or `*` and `.` (clock not set) in front of the time.
-    let ornament = |b| matches!(b, b' ' | b':' | b'*' | b'.');
-    cursor.skip(ornament);
-    let numbered = cursor.clone().digits(1..=10).and_then(|c| c.byte(b':')).and_then(Cursor::blanks);
-    if let Some(behind) = numbered {
-        cursor = behind;
-        cursor.skip(ornament);
-    }
+    cursor.skip_front();
     let version_1 = cursor.rest().starts_with(b"1 ");
     if version_1 {
         cursor.at += 2;
+        cursor.skip(|b| b == b' ');
     }
+    let early = cursor.early_host();
     let time = cursor.time();
     if time.place.is_empty() {
-        return Header { version_1, time, zone_word: None, host: None, end: cursor.at };
+        let host = cursor.lone_host();
+        return Header { version_1, time, zone_word: None, host, end: cursor.at };
     }
     let (zone_word, host) = cursor.host();
-    Header { version_1, time, zone_word, host, end: cursor.at }
+    Header { version_1, time, zone_word, host: early.or(host), end: cursor.at }
 }
 
 #[derive(Clone)]
@@ -128,6 +142,56 @@ impl Cursor<'_> {
         let count = self.run(class);
         self.at += count;
         count
+    }
+
+    /// What may stand in front of the time: a second PRI, a byte order mark, a quote or bracket; Cisco's sequence number
+    /// with a colon, and `*` and `.` (clock not set).
+    fn skip_front(&mut self) {
+        let ornament = |b| matches!(b, b' ' | b'\t' | b':' | b'*' | b'.' | b'"' | b'[' | 0xEF | 0xBB | 0xBF);
+        self.skip(ornament);
+        let priority = self.clone().byte(b'<').and_then(|c| c.digits(1..=3)).and_then(|c| c.byte(b'>'));
+        if let Some(behind) = priority {
+            *self = behind;
+            self.skip(ornament);
+        }
+        let numbered = self.clone().digits(1..=10).and_then(|c| c.byte(b':')).and_then(Self::blanks);
+        if let Some(behind) = numbered {
+            *self = behind;
+            self.skip(ornament);
+        }
+    }
+
+    /// Cisco's `HOST: *Aug …`: a host in front of the time, which the cursor moves to.
+    fn early_host(&mut self) -> Option<Range<usize>> {
+        let word = self.run(|b| !b.is_ascii_whitespace() && !matches!(b, b':' | b'%' | b'|' | b'<' | b'['));
+        let mut behind = Cursor { at: self.at + word, ..self.clone() }.byte(b':').and_then(Self::blanks)?;
+        behind.skip(|b| matches!(b, b'*' | b'.'));
+        if word == 0 || behind.iso().or_else(|| behind.month_first()).is_none() {
+            return None;
+        }
+        let host = self.at..self.at + word;
+        self.at = behind.at;
+        Some(host)
+    }
+
+    /// No time, and a host all the same: a name that no ordinary word looks like, alone or in front of a tag.
+    fn lone_host(&mut self) -> Option<Range<usize>> {
+        let len = self.run(|b| !b.is_ascii_whitespace());
+        let word = self.rest().get(..len)?;
+        let rest: Vec<&[u8]> =
+            self.rest().get(len..)?.split(u8::is_ascii_whitespace).filter(|w| !w.is_empty()).collect();
+        let tag_only = matches!(rest[..], []) || matches!(rest[..], [tag] if tag.ends_with(b":"));
+        let marked = word.iter().any(|b| matches!(b, b'0'..=b'9' | b'.' | b'-'))
+            && word.iter().any(u8::is_ascii_alphabetic)
+            || std::str::from_utf8(word).is_ok_and(|w| w.parse::<std::net::Ipv4Addr>().is_ok());
+        let plain = word.first().is_some_and(u8::is_ascii_alphanumeric)
+            && word.iter().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_' | b'/'));
+        if !(tag_only && marked && plain && self.rest().get(len) == Some(&b' ')) {
+            return None;
+        }
+        let host = self.at..self.at + len;
+        self.at += len;
+        Some(host)
     }
 
     /// Behind a run of digits of one of these lengths.
@@ -208,19 +272,29 @@ impl Cursor<'_> {
     fn iso(&self) -> Option<(TimeKind, Self)> {
         let shape = |(&s, b): (&u8, &u8)| match s {
             b'd' => b.is_ascii_digit(),
-            b'T' => matches!(b, b'T' | b' '),
+            b'T' => matches!(b, b'T' | b't' | b' '),
+            b'-' => matches!(b, b'-' | b'/'),
             _ => s == *b,
         };
         let head = self.rest().get(..ISO_SHAPE.len())?;
         if !ISO_SHAPE.iter().zip(head).all(shape) {
             return None;
         }
-        let kind = if head.get(10) == Some(&b'T') { TimeKind::Iso } else { TimeKind::IsoBlank };
+        let kind = match head {
+            [_, _, _, _, b'/', ..] => TimeKind::Odd,
+            _ if head.get(10) == Some(&b'T') => TimeKind::Iso,
+            _ if head.get(10) == Some(&b't') => TimeKind::Odd,
+            _ => TimeKind::IsoBlank,
+        };
         Some((kind, Cursor { at: self.at + ISO_SHAPE.len(), ..self.clone() }))
     }
 
     fn month_first(&self) -> Option<(TimeKind, Self)> {
-        let day = self.clone().month()?.blanks()?.digits(1..=2)?.blanks()?;
+        let day = self.clone().month()?.blanks()?.digits(1..=2)?;
+        if let Some(comma) = day.clone().byte(b',') {
+            return comma.blanks()?.digits(4..=4)?.blanks()?.clock().map(|behind| (TimeKind::Odd, behind));
+        }
+        let day = day.blanks()?;
         let with_year = day.clone().digits(4..=4).and_then(Self::blanks).and_then(Self::clock);
         match with_year {
             Some(behind) => Some((TimeKind::BsdYear, behind)),
@@ -231,7 +305,11 @@ impl Cursor<'_> {
     fn weekday_first(&self) -> Option<(TimeKind, Self)> {
         const DAYS: [&[u8]; 7] = [b"mon", b"tue", b"wed", b"thu", b"fri", b"sat", b"sun"];
         let is_day = |word: &[u8]| word.get(..3).is_some_and(|w| DAYS.contains(&w.to_ascii_lowercase().as_slice()));
-        let (kind, behind) = self.clone().name(is_day)?.blanks()?.month_first()?;
+        let name = self.clone().name(is_day)?;
+        if let Some(comma) = name.clone().byte(b',') {
+            return comma.blanks()?.day_first();
+        }
+        let (kind, behind) = name.blanks()?.month_first()?;
         let year = behind.clone().blanks().and_then(|c| c.digits(4..=4)).filter(|c| c.peek().is_none_or(|b| b == b' '));
         match year {
             Some(year) if kind == TimeKind::Bsd => Some((TimeKind::Ctime, year)),
@@ -240,13 +318,19 @@ impl Cursor<'_> {
     }
 
     fn day_first(&self) -> Option<(TimeKind, Self)> {
-        let month = self.clone().digits(1..=2)?.blanks()?.month()?.blanks()?;
+        let day = self.clone().digits(1..=2)?;
+        if let Some(separator @ (b'-' | b'/')) = day.peek() {
+            let year = day.byte(separator)?.month()?.byte(separator)?.digits(4..=4)?;
+            let clock = year.clone().blanks().or_else(|| year.byte(b':'))?.clock()?;
+            return Some((TimeKind::Odd, clock));
+        }
+        let month = day.blanks()?.month()?.blanks()?;
         let year = month.clone().digits(4..=4).and_then(Self::blanks).and_then(Self::clock);
         year.or_else(|| month.clock()).map(|behind| (TimeKind::DayMonth, behind))
     }
 
     fn epoch(&self) -> Option<(TimeKind, Self)> {
-        let behind = self.clone().digits(10..=13)?;
+        let behind = self.clone().digits(10..=16)?;
         behind.peek().is_some_and(|b| matches!(b, b' ' | b'.')).then_some((TimeKind::Epoch, behind))
     }
 
@@ -257,7 +341,7 @@ impl Cursor<'_> {
             fraction = self.skip(|b| b.is_ascii_digit());
         }
         let zone = match self.peek() {
-            Some(b'Z') => {
+            Some(b'Z' | b'z') => {
                 self.at += 1;
                 Zone::Z
             }
@@ -291,16 +375,34 @@ impl Cursor<'_> {
             return (None, None);
         }
         let mut zone_word = None;
-        let mut word = self.word();
-        if self.text.get(word.clone()).is_some_and(is_zone_word) {
-            zone_word = Some(word.clone());
-            self.at = word.end;
+        self.skip(|b| b == b']');
+        // A zone, `AM`, the year of the C library's form: all of them stand between the time and the host.
+        loop {
+            let start = self.at + self.run(|b| b == b' ' || b == b'\t');
+            let rest = self.text.get(start..).unwrap_or_default();
+            let token = rest.iter().take_while(|b| !b.is_ascii_whitespace()).count();
+            let token = rest.get(..token).unwrap_or_default();
+            let token = token.strip_suffix(b":").unwrap_or(token);
+            let token = token.strip_suffix(b"]").unwrap_or(token);
+            let year = token.len() == 4 && token.iter().all(u8::is_ascii_digit);
+            if !(is_zone_word(token) || year) {
+                break;
+            }
+            zone_word = zone_word.or((!year).then(|| start..start + token.len()));
+            self.at = start + token.len();
+            self.skip(|b| b == b']');
             if self.peek() == Some(b':') {
                 self.at += 1;
-                return (zone_word, None);
+                if self.word().is_empty() || self.peek() != Some(b' ') {
+                    return (zone_word, None);
+                }
             }
-            word = self.word();
         }
+        if self.rest().trim_ascii_start().starts_with(FORWARDED) {
+            self.skip(|b| b == b' ');
+            self.at += FORWARDED.len();
+        }
+        let word = self.word();
         let name = self.text.get(word.clone()).unwrap_or_default();
         if name == b"-" {
             self.at = word.end;
@@ -332,9 +434,10 @@ impl Cursor<'_> {
     }
 }
 
-/// Could this be an IPv6 address (with brackets or a zone)?
+/// Could this be an IPv6 address (with brackets, a port or a zone)?
 pub(crate) fn is_ipv6(word: &[u8]) -> bool {
-    let word = word.strip_prefix(b"[").and_then(|w| w.strip_suffix(b"]")).unwrap_or(word);
+    let closed = word.iter().position(|b| *b == b']').unwrap_or(word.len());
+    let word = word.strip_prefix(b"[").and_then(|w| w.get(..closed.saturating_sub(1))).unwrap_or(word);
     let address = word.split(|&b| b == b'%').next().unwrap_or_default();
     std::str::from_utf8(address).is_ok_and(|a| a.parse::<std::net::Ipv6Addr>().is_ok())
 }

@@ -13,7 +13,7 @@ use crate::check::facts::*;
 use crate::host::proc_process::Process;
 use crate::host::{Cmd, Host, Output, facts};
 use crate::syslog::syslogng::Effective;
-use crate::syslog::syslogng::version::Program;
+use crate::syslog::syslogng::version::{KEEP_ROOT, Program};
 
 pub const NAMES: Names = Names {
     comm: "syslog-ng",
@@ -119,8 +119,13 @@ fn check(host: &Host, program: &str, main_file: &str) -> Fact<(Validation, Bytes
     if facts::euid() != 0 {
         return Err("only root can have syslog-ng check its configuration".into());
     }
-    let argv = [program, "--syntax-only", "--preprocess-into=/dev/stdout", "--cfgfile", main_file];
-    let out = run(host, &argv)?;
+    let mut argv = vec![program, "--syntax-only", "--preprocess-into=/dev/stdout", "--cfgfile", main_file];
+    let mut out = run(host, &argv)?;
+    let denied = b"Permission denied (13)";
+    if out.stderr.windows(denied.len()).any(|w| w == denied) {
+        argv.push(KEEP_ROOT);
+        out = run(host, &argv)?;
+    }
     Ok((Validation { exit: out.exit, stderr: Bytes(out.stderr) }, Bytes(out.stdout)))
 }
 

@@ -196,6 +196,16 @@ impl Config<'_> {
         }
     }
 
+    /// What takes the events of some devices, but not the sample's, for good before they come to one of the forwards:
+    /// the place, and what it does.
+    pub fn diversions(self, sample: &Sample, listener: &Listener, forwards: &[usize]) -> Vec<(String, String)> {
+        match self {
+            // Its samples are followed for one device only.
+            Config::Rsyslog(_) => Vec::new(),
+            Config::SyslogNg(c) => syslogng::diversions(c, sample, listener, forwards),
+        }
+    }
+
     pub fn files_read(self) -> usize {
         match self {
             Config::Rsyslog(c) => c.files.len(),

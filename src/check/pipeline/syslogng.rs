@@ -252,6 +252,20 @@ pub fn why_not(config: &Effective, sample: &Sample, listener: &Listener, forward
     }
 }
 
+pub fn diversions(config: &Effective, sample: &Sample, listener: &Listener, wanted: &[usize]) -> Vec<(String, String)> {
+    let all = config.listeners();
+    let Some(own) = all.get(listener.id) else { return Vec::new() };
+    let Some(source) = source_ref(config, own.source) else { return Vec::new() };
+    let forwards = config.forwards();
+    let ours = |r: &Ref| {
+        let destination = config.destination(r);
+        let is = |id: &usize| forwards.get(*id).is_some_and(|(d, ..)| destination.is_some_and(|x| std::ptr::eq(*d, x)));
+        wanted.iter().any(is)
+    };
+    let places = config.diversions(&event(config, sample, Some(own.listener)), &source, &ours);
+    places.into_iter().map(|at| (at.to_string(), "flags(final), and a filter by sender or priority".into())).collect()
+}
+
 fn target_name(target: &Ref) -> String {
     match target {
         Ref::Named(name) => format!("destination {name}"),

@@ -1,6 +1,7 @@
 //! `cefctl install`: look, decide, show, ask, check with the daemon's own validator, apply, prove. Whatever misses takes
 //! everything back.
 
+pub mod adopt;
 mod changes;
 mod daemon;
 mod firewall;
@@ -8,10 +9,12 @@ mod migrate;
 mod packages;
 mod preflight;
 mod proof;
+pub mod queue_left;
 mod remembered;
 pub mod removal;
 mod rsyslog;
 mod selinux;
+mod sockets;
 mod source;
 mod staging;
 mod syslog_ng;
@@ -64,9 +67,10 @@ pub fn run(host: &Host, ui: &Ui, args: &InstallArgs) -> anyhow::Result<Exit> {
     };
     drop(progress);
     sweep(host);
+    let adopted = adopt(host, &mut session);
     let (args, kept) = &remembered::fill(host, args, session.receipt());
     let mut setup = Setup::decide(host, ui, args, false)?;
-    setup.notes.extend(kept.iter().cloned());
+    setup.notes.extend(adopted.into_iter().chain(kept.iter().cloned()));
     let brought = match packages::add(host, ui, args, &mut session)? {
         packages::Added::Declined => {
             ui.say("nothing was changed");
@@ -80,6 +84,14 @@ pub fn run(host: &Host, ui: &Ui, args: &InstallArgs) -> anyhow::Result<Exit> {
         Some(brought) if !matches!(done, Ok(Exit::Good)) => brought.take_back(ui, args, &mut session, done),
         _ => done,
     }
+}
+
+/// Recognises what an install without receipt has left; says so.
+pub fn adopt(host: &Host, session: &mut Session<'_>) -> Option<String> {
+    if !session.has_receipt() {
+        session.adopt(adopt::found(host)?);
+    }
+    session.is_adopted().then(|| adopt::NOTE.to_owned())
 }
 
 /// The daemon that is there becomes the collector.
@@ -97,7 +109,7 @@ fn collector(
     setup.hand_over = old.is_some_and(|port| !migrate::listens(host, port));
     let mut proposal = propose(host, args, setup, session.receipt())?;
     let mut plan = session.plan_install(proposal.changes.clone())?;
-    if plan.is_empty() && !setup.is_pending() {
+    if plan.is_empty() && !setup.is_pending() && !session.is_adopted() {
         drop(progress);
         return nothing(ui, args, &plan, &proposal);
     }
@@ -129,8 +141,10 @@ fn collector(
         plan = session.plan_install(proposal.changes.clone())?;
     }
     let progress = ui.progress("applying");
-    let expected =
-        proof::Expected { collected: session.receipt().is_some_and(has_collected), ..proposal.expected(setup) };
+    let folder = &proposal.collector.work_directory;
+    let collected =
+        session.receipt().is_some_and(has_collected) || queue_left::from_before(host, proposal.daemon, folder);
+    let expected = proof::Expected { collected, ..proposal.expected(setup) };
     let mut proof = proof::Proof::prepare(host, interrupt, expected);
     let mut proven = None;
     let outcome = session.apply(
@@ -151,7 +165,8 @@ fn collector(
     if args.output == Format::Json {
         ui.result(&show::json(&plan, &proposal.notes, true, Some(&outcome), sentence))?;
     } else if let (Outcome::Done { steps, .. }, Some(sentence)) = (&outcome, sentence) {
-        ui.result(&format!("done: {steps} steps; {sentence}\n"))?;
+        let did = if *steps == 0 { "the receipt is written anew".to_owned() } else { format!("{steps} steps") };
+        ui.result(&format!("done: {did}; {sentence}\n"))?;
         ui.say(&next_steps(&proposal));
     }
     let exit = show::finish(outcome)?;
@@ -168,15 +183,23 @@ fn has_collected(receipt: &Receipt) -> bool {
     receipt.options["daemon"].is_string()
 }
 
-/// What to do now, in a line or two.
+/// What to do now, in a few lines.
 fn next_steps(proposal: &Proposal) -> String {
     let wish = &proposal.wish;
     let words: Vec<&str> = wish.transports.iter().map(|t| t.word()).collect();
     let plain = (!words.is_empty()).then(|| format!("port {} ({})", wish.port, words.join(", ")));
     let tls = wish.tls.as_ref().map(|t| format!("port {} (tls)", t.port));
     let ports: Vec<String> = plain.into_iter().chain(tls).collect();
+    let agent = match wish.agent.kind {
+        AgentKind::None => format!(
+            "\nNo agent is set up here: events wait until something listens on 127.0.0.1:{}. Once an agent is installed, run \
+             `cefctl install` again.",
+            wish.agent.port
+        ),
+        _ => String::new(),
+    };
     format!(
-        "Devices may send to {}. `cefctl troubleshoot` checks the whole way, `cefctl uninstall` takes it back.",
+        "Devices may send to {}. `cefctl troubleshoot` checks the whole way, `cefctl uninstall` takes it back.{agent}",
         ports.join(" and to ")
     )
 }
@@ -384,7 +407,7 @@ pub struct Planned {
 /// # Errors
 /// Why nothing can be planned, with what to do.
 pub fn plan_only(host: &Host, ui: &Ui, args: &InstallArgs) -> anyhow::Result<Planned> {
-    let receipt = peek(host)?;
+    let receipt = peek(host)?.or_else(|| adopt::found(host));
     let (args, kept) = &remembered::fill(host, args, receipt.as_ref());
     let mut setup = Setup::decide(host, ui, args, true)?;
     setup.notes.extend(kept.iter().cloned());

@@ -103,7 +103,7 @@ impl<'a> Proof<'a> {
     /// TLS can be proven without an event.
     fn handshakes(&self) -> anyhow::Result<()> {
         for door in self.expected.doors.iter().filter(|d| d.tls && !d.is_silent() && tls::is_possible()) {
-            let to = SocketAddr::from((Ipv4Addr::LOCALHOST, door.port));
+            let to = door.local();
             let tcp = self.host.net.connect(to, HANDSHAKE).with_context(|| format!("cannot connect to {to}"))?;
             let opened = trusted(&self.expected)?.open(tcp, HANDSHAKE);
             opened.with_context(|| format!("the TLS listener on port {} refuses a connection", door.port))?;
@@ -188,7 +188,9 @@ fn missing(host: &Host, expected: &Expected, pid: u32) -> anyhow::Result<Vec<Str
     for door in &expected.doors {
         let families: [(bool, IpAddr, &str); 2] =
             [(door.v4, Ipv4Addr::UNSPECIFIED.into(), "IPv4"), (door.v6, Ipv6Addr::UNSPECIFIED.into(), "IPv6")];
-        for (_, any, family) in families.into_iter().filter(|(wanted, ..)| *wanted) {
+        let one = door.address.map(|ip| (true, ip, "of that address"));
+        let asked = if one.is_some() { one.into_iter().collect() } else { families.to_vec() };
+        for (_, any, family) in asked.into_iter().filter(|(wanted, ..)| *wanted) {
             let ours = |s: &&Socket| {
                 s.transport == door.transport && s.local.port() == door.port && s.takes(any) && s.owners.contains(&pid)
             };
@@ -248,7 +250,7 @@ fn send_all(
 ) -> anyhow::Result<()> {
     let name = facts::identity().hostname;
     for (door, marker) in marked {
-        let to = SocketAddr::from((Ipv4Addr::LOCALHOST, door.port));
+        let to = door.local();
         let mut plan = Plan::new(
             match door.transport {
                 Transport::Udp => send::Transport::Udp,

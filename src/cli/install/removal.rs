@@ -2,26 +2,24 @@
 //! then runs on with what it has, so what is left must be one that it takes; and a reload cannot put a socket with
 //! another address in the place of ours. Both are known before anything is touched.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::Path;
 
 use anyhow::Context;
 
 use super::daemon::Daemon;
+use super::sockets::{Kernel, must_restart};
 use super::syslog_ng::{REPLACED, program};
 use super::validate::changed_files;
-use crate::check::facts::Facts;
 use crate::check::gather::{self, Depth};
 use crate::check::target::TargetOptions;
 use crate::cli::exit::{Exit, fail};
 use crate::host::Host;
-use crate::host::proc_net::Transport;
 use crate::plan::build::Put;
 use crate::plan::{Change, Op, Plan, Step, WriteFile, copy_path};
 use crate::platform::service_act::Action;
 use crate::report::clean;
 use crate::syslog::source::Overlay;
-use crate::syslog::syslogng::effective::{Effective, Family, ReadSetting};
+use crate::syslog::syslogng::effective::{Effective, ReadSetting};
 use crate::syslog::syslogng::{Problem, lint};
 
 /// The plan as syslog-ng will take it: with a restart where a reload would be refused, and without the older scripts'
@@ -30,8 +28,7 @@ use crate::syslog::syslogng::{Problem, lint};
 /// # Errors
 /// What is left would not be taken; nothing has been touched.
 pub fn fit(host: &Host, plan: Plan) -> anyhow::Result<Plan> {
-    let files = plan.steps.iter().any(|s| matches!(s.op, Op::File(_)));
-    if !files || !plan.steps.iter().any(is_reload) {
+    if !plan.steps.iter().any(is_reload) {
         return Ok(plan);
     }
     let facts = gather::gather(host, &TargetOptions::default(), Depth::Local, None);
@@ -66,7 +63,7 @@ pub fn fit(host: &Host, plan: Plan) -> anyhow::Result<Plan> {
         ));
     }
     let config = config.unwrap_or_else(|| left(&plan));
-    if must_restart(&facts, &config) {
+    if must_restart(&facts, Kernel::of(host, &facts), &config) {
         for step in &mut plan.steps {
             restart(step);
         }
@@ -112,53 +109,4 @@ fn without_older_rule(host: &Host, plan: &Plan, rule: &Path) -> anyhow::Result<O
         copy.display()
     ));
     Ok(Some(lighter))
-}
-
-/// Does a listener want a port of the daemon's with another address than it has open there? A reload opens the new
-/// socket before it closes the old one, and is refused (docs/syslog-ng.md).
-fn must_restart(facts: &Facts, then: &Effective) -> bool {
-    let (Ok(net), Some(pid)) = (&facts.net, facts.syslog_ng.pid) else { return false };
-    then.listeners().into_iter().filter(|l| l.used).any(|l| {
-        let transport = if l.listener.transport.is_stream() { Transport::Tcp } else { Transport::Udp };
-        let wildcard = match l.listener.family {
-            Family::V4 => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
-            Family::V6 => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
-        };
-        let written = l.listener.address.as_ref().map(|a| a.to_str_lossy().parse().ok());
-        let (Some(ip), Some(port)) = (written.unwrap_or(Some(wildcard)), l.listener.port_number()) else {
-            return false;
-        };
-        let open: Vec<IpAddr> =
-            net.open(transport, port).filter(|s| s.owners.contains(&pid)).map(|s| s.local.ip()).collect();
-        !open.is_empty() && !open.contains(&ip)
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::check::fixture::{add_socket, healthy};
-    use crate::syslog::MapSource;
-
-    #[test]
-    fn a_socket_with_another_address_calls_for_a_restart() {
-        let mut facts = healthy();
-        facts.net.as_mut().unwrap().sockets.clear();
-        facts.syslog_ng.pid = Some(9);
-        let then = |drivers: &str| {
-            let text = format!("@version: 3.38\nsource s {{ {drivers} }};\nlog {{ source(s); }};\n");
-            Effective::load(Path::new("/c"), &MapSource::new().with("/c", text))
-        };
-        let theirs = then("udp(port(514));");
-        assert!(!must_restart(&facts, &theirs));
-        add_socket(&mut facts, Transport::Udp, "[::]:514", 4711);
-        assert!(!must_restart(&facts, &theirs), "somebody else's socket");
-        add_socket(&mut facts, Transport::Udp, "[::]:514", 9);
-        assert!(must_restart(&facts, &theirs));
-        assert!(must_restart(&facts, &then("udp(ip(192.0.2.1) port(514));")));
-        assert!(!must_restart(&facts, &then("network(transport(udp) ip-protocol(6) port(514));")));
-        assert!(!must_restart(&facts, &then("tcp(port(514));")));
-        add_socket(&mut facts, Transport::Udp, "0.0.0.0:514", 9);
-        assert!(!must_restart(&facts, &theirs));
-    }
 }

@@ -55,7 +55,7 @@ pub fn decide(
         work_directory: work_directory(host),
         imptcp: has_module(host, "imptcp.so"),
         tls_drivers: tls_drivers(host),
-        tls_hint: super::tls::driver_hint(facts),
+        tls_hint: super::tls::driver_hint(host, facts),
     };
     let collector = decide_on(&found, wish).map_err(refused)?;
     let runs_as = runs_as(host, &config);

@@ -12,10 +12,15 @@ use crate::syslog::collector::block_id;
 use crate::syslog::{ConfigSource, PathKind, SourceError};
 
 /// The first words of every file of ours.
-const HEADER: &[u8] = b"# Written by cefctl";
+pub const HEADER: &[u8] = b"# Written by cefctl";
 
 /// Blocks of ours that are known without a receipt; no box has needed more than two.
 const MAX_BLOCKS: usize = 8;
+
+/// Their names.
+pub fn block_ids() -> impl Iterator<Item = String> {
+    (0..MAX_BLOCKS).map(block_id)
+}
 
 pub struct Without<'a> {
     root: &'a Root,
@@ -27,7 +32,7 @@ impl<'a> Without<'a> {
     /// `replaced` are files of others that go.
     pub fn new(root: &'a Root, receipt: Option<&Receipt>, replaced: &[PathBuf]) -> Self {
         let mut hidden: BTreeSet<PathBuf> = replaced.iter().cloned().collect();
-        let mut blocks: BTreeSet<String> = (0..MAX_BLOCKS).map(block_id).collect();
+        let mut blocks: BTreeSet<String> = block_ids().collect();
         for entry in receipt.iter().flat_map(|r| &r.entries) {
             match entry {
                 Entry::File { path, before, .. } if before.state == FileState::Absent => {
@@ -72,5 +77,9 @@ impl ConfigSource for Without<'_> {
         let mut found = ConfigSource::glob(self.root, pattern);
         found.retain(|path| !self.is_ours(path));
         found
+    }
+
+    fn real(&self, path: &Path) -> PathBuf {
+        self.root.real(path)
     }
 }

@@ -13,6 +13,7 @@ use crate::host::{Host, Secret, interfaces};
 use crate::plan::{Change, WriteFile};
 use crate::platform::access::{self, Who};
 use crate::platform::certificate::{self, About, make};
+use crate::platform::packages::{Packages, TLS_DRIVER};
 use crate::platform::{accounts, certificate::day};
 use crate::syslog::collector::{Refusal, TlsWish, show};
 use crate::syslog::rsyslog::Effective;
@@ -208,12 +209,9 @@ fn names() -> Vec<String> {
 }
 
 /// The package that has rsyslog's driver for TLS, and how to get it.
-pub fn driver_hint(facts: &Facts) -> String {
-    let ids = facts.host.os.as_ref().map(|os| format!("{} {}", os.id, os.id_like.join(" "))).unwrap_or_default();
-    let (command, package) = match () {
-        () if ids.contains("debian") || ids.contains("ubuntu") => ("apt-get install", "rsyslog-gnutls"),
-        () if ids.contains("suse") => ("zypper install", "rsyslog-module-gtls"),
-        () => ("dnf install", "rsyslog-gnutls"),
-    };
-    format!("--install-packages installs {package} first; by hand: {command} {package}")
+pub fn driver_hint(host: &Host, facts: &Facts) -> String {
+    let package = Packages::detect(host).map_or(TLS_DRIVER, |packages| packages.package_of(TLS_DRIVER));
+    let by_hand = facts.host.os.as_ref().ok().and_then(|os| os.install_command(package));
+    let by_hand = by_hand.map(|command| format!("; by hand: {command}")).unwrap_or_default();
+    format!("--install-packages installs {package} first{by_hand}")
 }

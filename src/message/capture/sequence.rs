@@ -29,6 +29,12 @@ impl Sequence {
         fresh
     }
 
+    /// How far a segment lies behind a gap; `None` where it does not.
+    pub fn ahead(&self, segment: &Segment<'_>) -> Option<u32> {
+        let distance = segment.sequence.wrapping_sub(self.next?);
+        (!segment.start && distance > 0 && distance < 1 << 20).then_some(distance)
+    }
+
     fn fresh<'a>(&mut self, segment: &Segment<'a>) -> Fresh<'a> {
         if segment.start {
             self.next = Some(segment.sequence);

@@ -174,6 +174,10 @@ fn for_note(lint: &Lint<'_>, note: Note) -> Option<Advice> {
         Note::HostIsTag => {
             advice("host", "let the device put its name into the syslog header, before the program's name")
         }
+        Note::HostIsRelay => advice(
+            "relay-words",
+            "let the relay pass messages on as they are, or the device send here directly: the relay puts words in front of the host",
+        ),
         Note::SecondHeader => advice(
             "one-header",
             "switch off the second syslog header: the device or a relay puts one in front of the other",
@@ -216,36 +220,115 @@ fn for_trace(trace: Trace) -> Option<Advice> {
     })
 }
 
-/// Marks of log formats that devices offer beside CEF, and where CEF is switched on.
+/// Marks of log formats that devices have beside CEF (all of a row must be there), and where CEF is switched on.
 const MAKES: &[(&[&str], &str, &str)] = &[
     (&["devname=", "logid="], "fortigate-cef", "on the FortiGate: `config log syslogd setting`, `set format cef`"),
     (
-        &[",TRAFFIC,", ",THREAT,", ",SYSTEM,", ",CONFIG,"],
-        "paloalto-cef",
-        "on PAN-OS: syslog server profile, Custom Log Format, the CEF formats of Palo Alto's CEF guide for every log type",
+        &["date=", "devid=", "type="],
+        "fortinet-cef",
+        "on Fortinet products: choose CEF as the format of the syslog server",
     ),
-    (&["product:\"", "CheckPoint"], "checkpoint-cef", "on Check Point: `cp_log_export set name NAME format cef`"),
-    (&["sysloghost=", "fw="], "sonicwall-cef", "on SonicWall: syslog server settings, syslog format ArcSight"),
+    (&[",TRAFFIC,"], "paloalto-cef", PAN_OS),
+    (&[",THREAT,"], "paloalto-cef", PAN_OS),
+    (&[",SYSTEM,"], "paloalto-cef", PAN_OS),
+    (&[",CONFIG,"], "paloalto-cef", PAN_OS),
+    (&["CheckPoint", "product:\""], "checkpoint-cef", CHECK_POINT),
+    (&["loguid=", "product="], "checkpoint-cef", CHECK_POINT),
+    (&["sysloghost=", "fw="], "sonicwall-cef", SONICWALL),
+    (&["id=firewall", "sn=", "fw="], "sonicwall-cef", SONICWALL),
     (
-        &["device=\"SFW\"", "device_name="],
+        &["device_name=", "log_type=\"Firewall\""],
         "sophos-cef",
         "choose the CEF format if this Sophos version has it; its usual format is no CEF",
     ),
+    (
+        &["device=\"SFW\""],
+        "sophos-cef",
+        "choose the CEF format if this Sophos version has it; its usual format is no CEF",
+    ),
+    (&["ASM:unit_hostname="], "f5-cef", F5),
+    (&["ASM:\"", "unit_hostname=\""], "f5-cef", F5),
+    (&["vendor=Forcepoint", "product="], "forcepoint-cef", FORCEPOINT),
+    (&["vendor=Websense", "product="], "forcepoint-cef", FORCEPOINT),
+    (
+        &["default APPFW "],
+        "citrix-cef",
+        "on NetScaler: `set appfw settings -CEFLogging ON`; its other messages have no CEF",
+    ),
+    (&["CPPM_"], "clearpass-cef", "on ClearPass: the syslog export filter's event format type: CEF"),
+    (&["<EPOEvent"], "epo-cef", EPO),
+    (&["<EPOevent"], "epo-cef", EPO),
+    (
+        &["MSWinEventLog"],
+        "windows-cef",
+        "Windows events in Snare's format are no CEF: use CEF output (NXLog `to_cef()`), or the agent on that machine",
+    ),
+    (
+        &["reason=", "event_id=", "urlcategory="],
+        "zscaler-cef",
+        "on Zscaler NSS: the feed's output type: CEF, or ArcSight CEF",
+    ),
+    (&["LEEF:"], "leef", "choose CEF instead of LEEF as the device's log format"),
+    (&["RT_FLOW"], "junos", JUNOS),
+    (&["RT_IDP"], "junos", JUNOS),
+    (
+        &["flows src=", "mac="],
+        "meraki",
+        "Meraki has no CEF: it can be collected as plain syslog, with a parser of its own",
+    ),
+    (
+        &["msg_id=\"", "proc_id="],
+        "watchguard",
+        "WatchGuard's own format is no CEF: it can be collected as plain syslog",
+    ),
 ];
+const PAN_OS: &str =
+    "on PAN-OS: syslog server profile, Custom Log Format, the CEF formats of Palo Alto's CEF guide for every log type";
+const CHECK_POINT: &str = "on Check Point: `cp_log_export set name NAME format cef`";
+const SONICWALL: &str = "on SonicWall: syslog server settings, syslog format ArcSight";
+const F5: &str = "on the BIG-IP: the logging profile's storage format: Common Event Format (ArcSight)";
+const FORCEPOINT: &str = "on Forcepoint: SIEM integration, SIEM format: syslog/CEF (ArcSight)";
+const EPO: &str =
+    "ePO's XML is no CEF: put a converter in between that writes CEF, or collect it with a connector of its own";
+const JUNOS: &str = "Junos has no CEF of its own: it can be collected as plain syslog, or through Juniper's collectors, which write CEF";
+
+/// `%SYS-5-CONFIG_I`, `%LINK-3-UPDOWN`: what Cisco's switches and routers send.
+fn is_ios(text: &str) -> bool {
+    text.split('%').skip(1).any(|word| {
+        let id = word.split(':').next().unwrap_or_default();
+        let mut parts = id.rsplitn(3, '-');
+        let (name, severity, facility) = (parts.next(), parts.next(), parts.next());
+        let named = |w: Option<&str>| {
+            w.is_some_and(|w| {
+                w.len() > 1
+                    && w.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || matches!(b, b'_' | b'-'))
+            })
+        };
+        let numbered = name.is_some_and(|w| w.bytes().all(|b| b.is_ascii_digit()));
+        matches!(severity, Some("0" | "1" | "2" | "3" | "4" | "5" | "6" | "7"))
+            && named(name)
+            && named(facility)
+            && !numbered
+    })
+}
 
 /// The message is in another format of the device.
 fn choose_cef(lint: &Lint<'_>) -> Advice {
-    let text = String::from_utf8_lossy(lint.line.raw);
-    let make = MAKES.iter().find(|(marks, ..)| match marks {
-        // The first alone may be in anything.
-        [first, second] => text.contains(first) && text.contains(second),
-        several => several.iter().any(|mark| text.contains(mark)),
-    });
+    let raw = lint.line.raw;
+    if [b"C\0E\0F\0:".as_slice(), b"%\0A\0S\0A"].iter().any(|wide| raw.windows(wide.len()).any(|w| w == *wide)) {
+        return advice("utf8", "let the device send UTF-8: this is UTF-16, in which nobody finds the event");
+    }
+    let text = String::from_utf8_lossy(raw);
+    let make = MAKES.iter().find(|(marks, ..)| marks.iter().all(|mark| text.contains(mark)));
     match make {
         Some((_, id, setting)) => advice(id, *setting),
         None if text.contains("%PIX-") || text.contains("%FWSM-") => {
             advice("cisco-old", "PIX and FWSM ids are not known to any agent; send these as plain syslog")
         }
+        None if is_ios(&text) => advice(
+            "cisco-ios",
+            "switches and routers of Cisco have no CEF, and only ASA and FTD ids are security events: collect these as plain syslog",
+        ),
         None => advice(
             "choose-cef",
             "choose CEF as the device's log format; if this sender is no security device, nothing is to do",

@@ -72,6 +72,11 @@ pub fn watch(host: &Host, stop: &Interrupt, port: u16, limit: Duration, now: &mu
             now(&traffic);
         }
     }
+    let arrival = Arrival { time: Some(host.clock.now()), zone };
+    assembler.release_all(&mut |seen| {
+        let judged = lint(seen.bytes, seen.framing);
+        traffic.tally.add(&seen.from.ip().to_string(), &seen.transport.to_string(), &judged, &arrival);
+    });
     traffic.milliseconds = milliseconds(elapsed(&*host.clock, start));
     traffic.interrupted = stop.is_set();
     traffic.encrypted = assembler.encrypted.iter().map(ToString::to_string).collect();

@@ -1,17 +1,22 @@
 //! Messages out of packets: datagrams as they are, TCP streams put in order and cut. Bounded in streams and bytes,
 //! since a port that anybody can send to must not fill the memory of who looks at it.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::{IpAddr, SocketAddr};
 
 use super::frames::{Frames, Framing, begins_message};
 use crate::host::Packet;
+use crate::message::capture::fragments::Fragments;
 use crate::message::capture::sequence::{Fresh, Sequence};
 use crate::message::capture::{Segment, segment};
 use crate::message::send::Transport;
 
 /// Streams that are followed at once.
 const MOST_STREAMS: usize = 2000;
+
+/// Segments of one stream that are held until those come that belong in front of them, and their bytes.
+const MOST_HELD: usize = 32;
+const MOST_HELD_BYTES: usize = 256 << 10;
 
 /// Which packets count.
 #[derive(Debug, Clone, Default)]
@@ -36,6 +41,7 @@ pub struct Seen<'a> {
 pub struct Assembler {
     filter: Filter,
     streams: HashMap<(SocketAddr, SocketAddr), Stream>,
+    fragments: Fragments,
     /// Segments of streams that were not followed, because there were too many.
     pub ignored: u64,
     /// Senders that speak TLS: what they say cannot be read on the way.
@@ -47,6 +53,8 @@ pub struct Assembler {
 #[derive(Default)]
 struct Stream {
     order: Sequence,
+    /// What came too early, by its sequence number.
+    held: BTreeMap<u32, Vec<u8>>,
     frames: Frames,
     /// Where messages begin is known.
     joined: bool,
@@ -60,22 +68,76 @@ impl Assembler {
 
     /// Takes one packet in; `on` gets every message that it completes.
     pub fn feed(&mut self, packet: &Packet<'_>, on: &mut dyn FnMut(Seen<'_>)) {
-        let Some(segment) = segment(packet).filter(|s| self.is_wanted(s)) else { return };
-        let (transport, from) = (segment.transport, segment.from);
-        match transport {
-            // An empty datagram is how some devices ask whether somebody is there.
-            Transport::Udp if segment.payload.is_empty() => {}
-            Transport::Udp => {
-                let bytes = segment.payload.strip_suffix(b"\n").unwrap_or(segment.payload);
-                on(Seen { transport, from, bytes, framing: Framing::Datagram });
+        let Some(segment) = segment(packet) else {
+            if let Some(datagram) = self.fragments.take(packet).filter(|d| self.is_wanted(d.to)) {
+                self.datagram(datagram.from, &datagram.payload, on);
             }
-            Transport::Tcp => self.stream(&segment, on),
+            return;
+        };
+        if !self.is_wanted(segment.to) {
+            return;
+        }
+        match segment.transport {
+            Transport::Udp => self.datagram(segment.from, segment.payload, on),
+            Transport::Tcp => self.in_order(&segment, on),
         }
     }
 
-    fn is_wanted(&self, segment: &Segment<'_>) -> bool {
-        self.filter.port.is_none_or(|port| segment.to.port() == port)
-            && (self.filter.to.is_empty() || is_for_all(segment.to.ip()) || self.filter.to.contains(&segment.to.ip()))
+    fn datagram(&self, from: SocketAddr, payload: &[u8], on: &mut dyn FnMut(Seen<'_>)) {
+        // An empty datagram is how some devices ask whether somebody is there.
+        if !payload.is_empty() {
+            let bytes = payload.strip_suffix(b"\n").unwrap_or(payload);
+            on(Seen { transport: Transport::Udp, from, bytes, framing: Framing::Datagram });
+        }
+    }
+
+    fn is_wanted(&self, to: SocketAddr) -> bool {
+        self.filter.port.is_none_or(|port| to.port() == port)
+            && (self.filter.to.is_empty() || is_for_all(to.ip()) || self.filter.to.contains(&to.ip()))
+    }
+
+    /// Holds a segment that came too early until the stream has got there, or so much is held that the rest will not come.
+    fn in_order(&mut self, segment: &Segment<'_>, on: &mut dyn FnMut(Seen<'_>)) {
+        let key = (segment.from, segment.to);
+        if let Some(stream) = self.streams.get_mut(&key).filter(|s| s.order.ahead(segment).is_some()) {
+            if segment.payload.is_empty() {
+                return;
+            }
+            stream.held.entry(segment.sequence).or_insert_with(|| segment.payload.to_vec());
+            let bytes: usize = stream.held.values().map(Vec::len).sum();
+            if stream.held.len() <= MOST_HELD && bytes <= MOST_HELD_BYTES {
+                return;
+            }
+            return self.release(key, true, on);
+        }
+        self.stream(segment, on);
+        self.release(key, false, on);
+    }
+
+    /// Passes on what is held: all that follows now, or with `all` whatever is there.
+    fn release(&mut self, key: (SocketAddr, SocketAddr), all: bool, on: &mut dyn FnMut(Seen<'_>)) {
+        let mut all = all;
+        while let Some(stream) = self.streams.get_mut(&key) {
+            let segment_at = |sequence: u32, payload| Segment {
+                transport: Transport::Tcp,
+                from: key.0,
+                to: key.1,
+                payload,
+                sequence,
+                start: false,
+            };
+            // Numbers start again at zero: the nearest one comes first, not the least.
+            let nearest =
+                stream.held.keys().copied().min_by_key(|s| stream.order.ahead(&segment_at(*s, &[])).unwrap_or(0));
+            let Some(sequence) = nearest else { return };
+            if !all && stream.order.ahead(&segment_at(sequence, &[])).is_some() {
+                return;
+            }
+            let Some(payload) = stream.held.remove(&sequence) else { return };
+            // Behind one gap the next one is worth waiting for again.
+            all &= stream.held.len() > MOST_HELD / 2;
+            self.stream(&segment_at(sequence, &payload), on);
+        }
     }
 
     fn stream(&mut self, segment: &Segment<'_>, on: &mut dyn FnMut(Seen<'_>)) {
@@ -123,8 +185,19 @@ impl Assembler {
         self.too_long += stream.frames.too_long - before;
     }
 
-    /// At the end of a capture file: what was never ended.
+    /// At the end of a watch: what is held for segments that did not come.
+    pub fn release_all(&mut self, on: &mut dyn FnMut(Seen<'_>)) {
+        let held: Vec<_> = self.streams.iter().filter(|(_, s)| !s.held.is_empty()).map(|(key, _)| *key).collect();
+        for key in held {
+            while self.streams.get(&key).is_some_and(|s| !s.held.is_empty()) {
+                self.release(key, true, on);
+            }
+        }
+    }
+
+    /// At the end of a capture file: what is held, and what was never ended.
     pub fn end(&mut self, on: &mut dyn FnMut(Seen<'_>)) {
+        self.release_all(on);
         for ((from, _), stream) in &mut self.streams {
             stream
                 .frames

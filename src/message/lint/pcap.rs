@@ -100,6 +100,20 @@ fn time(ticks: u64, interface: &Interface) -> Option<Timestamp> {
 
 /// From the link's frame to what the rest of the program calls a packet.
 fn pass(data: &[u8], link: Linktype, time: Option<Timestamp>, on: &mut dyn FnMut(&Packet<'_>, Option<Timestamp>)) {
+    let by_version = |bytes: &[u8]| match bytes.first().map(|b| b >> 4) {
+        Some(4) => Some(0x0800),
+        Some(6) => Some(0x86DD),
+        _ => None,
+    };
+    // IP as such has three numbers by system (DLT_RAW), and OpenBSD's loopback puts the family in front in network order.
+    let bare = match link.0 {
+        12 | 14 => Some(data),
+        108 => data.get(4..),
+        _ => None,
+    };
+    if let Some((ethertype, bytes)) = bare.and_then(|bytes| Some((by_version(bytes)?, bytes))) {
+        return on(&Packet { ethertype, bytes }, time);
+    }
     match get_packetdata(data, link, data.len()) {
         Some(PacketData::L2(frame)) => {
             if let ([high, low], bytes) = (frame.get(12..14).unwrap_or_default(), frame.get(14..).unwrap_or_default()) {

@@ -151,7 +151,10 @@ fn streams_are_joined_in_the_middle_put_in_order_and_cut() {
     );
     // bytes are missing: what was pending is not glued to what comes
     let gap = [tcp(500, false, b"<5>half"), tcp(600, false, b"<6>whole\n")];
-    assert_eq!(seen(&mut a, &gap), ["10.0.0.7 <6>whole"]);
+    assert!(seen(&mut a, &gap).is_empty());
+    let mut last = Vec::new();
+    a.release_all(&mut |s| last.push(String::from_utf8_lossy(s.bytes).into_owned()));
+    assert_eq!(last, ["<6>whole"]);
 }
 
 #[test]
@@ -164,6 +167,55 @@ fn what_goes_elsewhere_or_is_encrypted_is_no_message() {
     assert!(seen(&mut a, &[tcp(1, true, b""), tcp(2, false, hello)]).is_empty());
     let sender: SocketAddr = "10.0.0.7:1".parse().unwrap();
     assert_eq!(a.encrypted, [sender.ip()].into());
+}
+
+#[test]
+fn segments_that_overtook_others_are_put_in_their_place() {
+    let parts = [tcp(100, false, b"<1>one\n<2>t"), tcp(111, false, b"wo\n<3>thr"), tcp(120, false, b"ee\n<4>four\n")];
+    let start = tcp(99, true, b"");
+    let wanted = ["<1>one", "<2>two", "<3>three", "<4>four"].map(|m| format!("10.0.0.7 {m}"));
+    for order in [[0, 1, 2], [0, 2, 1], [1, 0, 2], [2, 1, 0], [1, 2, 0]] {
+        let mut a = Assembler::new(Filter::default());
+        let packets: Vec<_> = [start.clone()].into_iter().chain(order.map(|i| parts[i].clone())).collect();
+        assert_eq!(seen(&mut a, &packets), wanted, "{order:?}");
+    }
+    // What never came is a gap, at the end of a capture as well.
+    let mut a = Assembler::new(Filter::default());
+    assert_eq!(seen(&mut a, &[start, parts[0].clone(), parts[2].clone()]), ["10.0.0.7 <1>one"]);
+    let mut last = Vec::new();
+    a.end(&mut |s| last.push(String::from_utf8_lossy(s.bytes).into_owned()));
+    assert_eq!(last, ["<4>four"]);
+    // Numbers start again at zero in the middle.
+    let mut a = Assembler::new(Filter::default());
+    let packets = [
+        tcp(u32::MAX - 3, true, b""),
+        tcp(6, false, b"<2>b\n"),
+        tcp(u32::MAX - 2, false, b"<1>long\n"),
+        tcp(5, false, b"\n"),
+    ];
+    assert_eq!(seen(&mut a, &packets), ["10.0.0.7 <1>long", "10.0.0.7 <2>b"]);
+}
+
+#[test]
+fn datagrams_in_pieces_are_put_together() {
+    let text = format!("<1>{}", "x".repeat(4000));
+    let whole = udp(514, text.as_bytes());
+    let (header, body) = whole.split_at(20);
+    let piece = |from: usize, to: usize, more: bool| {
+        let mut packet = [header, &body[from..to]].concat();
+        let length = u16::try_from(packet.len()).unwrap();
+        packet[2..4].copy_from_slice(&length.to_be_bytes());
+        packet[6..8].copy_from_slice(&((u16::from(more) << 13) | u16::try_from(from / 8).unwrap()).to_be_bytes());
+        packet
+    };
+    let pieces = [piece(0, 1480, true), piece(1480, 2960, true), piece(2960, body.len(), false)];
+    for order in [[0, 1, 2], [2, 0, 1]] {
+        let mut a = Assembler::new(Filter { port: Some(514), ..Filter::default() });
+        let packets: Vec<_> = order.iter().map(|i| pieces[*i].clone()).collect();
+        assert_eq!(seen(&mut a, &packets), [format!("10.0.0.8 {text}")]);
+    }
+    let mut a = Assembler::new(Filter::default());
+    assert!(seen(&mut a, &pieces[..2]).is_empty());
 }
 
 /// A capture file of Ethernet frames with these IP packets.
@@ -202,5 +254,43 @@ proptest::proptest! {
         let _ = pcap::packets(&bytes, &mut |_, _| ());
         let ng = [&[0x0A, 0x0D, 0x0D, 0x0A], bytes.as_slice()].concat();
         let _ = pcap::packets(&ng, &mut |_, _| ());
+    }
+}
+
+#[test]
+fn other_formats_of_known_makes_are_named() {
+    for (text, id) in [
+        ("<134>Aug 14 09:21:07 bigip ASM:unit_hostname=\"b\",management_ip_address=\"10.1.1.1\"", "f5-cef"),
+        ("<189>2031: sw1: Aug 14 09:21:07.019: %SYS-5-CONFIG_I: Configured from console by vty0", "cisco-ios"),
+        ("<189>: 2026 Aug 14 09:21:07 UTC: %ETHPORT-5-IF_UP: Interface Ethernet1/1 is up", "cisco-ios"),
+        ("<14>1 2026-08-14T09:21:07Z srx RT_FLOW - RT_FLOW_SESSION_CREATE [junos@2636] x", "junos"),
+        ("<134>1 1786699267.9 MX84 flows src=10.1.1.1 dst=8.8.8.8 mac=00:18:0A:AA:BB:CC protocol=udp", "meraki"),
+        ("<13>Aug 14 09:21:07 h app: see %ASA-6-30201 in the manual", "asa-id"),
+        ("<13>Aug 14 09:21:07 h app: 100%-5-sure", "choose-cef"),
+    ] {
+        let found = advise(&lint(text.as_bytes(), Framing::Datagram));
+        assert!(found.iter().any(|a| a.id == id), "{text}: {found:?}");
+    }
+    let wide: Vec<u8> = b"CEF:0|V|P|1|2|n|5|".iter().flat_map(|b| [*b, 0]).collect();
+    let found = advise(&lint(&[b"<134>Aug 14 09:21:07 fw1 ".as_slice(), &wide].concat(), Framing::Datagram));
+    assert!(found[0].text.contains("UTF-16"), "{found:?}");
+}
+
+/// A shape that the agent reads, and yet with something else in the place of the host.
+#[test]
+fn what_is_taken_for_the_host_is_named() {
+    for (header, note) in [
+        ("Aug 14 09:21:07 NZDT fw1", "a zone"),
+        ("Aug 14 2026 09:21:07 +0200 fw1", "a zone"),
+        ("Aug 14 2026 09:21:07 GMT+2 fw1", "a zone"),
+        ("Aug 14 2026 09:21:07 (UTC) fw1", "a zone"),
+        ("Aug 14 2026 9:21:07 PM fw1", "a zone"),
+        ("Aug 14 09:21:07 Message forwarded from fw1:", "relay"),
+    ] {
+        let text = format!("<134>{header} {CEF}");
+        let found = lint(text.as_bytes(), Framing::Datagram);
+        assert_eq!(found.level, Level::Odd, "{header}");
+        assert!(found.oddities().iter().any(|o| o.contains(note)), "{header}: {:?}", found.oddities());
+        assert_eq!(found.line.host(), Some(b"fw1".as_slice()), "{header}");
     }
 }

@@ -64,6 +64,30 @@ fn a_daemon_that_does_not_take_its_configuration_runs_on_with_the_one_of_before(
     assert_eq!(lab.systemd.units()["syslog-ng.service"], before);
 }
 
+/// What somebody left in the files without loading it stays his: our way back is at its end with the files.
+#[test]
+fn a_daemon_that_does_not_take_what_was_there_before_either_is_as_it_was() {
+    let lab = Lab::new();
+    std::fs::create_dir_all(lab.path("/etc/other.d")).unwrap();
+    lab.edit("/etc/other.d/theirs.conf", b"broken");
+    let before = lab.systemd.units()["syslog-ng.service"].clone();
+    let mut session = lab.session().unwrap();
+    let wishes: [Change; 2] = [
+        WriteFile::new("/etc/other.d/new.conf", "fine").into(),
+        ServiceChange::new("syslog-ng", Action::Reload).into(),
+    ];
+    let plan = session.plan_install(wishes).unwrap();
+    match session.apply(&plan, &Goal::Fix, &mut (), &mut || Ok(())) {
+        Outcome::RolledBack(miss) => {
+            assert!(miss.cause.contains("runs on with the one it had"), "{miss:?}");
+            assert!(format!("{miss:?}").contains("was not loaded before either"), "{miss:?}");
+        }
+        other => panic!("{other:?}"),
+    }
+    assert!(!lab.exists("/etc/other.d/new.conf"));
+    assert_eq!(lab.systemd.units()["syslog-ng.service"], before);
+}
+
 #[test]
 fn a_plan_touches_nothing() {
     let lab = Lab::new();

@@ -136,12 +136,14 @@ impl Parser<'_> {
     fn ruleset(&mut self) -> Parsed<()> {
         let object = self.object(ObjectKind::Ruleset)?;
         self.expect_punct(b'{')?;
+        self.stream.braces += 1;
         let mut body = Vec::new();
         if !self.punct(b'}') {
             self.script(&mut body)?;
         }
         self.drain(&mut body);
         self.expect_punct(b'}')?;
+        self.stream.braces -= 1;
         self.items.push(Item::Ruleset(RulesetObject { object, body }));
         Ok(())
     }
@@ -220,9 +222,12 @@ impl Parser<'_> {
                 return p.statement(&mut body);
             }
             p.bump()?;
+            p.stream.braces += 1;
             p.script(&mut body)?;
             p.drain(&mut body);
-            p.expect_punct(b'}')
+            p.expect_punct(b'}')?;
+            p.stream.braces -= 1;
+            Ok(())
         })?;
         Ok(body)
     }

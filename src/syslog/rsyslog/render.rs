@@ -165,6 +165,8 @@ pub struct DropIn {
     pub names_off: bool,
     /// The configuration drops repeated messages, which eats events that differ in their time only.
     pub keep_repeats: bool,
+    /// The daemon's connections have another driver than plain TCP by default; the one to the agent must not need it.
+    pub plain_driver: bool,
 }
 
 /// The bytes of the file.
@@ -320,9 +322,8 @@ fn limits(d: &DropIn) -> String {
 
 const LINE: &str = "template(name=\"cefctl_line\" type=\"string\" string=\"%$.cefctl_line%\")\n";
 const TEMPLATES: &str = r##"# the time of the event as rsyslog read it, and of reception where it found none
-template(name="cefctl_date" type="string" string="%timereported:::date-year%-%timereported:::date-month%-%timereported:::date-day%")
-template(name="cefctl_clock" type="string" string="%timereported:::date-hour%:%timereported:::date-minute%:%timereported:::date-second%")
 template(name="cefctl_now" type="string" string="%timereported:::date-year%-%timereported:::date-month%-%timereported:::date-day%T%timereported:::date-hour%:%timereported:::date-minute%:%timereported:::date-second%.000%timereported:::date-tzoffsdirection%%timereported:::date-tzoffshour%:%timereported:::date-tzoffsmin%")
+template(name="cefctl_received" type="string" string="%timegenerated:::date-year%-%timegenerated:::date-month%-%timegenerated:::date-day%T%timegenerated:::date-hour%:%timegenerated:::date-minute%:%timegenerated:::date-second%.000%timegenerated:::date-tzoffsdirection%%timegenerated:::date-tzoffshour%:%timegenerated:::date-tzoffsmin%")
 
 "##;
 
@@ -340,8 +341,16 @@ ruleset(name="{OWN_RULESET}" queue.type="LinkedList" queue.size="50000") {{
 }
 
 fn block(d: &DropIn) -> String {
-    let stop = if d.block == Block::Keep { String::new() } else { format!("{STOP}\n") };
-    format!("# What comes in at listeners that were here before.\ncall {CALLABLE}\n{stop}")
+    format!("# What comes in at listeners that were here before.\n{}", statements(d.block))
+}
+
+/// What stands in a ruleset that takes events of listeners that were here before.
+pub fn statements(block: Block) -> String {
+    match block {
+        Block::None => String::new(),
+        Block::Keep => format!("call {CALLABLE}\n"),
+        Block::Stop => format!("call {CALLABLE}\n{STOP}\n"),
+    }
 }
 
 const STOP: &str = "if $.cefctl_sent == \"yes\" then stop";

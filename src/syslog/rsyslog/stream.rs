@@ -55,6 +55,8 @@ pub struct Include {
     pub pattern: Text,
     /// `mode="optional"`
     pub optional: bool,
+    /// Stands within braces: what it reads can be statements only.
+    pub nested: bool,
     /// Files the daemon reads for it, in its order.
     pub matched: Vec<PathBuf>,
     /// Files that match and are left out all the same, because a dangling link stands behind them in the order of names
@@ -122,6 +124,8 @@ pub(super) struct Stream<'s> {
     last: Option<Location>,
     /// Files put on the stack in all.
     queued: usize,
+    /// Open braces around what is read now, as the parser counts them.
+    pub braces: usize,
     pub directives: Vec<Tok>,
     pub files: Vec<FileRead>,
     pub includes: Vec<Include>,
@@ -139,6 +143,7 @@ impl<'s> Stream<'s> {
             ended: false,
             last: None,
             queued: 0,
+            braces: 0,
             directives: Vec::new(),
             files: Vec::new(),
             includes: Vec::new(),

@@ -48,6 +48,8 @@ pub struct SampleEvent {
     pub tags: Vec<Text>,
     /// Something happened to it that may have changed anything.
     pub opaque: bool,
+    /// It stands for the same event of any device: see [`SampleEvent::of_anybody`].
+    pub of_anybody: bool,
     program: Option<Version>,
 }
 
@@ -59,6 +61,13 @@ impl SampleEvent {
         let mut event = SampleEvent::read(raw, origin, listener.format);
         if !listener.keep_hostname {
             event.set("HOST", &origin.name.0);
+        }
+        if let Some(name) = &listener.host_name {
+            event.set("HOST", &name.0);
+        }
+        if let Some(name) = &listener.program_name {
+            event.set("PROGRAM", &name.0);
+            event.forget_header();
         }
         let readable = event.values.get(&"MESSAGE".into()).is_none_or(Option::is_some);
         if listener.raw_message && readable {
@@ -76,6 +85,7 @@ impl SampleEvent {
             values,
             tags: Vec::new(),
             opaque: false,
+            of_anybody: false,
             program: origin.program,
         };
         event.set("SOURCEIP", &origin.address.0);
@@ -86,6 +96,21 @@ impl SampleEvent {
         }
         event.parse(raw, format);
         event
+    }
+
+    /// The same event from a device that is not known: neither its address nor its name nor the facility and severity
+    /// it sends with. Filters by these (`netmask()`, `host()`, `facility()`) hold for some devices and not for others.
+    pub fn of_anybody(mut self) -> SampleEvent {
+        self.of_anybody = true;
+        for name in ["SOURCEIP", "HOST", "HOST_FROM", "FULLHOST", "FULLHOST_FROM"] {
+            self.values.insert(name.into(), None);
+        }
+        self
+    }
+
+    /// Facility × 8 + severity, where known.
+    pub fn known_pri(&self) -> Option<u16> {
+        (!self.opaque && !self.of_anybody).then_some(self.pri)
     }
 
     /// Reads `text` as a syslog message and sets the values it has.
@@ -99,6 +124,11 @@ impl SampleEvent {
 
     pub fn set(&mut self, name: &str, value: &[u8]) {
         self.values.insert(name.into(), Some(Text::from(value)));
+    }
+
+    /// The header as the sender wrote it goes when the name of the program or its process id changes.
+    pub fn forget_header(&mut self) {
+        self.values.remove(&Text::from("LEGACY_MSGHDR"));
     }
 
     /// A value by its macro name. Known and absent is empty; `None` where we cannot tell.
@@ -123,7 +153,7 @@ impl SampleEvent {
     }
 
     fn of_pri(&self, value: impl Fn(u16) -> String) -> Option<Text> {
-        (!self.opaque).then(|| Text::from(value(self.pri).as_str()))
+        self.known_pri().map(|pri| Text::from(value(pri).as_str()))
     }
 
     /// A piece of the time of reception.

@@ -24,7 +24,8 @@ const MAX_PROBLEMS: usize = 500;
 /// What the reader must know beside the files.
 #[derive(Debug, Clone)]
 pub struct Setting {
-    /// Folders for relative includes, in order. The daemon's default: the main file's folder, then its data folder.
+    /// Folders for relative includes, in order: the folder of the configuration the program was built with, whatever main
+    /// file it is told to read (tried on 3.38), then its data folder.
     pub include_path: Vec<PathBuf>,
     /// Version of the installed program, where known.
     pub program: Option<Version>,
@@ -35,15 +36,19 @@ pub struct Setting {
 impl Setting {
     /// What distributions build with, for a main file anywhere.
     pub fn usual(main: &Path) -> Self {
-        let own = main.parent().unwrap_or(Path::new("/")).to_owned();
-        Setting { include_path: vec![own, "/usr/share/syslog-ng/include".into()], program: None, modules: None }
+        let built_with = Path::new("/etc/syslog-ng");
+        let mut include_path = vec![built_with.to_owned()];
+        // Another main file may be that of a program built with another folder, which it does not tell.
+        include_path.extend(main.parent().filter(|own| *own != built_with).map(Path::to_owned));
+        include_path.push("/usr/share/syslog-ng/include".into());
+        Setting { include_path, program: None, modules: None }
     }
 
     /// What the installed program says of itself.
     pub fn of(main: &Path, program: &Program) -> Self {
         let mut setting = Setting::usual(main);
         if !program.include_path.is_empty() {
-            setting.include_path.truncate(1);
+            setting.include_path.pop();
             setting.include_path.extend(program.include_path.iter().map(PathBuf::from));
         }
         setting.program = Some(program.version);

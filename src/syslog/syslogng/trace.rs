@@ -89,6 +89,16 @@ impl Effective {
         self.run(event, source, true)
     }
 
+    /// Log paths that take the event of some devices, or of all, for good before it came to one of the destinations. Those
+    /// that lead nowhere are left out: they are how somebody says that an event is not wanted.
+    pub fn diversions(&self, event: &SampleEvent, source: &Ref, wanted: &dyn Fn(&Ref) -> bool) -> Vec<Location> {
+        let trace = self.trace(&event.clone().of_anybody(), source);
+        let came = |stop: &Stop| trace.visits.iter().take(stop.after).any(|v| wanted(&v.destination));
+        let leads = |at: &Location| self.logs.iter().any(|path| path.at == *at && path.leads_anywhere());
+        let stops = trace.stops.iter().filter(|stop| !came(stop) && leads(&stop.at));
+        stops.map(|stop| stop.at.clone()).collect()
+    }
+
     /// How `raw` looks to the daemon when it comes in by this listener.
     pub fn event_at(&self, listener: &Listener, raw: &[u8]) -> SampleEvent {
         let origin = Origin { program: self.program, ..Origin::default() };
@@ -334,6 +344,12 @@ impl Run<'_> {
             }
         };
         let made = made.filter(|_| holds.is_some()).map(Text);
+        if matches!(name.as_bytes(), b"PROGRAM" | b"PID") {
+            match holds {
+                Some(_) => event.forget_header(),
+                None => drop(event.values.insert("LEGACY_MSGHDR".into(), None)),
+            }
+        }
         event.values.insert(name.clone(), made);
     }
 

@@ -109,7 +109,14 @@ pub struct Program {
     /// Folders searched for includes beside the one of the main file.
     pub include_path: Vec<String>,
     pub ipv6: bool,
+    /// It gives up root's capabilities, as it reads its configuration already: root then cannot read what belongs to
+    /// somebody else and is closed to others, which the daemon may do once it runs as that user.
+    #[serde(default)]
+    pub gives_up_root: bool,
 }
+
+/// Keeps it from that.
+pub const KEEP_ROOT: &str = "--no-caps";
 
 impl Program {
     /// Reads the output of `syslog-ng --version`. `None` where no version is found.
@@ -134,6 +141,7 @@ impl Program {
             modules: list("Available-Modules", ','),
             include_path: list("Include-Path", ':'),
             ipv6: field("Enable-IPv6").is_none_or(|v| v == "on"),
+            gives_up_root: field("Enable-Linux-Caps").is_some_and(|v| v == "on"),
         })
     }
 

@@ -12,13 +12,14 @@ mod reach;
 mod tests;
 mod tls;
 
-use std::net::Ipv4Addr;
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 
 use super::effective::{Effective, Listener, Transport};
 use super::render::{self, Block, DropIn, OwnInput, TcpModule, TlsDriver};
-use super::senders::Senders;
 use crate::agent::AgentKind;
+use crate::host::proc_net::Transport as Proto;
 use crate::syslog::collector::{Collector, Insertion, Intake, LocalCopy, Refusal, Wish, in_order, overlay, show};
 use crate::syslog::{ConfigSource, Location, Text};
 
@@ -51,38 +52,25 @@ pub fn decide(found: &Found<'_>, wish: &Wish) -> Result<Collector, Refusal> {
     let mut intakes = Vec::new();
     let mut reused = Vec::new();
     let plain = wish.transports.iter().map(|t| (*t, wish.port, false));
-    let over_tls = wish.tls.iter().map(|t| (crate::host::proc_net::Transport::Tcp, t.port, true));
+    let over_tls = wish.tls.iter().map(|t| (Proto::Tcp, t.port, true));
     for (transport, port, tls) in plain.chain(over_tls) {
-        let listener = existing(config, of_rsyslog(transport), port, tls)?;
-        let senders = listener.and_then(|l| config.allowed_senders(&l.module));
-        let only = |any: &str| listener.and_then(|l| l.address.as_ref()).is_some_and(|a| a.is(any));
-        intakes.push(Intake {
-            counted: false,
-            transport,
-            port,
-            tls,
-            reused: listener.map(|l| l.at.clone()),
-            v4: !only("::") && !only("[::]"),
-            v6: !only("0.0.0.0"),
-            only_of: senders
-                .as_ref()
-                .filter(|s| s.admits(Ipv4Addr::LOCALHOST.into()) == Some(false))
-                .map(Senders::display),
-        });
-        if let (Some(listener), Some(senders)) = (listener, senders.filter(|s| !s.admits_all())) {
-            notes.push(format!(
-                "the {} listener at {} takes events of {} only ($AllowedSender)",
-                word(of_rsyslog(transport)),
-                listener.at,
-                senders.display()
-            ));
+        let listeners = existing(config, of_rsyslog(transport), port, tls)?;
+        if listeners.is_empty() {
+            intakes.push(Intake {
+                transport,
+                port,
+                tls,
+                reused: None,
+                address: None,
+                v4: true,
+                v6: true,
+                counted: false,
+                only_of: None,
+            });
         }
-        if let Some(listener) = listener {
-            notes.push(format!(
-                "{} port {port} is already open by {}: that listener is used as it is",
-                if tls { "TLS" } else { word(of_rsyslog(transport)) },
-                listener.at
-            ));
+        for listener in listeners {
+            intakes.push(intake(config, listener, transport, port));
+            notes.extend(about(config, listener, port));
             reused.push(listener);
         }
     }
@@ -129,9 +117,11 @@ pub fn decide(found: &Found<'_>, wish: &Wish) -> Result<Collector, Refusal> {
         keep_tabs: config.setting("parser.escapeControlCharacterTab").is_none(),
         names_off,
         keep_repeats: is_switched(config, "RepeatedMsgReduction", true),
+        plain_driver: config.setting("defaultNetstreamDriver").is_some_and(|s| !s.value.is("ptcp")),
     };
     let calls = place::calls(found, &rulesets, wish)?;
-    let (path, mut bytes, insertions) = placed(found, wish, drop_in.clone(), calls.clone())?;
+    let (path, mut bytes, insertions) = placed(found, wish, drop_in.clone(), calls.clone())
+        .or_else(|refusal| placed_late(found, wish, drop_in.clone(), calls.clone()).ok_or(refusal))?;
     if end && place::is_behind_agents_own(config, &path) {
         let ending = DropIn { end, ..drop_in };
         // Only where the same place will do, and nothing is lost by it.
@@ -180,8 +170,27 @@ fn placed(
     Ok((path, bytes, in_order(insertions)))
 }
 
-/// The plain listener of a transport and port that takes events from the network.
-fn existing(config: &Effective, transport: Transport, port: u16, tls: bool) -> Result<Option<&Listener>, Refusal> {
+/// The same where the default ruleset takes events away before any drop-in is read, in the main file above its include:
+/// the drop-in holds our rulesets, and a block before that rule calls them.
+fn placed_late(
+    found: &Found<'_>,
+    wish: &Wish,
+    mut drop_in: DropIn,
+    mut calls: Vec<Insertion>,
+) -> Option<(PathBuf, Vec<u8>, Vec<Insertion>)> {
+    // The Azure Monitor Agent's own forward stands in a drop-in as well.
+    let block = std::mem::replace(&mut drop_in.block, Block::None);
+    if !drop_in.forward || block == Block::None {
+        return None;
+    }
+    drop_in.callable = true;
+    calls.push(place::call_early(found, block)?);
+    placed(found, wish, drop_in, calls).ok()
+}
+
+/// The listeners of a port that take events from the network. One that is bound to an address gets what is sent there;
+/// of several on one address the one bound last gets the datagrams (facts 5.6).
+fn existing(config: &Effective, transport: Transport, port: u16, tls: bool) -> Result<Vec<&Listener>, Refusal> {
     let (word, option) = if tls { ("TLS", "--tls-port") } else { (word(transport), "--port") };
     let on_port: Vec<&Listener> =
         config.listeners.iter().filter(|l| l.transport == transport && l.port_number() == Some(port)).collect();
@@ -192,24 +201,88 @@ fn existing(config: &Effective, transport: Transport, port: u16, tls: bool) -> R
             format!("choose another port with {option}, or leave {} out of --protocol", word.to_lowercase()),
         ));
     }
-    // of several the one bound last gets the datagrams (facts 5.6)
-    let wide = on_port.iter().rev().find(|l| l.address.as_ref().is_none_or(is_any));
-    match (wide, on_port.first()) {
-        (Some(listener), _) => Ok(Some(listener)),
-        (None, None) => Ok(None),
-        (None, Some(listener)) => Err(Refusal::new(
-            format!(
-                "{word} port {port} is open on {} only ({}), and a second listener would compete with it",
-                listener.address.as_ref().map(ToString::to_string).unwrap_or_default(),
-                listener.at
-            ),
-            format!("remove the address from that listener, or choose another port with {option}"),
-        )),
+    let mut by_address: BTreeMap<Option<IpAddr>, &Listener> = BTreeMap::new();
+    for listener in &on_port {
+        match &listener.address {
+            Some(address) if !is_any(address) => {
+                // A name means what the resolver says when the daemon starts.
+                let Ok(ip) = address.to_str_lossy().parse() else { return Err(bound(listener, word, port, option)) };
+                by_address.insert(Some(ip), listener);
+            }
+            _ => {
+                by_address.insert(None, listener);
+            }
+        }
     }
+    match on_port.first() {
+        Some(first) if by_address.keys().all(|ip| ip.is_some_and(|ip| ip.is_loopback())) => {
+            Err(bound(first, word, port, option))
+        }
+        _ => Ok(by_address.into_values().collect()),
+    }
+}
+
+fn bound(listener: &Listener, word: &str, port: u16, option: &str) -> Refusal {
+    Refusal::new(
+        format!(
+            "{word} port {port} is open on {} only ({}), and a second listener would compete with it",
+            listener.address.as_ref().map(ToString::to_string).unwrap_or_default(),
+            listener.at
+        ),
+        format!("remove the address from that listener, or choose another port with {option}"),
+    )
 }
 
 fn is_any(address: &Text) -> bool {
     matches!(&*address.to_str_lossy(), "" | "*" | "0.0.0.0" | "::" | "[::]")
+}
+
+/// The one address that a listener is bound to.
+fn bound_to(listener: &Listener) -> Option<IpAddr> {
+    let address = listener.address.as_ref().filter(|a| !is_any(a))?;
+    address.to_str_lossy().parse().ok()
+}
+
+/// Events that come in by somebody's listener.
+fn intake(config: &Effective, listener: &Listener, transport: Proto, port: u16) -> Intake {
+    let only = |any: &str| listener.address.as_ref().is_some_and(|a| a.is(any));
+    let address = bound_to(listener);
+    let here = address.unwrap_or(Ipv4Addr::LOCALHOST.into());
+    Intake {
+        counted: false,
+        transport,
+        port,
+        tls: listener.tls.is_some(),
+        reused: Some(listener.at.clone()),
+        address,
+        v4: address.map_or(!only("::") && !only("[::]"), |a| a.is_ipv4()),
+        v6: address.map_or(!only("0.0.0.0"), |a| a.is_ipv6()),
+        only_of: config
+            .allowed_senders(&listener.module)
+            .filter(|s| s.admits(here) == Some(false))
+            .map(|s| s.display()),
+    }
+}
+
+/// What a user may want to know of somebody's listener.
+fn about(config: &Effective, listener: &Listener, port: u16) -> Vec<String> {
+    let word = if listener.tls.is_some() { "TLS" } else { word(listener.transport) };
+    let mut notes = Vec::new();
+    if let Some(senders) = config.allowed_senders(&listener.module).filter(|s| !s.admits_all()) {
+        notes.push(format!(
+            "the {word} listener at {} takes events of {} only ($AllowedSender)",
+            listener.at,
+            senders.display()
+        ));
+    }
+    let bound = bound_to(listener).map(|ip| format!(" on {ip}")).unwrap_or_default();
+    let far = bound_to(listener).is_some_and(|ip| !ip.is_loopback());
+    let only = if far { "; devices have to send to that address" } else { "" };
+    notes.push(format!(
+        "{word} port {port} is already open{bound} by {}: that listener is used as it is{only}",
+        listener.at
+    ));
+    notes
 }
 
 /// Name lookups go where nobody can miss them: on a box without network listeners.
@@ -297,10 +370,10 @@ fn is_tcp(intake: &Intake) -> bool {
     of_rsyslog(intake.transport) == Transport::Tcp
 }
 
-fn of_rsyslog(transport: crate::host::proc_net::Transport) -> Transport {
+fn of_rsyslog(transport: Proto) -> Transport {
     match transport {
-        crate::host::proc_net::Transport::Udp => Transport::Udp,
-        crate::host::proc_net::Transport::Tcp => Transport::Tcp,
+        Proto::Udp => Transport::Udp,
+        Proto::Tcp => Transport::Tcp,
     }
 }
 

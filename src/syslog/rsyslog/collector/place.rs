@@ -12,7 +12,7 @@ use crate::syslog::rsyslog::effective::{DEFAULT_RULESET, Effective, Listener, Ru
 use crate::syslog::rsyslog::parse::Include;
 use crate::syslog::rsyslog::problem::Severity;
 use crate::syslog::rsyslog::query::around;
-use crate::syslog::rsyslog::render::{self, DropIn, OwnInput};
+use crate::syslog::rsyslog::render::{self, Block, DropIn, OwnInput};
 use crate::syslog::source::Overlay;
 use crate::syslog::{Location, Text, glob};
 
@@ -42,14 +42,24 @@ pub fn rulesets<'a>(config: &'a Effective, reused: &[&Listener]) -> Rulesets<'a>
 pub fn calls(found: &Found<'_>, rulesets: &Rulesets<'_>, wish: &Wish) -> Result<Vec<Insertion>, Refusal> {
     // The Azure Monitor Agent's own forward stands in the default ruleset, and sees nothing else (facts 3.3).
     let callable = if wish.agent.kind == AgentKind::Ama { DEFAULT_RULESET } else { render::CALLABLE };
-    rulesets.named.iter().map(|ruleset| call(found, ruleset, callable)).collect()
+    let statement = format!("call {callable}\n");
+    let why = |r: &Ruleset| format!("ruleset {} takes the events of the listener", r.name);
+    rulesets.named.iter().map(|ruleset| first_in(found, ruleset, &statement, why(ruleset))).collect()
 }
 
-fn call(found: &Found<'_>, ruleset: &Ruleset, callable: &str) -> Result<Insertion, Refusal> {
+/// The block for a default ruleset that takes events away before any drop-in is read.
+pub fn call_early(found: &Found<'_>, block: Block) -> Option<Insertion> {
+    let ruleset = found.config.ruleset(&Text::from(DEFAULT_RULESET))?;
+    let why = "a rule of this file takes events away before any drop-in is read".to_owned();
+    first_in(found, ruleset, &render::statements(block), why).ok()
+}
+
+/// Statements before the first one of a ruleset.
+fn first_in(found: &Found<'_>, ruleset: &Ruleset, statements: &str, why: String) -> Result<Insertion, Refusal> {
     let by_hand = |place: &dyn std::fmt::Display| {
         Refusal::new(
             format!("port is bound to ruleset {} ({place}), and there is no line to put our call on", ruleset.name),
-            format!("write “call {callable}” as the first statement of that ruleset, on a line of its own"),
+            format!("write “{}” as the first statement of that ruleset, on a line of its own", statements.trim_end()),
         )
     };
     let Some(first) = ruleset.steps.first() else {
@@ -68,12 +78,7 @@ fn call(found: &Found<'_>, ruleset: &Ruleset, callable: &str) -> Result<Insertio
         }
         start = first.at.start;
     }
-    Ok(Insertion {
-        file,
-        at: start,
-        text: format!("call {callable}\n"),
-        why: format!("ruleset {} takes the events of the listener", ruleset.name),
-    })
+    Ok(Insertion { file, at: start, text: statements.to_owned(), why })
 }
 
 /// One of our inputs behind the line that loads its module.
@@ -106,6 +111,12 @@ pub fn drop_in(
         return Err(Refusal::new(
             format!("{} is read twice, by {first} and by {second}; everything in it would count double", show(&folder)),
             "remove one of the two lines and run the command again",
+        ));
+    }
+    if let Some(nested) = found.config.includes.iter().find(|i| i.nested && readers.contains(&i.at)) {
+        return Err(Refusal::new(
+            format!("{} is read within braces ({}), where a file cannot open listeners", show(&folder), nested.at),
+            "move that include to the outermost level, or have it read another folder, and run the command again",
         ));
     }
     if !NAMES.iter().any(|n| !self::readers(found.config, &folder.join(n)).is_empty()) {
@@ -153,6 +164,8 @@ fn folder(config: &Effective) -> PathBuf {
     let folders: Vec<PathBuf> = config
         .includes
         .iter()
+        // within braces only statements can be read
+        .filter(|i| !i.nested)
         .map(|i| PathBuf::from(i.pattern.to_str_lossy().as_ref()))
         .filter(|p| NAMES.iter().any(|n| p.parent().is_some_and(|d| glob::matches(p, &d.join(n)))))
         .filter_map(|p| p.parent().map(Path::to_path_buf))

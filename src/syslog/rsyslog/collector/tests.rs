@@ -6,6 +6,8 @@ use super::*;
 use crate::syslog::collector::TlsWish;
 use crate::syslog::source::{MapSource, Overlay};
 
+mod choice;
+
 const STOCK: &str = "module(load=\"imuxsock\")\n#module(load=\"imudp\")\n#input(type=\"imudp\" port=\"514\")\n\
                      $WorkDirectory /var/spool/rsyslog\n$IncludeConfig /etc/rsyslog.d/*.conf\n\
                      auth,authpriv.* /var/log/auth.log\n*.*;auth,authpriv.none -/var/log/syslog\n*.emerg :omusrmsg:*\n";
@@ -177,7 +179,7 @@ fn a_ruleset_of_somebodys_own_calls_ours_and_works_as_before() {
 }
 
 #[test]
-fn an_earlier_stop_is_overtaken_by_the_name_or_named() {
+fn an_earlier_stop_is_overtaken_by_the_name_or_by_a_block() {
     let listeners = "module(load=\"imudp\")\ninput(type=\"imudp\" port=\"514\")\n";
     let source = main_with(listeners).with("/etc/rsyslog.d/05-drop.conf", "if $rawmsg contains \"CEF:\" then stop\n");
     let collector = decided(&source, &Wish::usual()).unwrap();
@@ -186,8 +188,8 @@ fn an_earlier_stop_is_overtaken_by_the_name_or_named() {
 
     let early = ["module(load=\"imudp\")\ninput(type=\"imudp\" port=\"514\")\nlocal4.* stop\n", STOCK].concat();
     let source = MapSource::new().with("/etc/rsyslog.conf", early);
-    let refusal = decided(&source, &Wish::usual()).unwrap_err();
-    assert!(refusal.what.contains("/etc/rsyslog.conf:3"), "{refusal}");
+    let collector = decided(&source, &Wish::usual()).unwrap();
+    assert_eq!(ends(&candidate(&source, &collector), Transport::Udp), ["127.0.0.1:25226"]);
 }
 
 #[test]

@@ -5,7 +5,7 @@
 //! with an ordinary header, and the long way only for the rest.
 
 use super::DropIn;
-use super::script::{matches, part, whole};
+use super::script::{matches, part, quoted, whole};
 use crate::syslog::shapes as p;
 
 const RAW: &str = "$rawmsg";
@@ -13,6 +13,8 @@ const HEAD: &str = "$.cefctl_head";
 const EVENT: &str = "$.cefctl_event";
 const TIME: &str = "$.cefctl_time";
 const HOST: &str = "$.cefctl_host";
+const STAMP: &str = "$.cefctl_stamp";
+const OFFSET: &str = "$.cefctl_offset";
 const NONE: &str = "\"\"";
 
 /// First version with `substring()`; `format_time()` is a little older.
@@ -57,7 +59,11 @@ fn raw(d: &DropIn) -> String {
     let plain = matches(RAW, &p::plain(d.rewrite_ids));
     let readable = matches(RAW, &p::readable(d.rewrite_ids));
     let misread = matches(RAW, &p::misread());
-    format!("{plain}\n       or ({readable}\n           and not {misread})")
+    let second = matches(RAW, &p::readable_second(d.rewrite_ids));
+    let forwarded = quoted(p::FORWARDED);
+    format!(
+        "not ($rawmsg contains {forwarded})\n       and ({plain}\n         or (({readable}\n             or {second})\n           and not {misread}))"
+    )
 }
 
 /// How a piece of a text is taken. `substring()` costs nothing; an expression up to the end of a long event does.
@@ -86,7 +92,8 @@ fn rebuild(d: &DropIn, cut: &Cut) -> String {
     let far_event = whole(RAW, &format!("({}).*", p::EVENT));
     let far_head = whole(RAW, "^[^|%]*");
     let ids = if d.rewrite_ids { rewritten_ids(cut) } else { String::new() };
-    let (time, host) = (time(cut), host());
+    let parts = format!("      set {HEAD} = replace({HEAD}, \"\\t\", \" \");\n{}{}", time(cut), host());
+    let parts: String = parts.lines().map(|line| format!("  {line}\n")).collect();
     let pri = part(HEAD, "<", p::PRI, ">", "\"13\"");
     format!(
         r##"      set {HEAD} = {head};
@@ -97,8 +104,13 @@ fn rebuild(d: &DropIn, cut: &Cut) -> String {
         set {EVENT} = {far_event};
         set {HEAD} = {far_head};
       }}
-{ids}      set {HEAD} = replace({HEAD}, "\t", " ");
-{time}{host}      # Colons would cut the host; an IPv6 address is written with dashes.
+{ids}      # nothing but a priority in front: the time of reception, and the sender
+      if strlen({HEAD}) < 7 and {HEAD} startswith "<" then {{
+        set {TIME} = exec_template("cefctl_now");
+        set {HOST} = $fromhost;
+      }} else {{
+{parts}      }}
+      # Colons would cut the host; an IPv6 address is written with dashes.
       set $.cefctl_line = "<" & {pri} & ">"
         & {TIME} & " " & replace(replace({HOST}, "::ffff:", ""), ":", "-") & " " & {EVENT};
 "##
@@ -129,18 +141,17 @@ fn rewritten_ids(cut: &Cut) -> String {
 
 /// The time of the line, in a form that the agent takes; the time of reception where there is none.
 fn time(cut: &Cut) -> String {
-    let offset = part(HEAD, &p::before_offset(), p::KNOWN_OFFSET, p::AFTER_OFFSET, NONE);
+    let stamp = whole(HEAD, &p::stamp());
+    let half_day = matches(HEAD, &p::half_day());
+    let offset = part(STAMP, &p::before_offset(), &p::offset_words(), p::AFTER_OFFSET, NONE);
+    let offset = format!("{}{}", format_args!("      set {OFFSET} = {offset};\n"), offsets());
     let digits = p::digits_time();
-    let numeric = whole(HEAD, &digits);
-    let thousandths = part(HEAD, &format!("{digits}[.,]"), "[0-9]{3}", "", "\"000\"");
-    let named = whole(HEAD, &p::named_time());
-    let late_year = matches(HEAD, &format!("{}{}{}", p::before_late_year(), p::LATE_YEAR, p::AFTER_LATE_YEAR));
-    let year = part(HEAD, &p::before_late_year(), p::LATE_YEAR, "", NONE);
-    let (date, clock) = (whole(TIME, &p::month_day()), whole(TIME, p::CLOCK));
+    let numeric = whole(STAMP, &digits);
+    let thousandths = part(STAMP, &format!("{digits}[.,]"), "[0-9]{3}", "", "\"000\"");
     let epoch = if cut.substring {
         let seconds = part(HEAD, p::BEFORE_EPOCH, p::EPOCH_SECONDS, "", "\"0\"");
         format!(
-            r##"      }} else if {} then {{
+            r##"      }} else if {STAMP} == "" and {} then {{
         set {TIME} = replace(format_time(cnum({seconds}), "date-rfc3339"), "Z", ".000Z");
 "##,
             matches(HEAD, p::EPOCH)
@@ -148,51 +159,118 @@ fn time(cut: &Cut) -> String {
     } else {
         String::new()
     };
+    let named = named();
     format!(
         r##"      # time: 2026-08-01T10:00:00.000Z; without an offset the agent takes it for local time, as it does with Aug  1
-      set $.cefctl_offset = {offset};
-      if $.cefctl_offset == "UTC" or $.cefctl_offset == "GMT" or $.cefctl_offset == "z" then
-        set $.cefctl_offset = "Z";
-      else if strlen($.cefctl_offset) == 3 then
-        set $.cefctl_offset = $.cefctl_offset & ":00";
-      set {TIME} = {numeric};
+      set {STAMP} = {stamp};
+      if {STAMP} != "" and ({HEAD} contains "AM" or {HEAD} contains "PM") and {half_day} then
+        set {STAMP} = "12";
+{offset}      set {TIME} = {numeric};
       if {TIME} != "" then {{
         set {TIME} = replace(replace(replace({TIME}, "/", "-"), " ", "T"), "t", "T")
           & "." & {thousandths}
-          & $.cefctl_offset;
-{epoch}      }} else {{
-        set {TIME} = replace({named}, "-", " ");
-        if {TIME} == "" then
-          set {TIME} = exec_template("cefctl_now");
-        else if $.cefctl_offset != "" and {TIME} contains exec_template("cefctl_clock") then
-          set {TIME} = exec_template("cefctl_date") & "T" & exec_template("cefctl_clock") & ".000" & $.cefctl_offset;
-        else if {late_year} then
-          set {TIME} = {date} & " " & {year} & " " & {clock};
-      }}
+          & {OFFSET};
+{epoch}      }} else if {STAMP} == "" then {{
+        set {TIME} = exec_template("cefctl_now");
+      }} else if {STAMP} == "12" then {{
+        set {TIME} = exec_template("cefctl_received");
+      }} else {{
+{named}      }}
 "##
     )
 }
 
-/// The host of the line: behind the time, before it, as rsyslog found it, or the sender.
+/// Offsets in the one form that stands in ISO times: `Z`, `+02:00`, `+0200`.
+fn offsets() -> String {
+    let mut out = format!("      if {} then {{\n", matches(OFFSET, "^[A-Za-z]+$"));
+    for (n, (offset, names)) in p::ZONES.iter().enumerate() {
+        let names: Vec<String> = names.iter().map(|n| quoted(n)).collect();
+        let word = if n == 0 { "if" } else { "else if" };
+        out += &format!(
+            "        {word} {OFFSET} == [{}] then\n          set {OFFSET} = {};\n",
+            names.join(", "),
+            quoted(offset)
+        );
+    }
+    out += &format!(
+        r##"      }} else if {OFFSET} != "" then {{
+        set {OFFSET} = replace(replace({OFFSET}, "UTC", ""), "GMT", "");
+        if strlen({OFFSET}) == 2 then
+          set {OFFSET} = replace(replace({OFFSET}, "+", "+0"), "-", "-0");
+        if strlen({OFFSET}) == 3 then
+          set {OFFSET} = {OFFSET} & ":00";
+      }}
+"##
+    );
+    out
+}
+
+/// A date with the name of a month. With an offset the agent reads it in digits only; where it names no year it is this
+/// one, or where December meets January its neighbour.
+fn named() -> String {
+    let month = whole(STAMP, p::MONTH);
+    let day = part(STAMP, &p::before_day(), p::DAY, "", NONE);
+    let first_day = part(STAMP, "^", p::DAY, p::AFTER_DAY, NONE);
+    let year = part(STAMP, p::BEFORE_YEAR, p::YEAR, p::AFTER_YEAR, NONE);
+    let clock = part(STAMP, p::BEFORE_CLOCK, p::CLOCK, "", NONE);
+    let (month_name, day_name, year_name, clock_name) =
+        ("$.cefctl_month", "$.cefctl_day", "$.cefctl_year", "$.cefctl_clock");
+    let months = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+    let number = (1..)
+        .zip(months)
+        .fold(month_name.to_owned(), |text, (n, name)| format!("replace({text}, \"{name}\", \"{n:02}\")"));
+    format!(
+        r##"        set {month_name} = {month};
+        set {day_name} = {first_day};
+        if {day_name} == "" then
+          set {day_name} = {day};
+        set {year_name} = {year};
+        set {clock_name} = {clock};
+        if {OFFSET} == "" then {{
+          set {TIME} = replace({month_name} & " " & {day_name} & " " & {year_name} & " " & {clock_name}, "  ", " ");
+        }} else {{
+          set {month_name} = {number};
+          if strlen({day_name}) == 1 then
+            set {day_name} = "0" & {day_name};
+          if strlen({clock_name}) == 7 then
+            set {clock_name} = "0" & {clock_name};
+          if {year_name} == "" then {{
+            set {year_name} = $$year;
+            if {month_name} == "12" and $$month == "01" then
+              set {year_name} = cnum($$year) - 1;
+            else if {month_name} == "01" and $$month == "12" then
+              set {year_name} = cnum($$year) + 1;
+          }}
+          set {TIME} = {year_name} & "-" & {month_name} & "-" & {day_name} & "T" & {clock_name} & ".000" & {OFFSET};
+        }}
+"##
+    )
+}
+
+/// The host of the line: behind the time, before it, without one, as rsyslog found it, or the sender.
 fn host() -> String {
-    let behind = part(HEAD, &p::before_host(), &p::host(), p::AFTER_HOST, NONE);
-    let before = part(HEAD, p::BEFORE_FIRST_HOST, p::FIRST_HOST, &p::after_first_host(), NONE);
+    let tries = [
+        part(HEAD, &p::before_host(), &p::host(), p::AFTER_HOST, NONE),
+        part(HEAD, p::BEFORE_FIRST_HOST, p::FIRST_HOST, &p::after_first_host(), NONE),
+        part(HEAD, p::BEFORE_TIMELESS_HOST, &p::host(), p::AFTER_TIMELESS_HOST, NONE),
+        part(HEAD, p::BEFORE_LONE_HOST, p::LONE_HOST, p::AFTER_LONE_HOST, NONE),
+    ];
     let none = matches(HOST, &p::no_host());
     let name = matches("$hostname", &p::only_host());
     let no_name = matches("$hostname", &p::no_host());
-    format!(
-        r##"      # host: behind the time, before it, as rsyslog found it, else the sender
-      set {HOST} = {behind};
-      if {none} then
-        set {HOST} = {before};
-      if {none} then {{
-        if {name} and not {no_name} then
-          set {HOST} = $hostname;
-        else
-          set {HOST} = $fromhost;
-      }}
-"##
-    )
+    let mut out =
+        String::from("      # host: behind the time, before it, without one, as rsyslog found it, else the sender\n");
+    for (depth, find) in tries.iter().enumerate() {
+        let indent = "  ".repeat(depth);
+        out += &format!("      {indent}set {HOST} = {find};\n      {indent}if {none} then {{\n");
+    }
+    let indent = "  ".repeat(tries.len());
+    out += &format!(
+        "      {indent}if {name} and not {no_name} then\n        {indent}set {HOST} = $hostname;\n\
+         {indent}      else\n        {indent}set {HOST} = $fromhost;\n      {}\n",
+        "}".repeat(tries.len())
+    );
+    out
 }
 
 /// What a sender of CR LF leaves behind: rsyslog spells control characters out on reception.
@@ -216,6 +294,7 @@ fn carriage_return(cut: &Cut) -> String {
 pub fn forward(d: &DropIn) -> String {
     let (port, disk) = (d.agent_port, d.queue_disk);
     let flow = if d.version >= super::FLOW_CONTROL { " queue.takeFlowCtlFromMsg=\"on\"" } else { "" };
+    let driver = if d.plain_driver { " streamDriver=\"ptcp\"" } else { "" };
     let name = super::QUEUE_FILE;
     format!(
         r##"# While the agent is away, events wait in memory and from 2000 on in files of the work directory, which survive a
@@ -227,7 +306,7 @@ ruleset(name="{name}"
         queue.highWaterMark="2000" queue.lowWaterMark="500" queue.maxDiskSpace="{disk}m"
         queue.saveOnShutdown="on" queue.timeoutShutdown="10" queue.timeoutActionCompletion="20"
         queue.timeoutEnqueue="0"{flow}) {{
-  action(type="omfwd" name="{name}" target="127.0.0.1" port="{port}" protocol="tcp" template="cefctl_line"
+  action(type="omfwd" name="{name}" target="127.0.0.1" port="{port}" protocol="tcp" template="cefctl_line"{driver}
          keepAlive="on" action.resumeRetryCount="-1" action.resumeInterval="1")
   stop
 }}

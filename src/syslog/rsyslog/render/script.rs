@@ -32,15 +32,20 @@ pub fn part(subject: &str, before: &str, part: &str, after: &str, otherwise: &st
     format!("re_extract({subject}, {}, 0, {number}, {otherwise})", quoted(&format!("{before}({part}){after}")))
 }
 
-/// How many groups a pattern opens. Parentheses in a bracket expression open none; ours never hold a `]`.
+/// How many groups a pattern opens. Parentheses in a bracket expression open none; a `]` that comes first in one belongs
+/// to it.
 fn groups(pattern: &str) -> usize {
-    let mut in_brackets = false;
     let mut count = 0;
-    for c in pattern.chars() {
+    let mut rest = pattern.chars();
+    while let Some(c) = rest.next() {
         match c {
-            '[' if !in_brackets => in_brackets = true,
-            ']' if in_brackets => in_brackets = false,
-            '(' if !in_brackets => count += 1,
+            '(' => count += 1,
+            '[' => {
+                let inside = rest.as_str();
+                let first = inside.strip_prefix('^').unwrap_or(inside);
+                let first = first.strip_prefix(']').unwrap_or(first);
+                rest = first.split_once(']').map_or("", |(_, behind)| behind).chars();
+            }
             _ => {}
         }
     }
@@ -59,5 +64,6 @@ mod tests {
     #[test]
     fn the_group_is_found_by_its_number() {
         assert_eq!(part("$.x", "(a|[(])?", "b", "(c)", "\"\""), r#"re_extract($.x, "(a|[(])?(b)(c)", 0, 2, "")"#);
+        assert_eq!(groups("[]](a)[^](]([)])[[]("), 3);
     }
 }

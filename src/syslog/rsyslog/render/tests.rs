@@ -42,6 +42,7 @@ fn stock() -> DropIn {
         keep_tabs: true,
         names_off: true,
         keep_repeats: false,
+        plain_driver: false,
     }
 }
 

@@ -40,6 +40,7 @@ impl Stream<'_> {
                     kind: IncludeKind::Text,
                     pattern: Text::default(),
                     optional: false,
+                    nested: self.braces > 0,
                     matched: Vec::new(),
                     lost: Vec::new(),
                 });
@@ -57,8 +58,9 @@ impl Stream<'_> {
 
     /// Puts the files of a pattern on the stack; false where the daemon sees an error.
     fn include_pattern(&mut self, pattern: Text, at: Location, kind: IncludeKind, optional: bool) -> bool {
-        let mut job =
-            Job { include: Include { at, kind, pattern, optional, matched: vec![], lost: vec![] }, files: vec![] };
+        let nested = self.braces > 0;
+        let include = Include { at, kind, pattern, optional, nested, matched: vec![], lost: vec![] };
+        let mut job = Job { include, files: vec![] };
         let path = PathBuf::from(std::ffi::OsString::from_vec(job.include.pattern.0.clone()));
         let complete = self.collect(&mut job, &path, 0);
         self.report_include(&job, complete);

@@ -10,6 +10,7 @@ mod reach;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use super::effective::{DestKind, Effective, Family, Framing, ListenerAt, ReadSetting, Transport};
@@ -72,6 +73,13 @@ pub fn decide(found: &Found<'_>, wish: &Wish) -> Result<Collector, Refusal> {
     let drop_in = render::render(config, found.program, &wanted).map_err(|e| refusal(&e))?;
     notes.extend(drop_in.notes.iter().cloned());
     let placed = place::place(found, wish, &drop_in)?;
+    if let Some(at) = &placed.diverted {
+        notes
+            .push(format!("the log path at {at} takes what some devices send for good: that does not go to the agent"));
+    }
+    // The UDP and the TCP driver of one source have the same to tell.
+    let mut told = BTreeSet::new();
+    notes.retain(|note| told.insert(note.clone()));
     Ok(Collector {
         drop_in: Some((placed.path, drop_in.text.into_bytes())),
         insertions: in_order(placed.insertions),
@@ -147,7 +155,7 @@ fn intake(found: &Found<'_>, wish: &Wish, (kind, port): (Transport, u16), there:
         None => kind == Transport::Tcp && takes_counts_only(found, wish),
     };
     let (tls, reused) = (kind == Transport::Tls, there.first().map(|l| l.driver.at.clone()));
-    Intake { transport, port, tls, reused, v4, v6, counted, only_of: None }
+    Intake { transport, port, tls, reused, address: None, v4, v6, counted, only_of: None }
 }
 
 /// Is the port devices send to to be that of senders who count octets, for lack of one that takes both?
@@ -163,6 +171,10 @@ fn note_of(config: &Effective, l: &ListenerAt<'_>, wish: &Wish, (port, done): (u
     }
     if l.listener.family == Family::V4 && stack != Stack::V4 {
         note = format!("{note}; it takes IPv4 senders only");
+    }
+    if l.listener.framing == Framing::OctetCounted {
+        note =
+            format!("{note}; it takes events with their length in front (RFC 6587) only, and refuses senders of lines");
     }
     let files = reach::local_files(config, l);
     if wish.local_copy != LocalCopy::Keep && !files.is_empty() {
@@ -190,6 +202,10 @@ fn wanted(found: &Found<'_>, wish: &Wish, kinds: &[Transport], notes: &mut Vec<S
                 "TCP port {number} belongs to another program: devices that count octets have no port here; \
                  --counted-port names another one"
             )),
+            // The one that is there has a note of its own.
+            Some(port) if second_port && !config.listeners_on(port, Transport::Tcp).is_empty() => {}
+            // Without a listener of ours for lines there is none for counts.
+            Some(_) if second_port && !config.listeners_on(wish.port, Transport::Tcp).is_empty() => {}
             Some(_) if second_port => notes.push(format!(
                 "devices that count octets (RFC 6587) send to TCP port {number}: this version of syslog-ng takes one \
                  framing a port"

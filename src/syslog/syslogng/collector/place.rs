@@ -20,12 +20,35 @@ const NAMES: [&str; 2] = ["cefctl.conf", "00-cefctl.conf"];
 pub struct Placed {
     pub path: PathBuf,
     pub insertions: Vec<Insertion>,
+    /// The log path that keeps what some devices send from ours, wherever ours stands.
+    pub diverted: Option<Location>,
+}
+
+/// Whose events have to come through.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Senders {
+    Any,
+    /// The one device of the samples.
+    One,
 }
 
 /// Finds a place at which the drop-in works: read by the daemon, nothing new wrong with the configuration, and every
-/// listener's events reaching the agent once.
+/// listener's events reaching the agent once. Filters that hold for some devices only count as if they held.
 pub fn place(found: &Found<'_>, wish: &Wish, drop_in: &DropIn) -> Result<Placed, Refusal> {
-    let mut first_reason = None;
+    let mut diverted = None;
+    for from in [Senders::Any, Senders::One] {
+        match place_for(found, wish, drop_in, from) {
+            Ok(placed) => return Ok(Placed { diverted, ..placed }),
+            Err(Why { refusal, twice: true, .. }) => return Err(refusal),
+            Err(why) if from == Senders::One => return Err(why.refusal),
+            Err(why) => diverted = why.stopped,
+        }
+    }
+    Err(Refusal::new("there is no place for our drop-in", "report this configuration: it should have been handled"))
+}
+
+fn place_for(found: &Found<'_>, wish: &Wish, drop_in: &DropIn, from: Senders) -> Result<Placed, Why> {
+    let mut first: Option<Why> = None;
     let mut stopped = None;
     let mut is_there = None;
     for placed in in_folder(found, drop_in)? {
@@ -33,25 +56,26 @@ pub fn place(found: &Found<'_>, wish: &Wish, drop_in: &DropIn) -> Result<Placed,
             is_there.get_or_insert(placed.path);
             continue;
         }
-        match works(found, wish, &placed, drop_in) {
+        match works(found, wish, &placed, drop_in, from) {
             Ok(()) => return Ok(placed),
-            Err((refusal, at)) => {
-                stopped = stopped.or(at);
-                first_reason.get_or_insert(refusal);
+            Err(why) => {
+                stopped = stopped.or(why.stopped.clone());
+                first.get_or_insert(why);
             }
         }
     }
     if let Some(placed) = stopped.and_then(|at| in_front_of(found, &at)) {
-        match works(found, wish, &placed, drop_in) {
+        match works(found, wish, &placed, drop_in, from) {
             Ok(()) => return Ok(placed),
-            Err((refusal, _)) => drop(first_reason.get_or_insert(refusal)),
+            Err(why) => drop(first.get_or_insert(why)),
         }
     }
-    Err(first_reason.unwrap_or_else(|| {
+    Err(first.unwrap_or_else(|| {
         Refusal::new(
             format!("{} is there, but it is not ours", show(&is_there.unwrap_or_default())),
             "move it away and run the command again",
         )
+        .into()
     }))
 }
 
@@ -60,7 +84,11 @@ fn in_folder(found: &Found<'_>, drop_in: &DropIn) -> Result<Vec<Placed>, Refusal
     let config = found.config;
     let dir = drop_in.path.parent().unwrap_or(folder(config));
     let included = |name: &&str| config.includes_path(&dir.join(name)).is_some();
-    let placed = NAMES.iter().filter(|n| included(n)).map(|n| Placed { path: dir.join(n), insertions: Vec::new() });
+    let placed = NAMES.iter().filter(|n| included(n)).map(|n| Placed {
+        path: dir.join(n),
+        insertions: Vec::new(),
+        diverted: None,
+    });
     let placed: Vec<Placed> = placed.collect();
     if !placed.is_empty() {
         return Ok(placed);
@@ -71,7 +99,7 @@ fn in_folder(found: &Found<'_>, drop_in: &DropIn) -> Result<Vec<Placed>, Refusal
     })?;
     let path = dir.join(NAMES[0]);
     let insertion = include(main, text.len(), &path, "nothing includes our drop-in");
-    Ok(vec![Placed { path, insertions: vec![insertion] }])
+    Ok(vec![Placed { path, insertions: vec![insertion], diverted: None }])
 }
 
 fn include(file: &Path, at: usize, path: &Path, why: &str) -> Insertion {
@@ -89,12 +117,27 @@ fn in_front_of(found: &Found<'_>, at: &Location) -> Option<Placed> {
     let alone = text.get(start..at.start)?.iter().all(u8::is_ascii_whitespace);
     (free && alone).then(|| {
         let why = format!("the log path behind it takes events for good ({at})");
-        Placed { path: path.clone(), insertions: vec![include(&at.file, start, &path, &why)] }
+        Placed { path: path.clone(), insertions: vec![include(&at.file, start, &path, &why)], diverted: None }
     })
 }
 
-/// Would the configuration do what we want? If a log path is in the way, the refusal comes with its place.
-fn works(found: &Found<'_>, wish: &Wish, placed: &Placed, drop_in: &DropIn) -> Result<(), (Refusal, Option<Location>)> {
+/// Why a place is of no use.
+struct Why {
+    refusal: Refusal,
+    /// A log path is in the way.
+    stopped: Option<Location>,
+    /// Somebody else forwards the same events.
+    twice: bool,
+}
+
+impl From<Refusal> for Why {
+    fn from(refusal: Refusal) -> Why {
+        Why { refusal, stopped: None, twice: false }
+    }
+}
+
+/// Would the configuration do what we want?
+fn works(found: &Found<'_>, wish: &Wish, placed: &Placed, drop_in: &DropIn, from: Senders) -> Result<(), Why> {
     let changes = overlay(&placed.path, drop_in.text.as_bytes(), &placed.insertions, found.source);
     let source = Overlay { base: found.source, changes };
     let candidate = Effective::load_with(&found.config.main, &source, found.setting.clone());
@@ -104,7 +147,7 @@ fn works(found: &Found<'_>, wish: &Wish, placed: &Placed, drop_in: &DropIn) -> R
             format!("our drop-in does not fit this configuration: {problem}"),
             "report this configuration: it should have been handled",
         );
-        return Err((refusal, None));
+        return Err(refusal.into());
     }
     let ours = |l: &ListenerAt<'_>| *l.driver.at.file == *placed.path;
     let used = candidate.listeners().into_iter().filter(|l| l.used);
@@ -116,38 +159,45 @@ fn works(found: &Found<'_>, wish: &Wish, placed: &Placed, drop_in: &DropIn) -> R
         if reach::is_done(&candidate, &l, wish, Some(&placed.path)) {
             continue;
         }
-        reach::once(&candidate, &l, &placed.path, wish).map_err(|miss| explain(&l, &miss, wish))?;
+        reach::once(&candidate, &l, &placed.path, wish).map_err(|miss| explain(&l, &miss, wish, Senders::One))?;
+        if from == Senders::Any {
+            reach::once_from_anybody(&candidate, &l, &placed.path, wish)
+                .map_err(|miss| explain(&l, &miss, wish, Senders::Any))?;
+        }
     }
     Ok(())
 }
 
-fn explain(l: &ListenerAt<'_>, miss: &Miss, wish: &Wish) -> (Refusal, Option<Location>) {
+fn explain(l: &ListenerAt<'_>, miss: &Miss, wish: &Wish, from: Senders) -> Why {
     let at = &l.driver.at;
     match miss {
-        Miss::Stopped(stop) => (
-            Refusal::new(
+        Miss::Stopped(stop) => Why {
+            refusal: Refusal::new(
                 format!("events from {at} do not reach our log path: the one at {stop} takes them for good"),
                 "move or narrow that log path, or choose another port with --port",
             ),
-            Some(stop.clone()),
-        ),
-        Miss::Lost(why) => (
-            Refusal::new(
-                format!("events from {at} do not reach our log path: {why}"),
-                "choose another port with --port, or report this configuration",
-            ),
-            None,
-        ),
-        Miss::Twice(other) => (
-            Refusal::new(
+            stopped: Some(stop.clone()),
+            twice: false,
+        },
+        Miss::Lost(why) => Refusal::new(
+            format!("events from {at} do not reach our log path: {why}"),
+            "choose another port with --port, or report this configuration",
+        )
+        .into(),
+        Miss::Twice(other) => {
+            let (some, every) = match from {
+                Senders::Any => ("some of the ", "them"),
+                Senders::One => ("", "every event"),
+            };
+            let refusal = Refusal::new(
                 format!(
-                    "{other} already forwards events from {at} to 127.0.0.1:{}; a second forward would deliver every \
-                     event twice",
+                    "{other} already forwards {some}events from {at} to 127.0.0.1:{}; a second forward would deliver \
+                     {every} twice",
                     wish.agent.port
                 ),
                 "remove that log path (or comment it out) and run the command again",
-            ),
-            None,
-        ),
+            );
+            Why { refusal, stopped: None, twice: true }
+        }
     }
 }

@@ -66,6 +66,32 @@ pub fn once(config: &Effective, l: &ListenerAt<'_>, ours: &Path, wish: &Wish) ->
     Ok(())
 }
 
+/// As [`once`], for devices that are not known: no log path of somebody else takes what some of them send for good before
+/// ours, or brings it to the agent too.
+pub fn once_from_anybody(
+    config: &Effective,
+    l: &ListenerAt<'_>,
+    ours: &std::path::Path,
+    wish: &Wish,
+) -> Result<(), Miss> {
+    let source = source_of(config, l);
+    for raw in EVENTS {
+        let event = config.event_at(l.listener, raw);
+        let wanted = |r: &Ref| is_agents(config, r, wish);
+        if let Some(at) = config.diversions(&event, &source, &wanted).into_iter().find(|at| *at.file != *ours) {
+            return Err(Miss::Stopped(at));
+        }
+        let others = |v: &Visit| *v.at.file != *ours && wanted(&v.destination);
+        // What the Azure Monitor Agent's own file leads to the agent is not ours to judge.
+        if wish.agent.kind != AgentKind::Ama
+            && let Some(other) = config.trace(&event.of_anybody(), &source).visits.into_iter().find(others)
+        {
+            return Err(Miss::Twice(other.at));
+        }
+    }
+    Ok(())
+}
+
 fn lost(config: &Effective, l: &ListenerAt<'_>, raw: &[u8], wish: &Wish) -> Miss {
     let Some(destination) =
         config.destinations.iter().filter_map(|d| d.name.clone().map(Ref::Named)).find(|r| is_agents(config, r, wish))

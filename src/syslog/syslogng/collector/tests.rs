@@ -131,6 +131,44 @@ fn a_listener_that_is_there_is_used_and_works_as_before() {
     assert!(note.contains("site.conf:1") && note.contains("IPv4 senders only") && note.contains("net.log"), "{note}");
 }
 
+/// What holds for some devices only: the samples come from another one.
+#[test]
+fn a_path_that_takes_what_some_devices_send_is_overtaken_too() {
+    let net = "source s_net { udp(port(514) keep-hostname(yes)); };\n";
+    for filter in ["netmask(10.0.0.0/8)", "host(\"^pa-\")", "facility(local7)", "level(err..emerg)"] {
+        let path_of =
+            format!("log {{ source(s_net); filter {{ {filter}; }}; destination(d_syslog); flags(final); }};\n");
+        let source = with("").with("/etc/syslog-ng/conf.d/05-site.conf", format!("{net}{path_of}"));
+        let made = decided(&source, &Wish::usual()).unwrap();
+        assert_eq!(path(&made), Path::new("/etc/syslog-ng/conf.d/00-cefctl.conf"), "{filter}");
+    }
+    // How somebody says that he does not want what one device sends; and a path that is none of ours to care for.
+    for other in [
+        "log { source(s_net); filter { netmask(10.0.0.9/32); }; flags(final); };\n",
+        "log { source(s_src); filter { host(\"pa\"); }; destination(d_syslog); flags(final); };\n",
+        "log { source(s_net); filter { host(\"pa\"); }; destination(d_syslog); };\n",
+    ] {
+        let source = with("").with("/etc/syslog-ng/conf.d/05-site.conf", format!("{net}{other}"));
+        assert_eq!(
+            path(&decided(&source, &Wish::usual()).unwrap()),
+            Path::new("/etc/syslog-ng/conf.d/cefctl.conf"),
+            "{other}"
+        );
+    }
+    // No place comes before it: events of others go through, and a note says what does not.
+    let before = "log { source(s_net); filter { host(\"pa\"); }; destination(d_syslog); flags(final); };";
+    let main = stock().replace("@include", &format!("{net}filter f {{ level(info); }}; {before}\n@include"));
+    let source = MapSource::new().with(MAIN, main);
+    let made = decided(&source, &Wish::usual()).unwrap();
+    assert_eq!(path(&made), Path::new("/etc/syslog-ng/conf.d/cefctl.conf"));
+    assert!(made.notes.iter().any(|n| n.contains("takes what some devices send for good")), "{:?}", made.notes);
+
+    let forward = "destination d_a { network(\"127.0.0.1\" port(25226)); };\n\
+                   log { source(s_net); filter { netmask(10.0.0.0/8); }; destination(d_a); };\n";
+    let refusal = decided(&with(&format!("{net}{forward}")), &Wish::usual()).unwrap_err();
+    assert!(refusal.what.contains("already forwards some of the events"), "{refusal}");
+}
+
 #[test]
 fn a_path_that_takes_events_for_good_is_overtaken() {
     let drop_in = "source s_net { udp(port(514)); };\nlog { source(s_net); destination(d_syslog); flags(final); };\n";
@@ -294,4 +332,62 @@ fn the_port_of_senders_that_count_octets_is_a_choice() {
     let source = with("source s_net { syslog(transport(tcp) port(514)); };\nlog { source(s_net); };\n");
     let made = decided(&source, &Wish::usual()).unwrap();
     assert_eq!(made.intakes.iter().map(|i| i.counted).collect::<Vec<_>>(), [false, true]);
+}
+
+/// Options of a listener that change what there is to forward.
+#[test]
+fn a_name_in_the_place_of_the_header() {
+    let of = |options: &str| {
+        let text = format!(
+            "source s_net {{ network(transport(tcp) port(514) keep-hostname(yes) {options}); }};\nlog {{ source(s_net); }};\n"
+        );
+        let source = with(&text);
+        decided(&source, &Wish::usual()).map(|made| ends(&candidate(&source, &made), Transport::Tcp, EVENT))
+    };
+    for destroys in ["program-override(\"fw\")", "log_prefix(\"fw: \")"] {
+        let refusal = of(destroys).unwrap_err();
+        assert!(
+            refusal.what.contains("in the place of `CEF:`") && refusal.hint.contains("store-raw-message"),
+            "{refusal}"
+        );
+        for kept in ["store-raw-message", "no-parse"] {
+            assert_eq!(of(&format!("{destroys} flags({kept})")).unwrap(), ["127.0.0.1:25226"], "{destroys} {kept}");
+        }
+    }
+    assert_eq!(of("host-override(\"dc1\")").unwrap(), ["127.0.0.1:25226"]);
+    let source = with("source s_n { udp(host-override(\"dc1\")); };\nlog { source(s_n); };\n");
+    let made = decided(&source, &Wish::usual()).unwrap();
+    assert!(made.notes.iter().any(|n| n.contains("'dc1' stands for the device's name")), "{:?}", made.notes);
+}
+
+/// Somebody's listener that takes counts, on our port or on the second one.
+#[test]
+fn listeners_for_counts_that_are_there() {
+    let source = with("source s_s { syslog(transport(tcp)); };\nlog { source(s_s); };\n");
+    let made = decided(&source, &Wish::usual()).unwrap();
+    let config = candidate(&source, &made);
+    assert_eq!(config.listeners_on(601, Transport::Tcp).len(), 1);
+    let counts: Vec<&String> = made.notes.iter().filter(|n| n.contains("count octets")).collect();
+    assert!(counts.len() == 1 && counts[0].contains("open at /etc/syslog-ng/conf.d/site.conf:1"), "{counts:?}");
+    let listener = config.listeners_on(601, Transport::Tcp)[0];
+    assert_eq!(reach::once(&config, &listener, path(&made), &Wish::usual()), Ok(()));
+
+    let source = with("source s_s { network(port(601)); };\nlog { source(s_s); };\n");
+    let made = decided(&source, &Wish::usual()).unwrap();
+    let counts: Vec<&String> = made.notes.iter().filter(|n| n.contains("count octets")).collect();
+    assert!(counts.len() == 1 && counts[0].contains("have no port here"), "{counts:?}");
+
+    let source = with("source s_s { syslog(transport(tcp) port(514)); };\nlog { source(s_s); };\n");
+    let made = decided(&source, &Wish::usual()).unwrap();
+    assert!(made.notes.iter().any(|n| n.contains("refuses senders of lines")), "{:?}", made.notes);
+    assert!(made.notes.iter().all(|n| !n.contains("TCP port 601")), "{:?}", made.notes);
+}
+
+/// `channel { source { … }; parser { … }; }` inside a source: what its driver hands on is not what comes out of it.
+#[test]
+fn a_source_with_a_parser_of_its_own_is_put_together_again() {
+    let channel = "source s_c { channel { source { network(transport(udp) flags(no-parse)); }; parser { syslog-parser(); }; \
+                   }; };\nlog { source(s_c); };\n";
+    let made = decided(&with(channel), &Wish::usual()).unwrap();
+    assert!(String::from_utf8_lossy(&made.drop_in.unwrap().1).contains("rewrite r_cefctl_parsed"));
 }

@@ -141,6 +141,8 @@ fn network_drivers(driver: SourceDriver, defaults: &Defaults) -> Vec<SourceDrive
         let mut listener = listener(name.as_bytes(), &driver.args, &driver.flags, defaults)?;
         listener.port = opt_word(&driver.args, option).cloned().unwrap_or_else(|| port.into());
         listener.transport = transport;
+        // Its own parser takes the device's name from the text.
+        listener.keep_hostname = true;
         listener.framing = framing(name == "syslog", transport, false);
         let block = Some(driver.driver.clone());
         Some(SourceDriver { driver: name.into(), kind: SourceKind::Listener(listener), block, ..driver.clone() })
@@ -173,6 +175,9 @@ fn listener(driver: &[u8], args: &[Arg], flags: &[String], defaults: &Defaults) 
         keep_hostname: switch_of("keep-hostname").unwrap_or(defaults.keep_hostname),
         use_dns: switch_of("use-dns").unwrap_or(defaults.use_dns),
         raw_message: flag("store-raw-message"),
+        program_name: any_word(args, &["program-override", "log-prefix"]).cloned(),
+        host_name: opt_word(args, "host-override").cloned(),
+        shares_port: switch_of("so-reuseport").unwrap_or(false),
     })
 }
 

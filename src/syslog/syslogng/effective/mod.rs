@@ -191,6 +191,13 @@ pub struct Listener {
     pub use_dns: bool,
     /// Is the event as received kept (`$RAWMSG`)?
     pub raw_message: bool,
+    /// What takes the place of the name of the program (`program-override()`, of old `log-prefix()`), and with it of what
+    /// the header says before the text.
+    pub program_name: Option<Text>,
+    /// What takes the place of the device's name (`host-override()`).
+    pub host_name: Option<Text>,
+    /// Does it share its port with others that do, the kernel dealing events out (`so-reuseport()`)?
+    pub shares_port: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -5,23 +5,27 @@ use crate::syslog::glob;
 use crate::syslog::syslogng::event::{Origin, SampleEvent};
 use crate::syslog::syslogng::reader::normal;
 
-/// A port as number; the one service name that occurs is known.
-fn port_number(port: &Text) -> Option<u16> {
-    if port.is("syslog") {
-        return Some(514);
+/// A port as number; the service names around syslog are known. TCP has another one for 514, which the daemon looks up by
+/// transport.
+fn port_number(port: &Text, stream: bool) -> Option<u16> {
+    let named =
+        [("syslog", 514, None), ("shell", 514, Some(true)), ("syslog-conn", 601, None), ("syslog-tls", 6514, None)];
+    let fits = |of: Option<bool>| of.is_none_or(|s| s == stream);
+    if let Some((_, number, _)) = named.into_iter().find(|(name, _, of)| port.is(name) && fits(*of)) {
+        return Some(number);
     }
     port.number().and_then(|n| u16::try_from(n).ok())
 }
 
 impl Listener {
     pub fn port_number(&self) -> Option<u16> {
-        port_number(&self.port)
+        port_number(&self.port, self.transport.is_stream())
     }
 }
 
 impl Forward {
     pub fn port_number(&self) -> Option<u16> {
-        port_number(&self.port)
+        port_number(&self.port, self.transport.is_stream())
     }
     /// Does it stay on this machine, as far as the name says?
     pub fn is_loopback(&self) -> bool {
@@ -220,6 +224,13 @@ impl LogPath {
         let mut steps = Vec::new();
         self.collect(&mut steps);
         steps.iter().any(|s| matches!(&s.kind, StepKind::Destination(d) if d == destination))
+    }
+
+    /// Is there any destination in this path?
+    pub fn leads_anywhere(&self) -> bool {
+        let mut steps = Vec::new();
+        self.collect(&mut steps);
+        steps.iter().any(|s| matches!(s.kind, StepKind::Destination(_)))
     }
 
     /// Sources named anywhere in this path.

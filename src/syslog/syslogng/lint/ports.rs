@@ -58,6 +58,10 @@ fn clash((number, one): &Numbered<'_>, (next, two): &Numbered<'_>) -> Option<Cla
     let clash = |text: String, refused: bool, apart: bool| {
         Some(Clash { first: *number, second: *next, at: two.driver.at.clone(), text, refused, apart })
     };
+    let named = |l: &ListenerAt<'_>| l.driver.persist_name.clone();
+    if a.shares_port && b.shares_port && named(one) != named(two) {
+        return None;
+    }
     if a.transport.is_stream() {
         let overlap = equal
             || a.address.is_none() && covers(a.family, b.family, b.address.is_none())
@@ -68,7 +72,6 @@ fn clash((number, one): &Numbered<'_>, (next, two): &Numbered<'_>) -> Option<Cla
         let text = format!("TCP port {port} is taken already by the listener at {first}; the daemon does not start");
         return clash(text, true, false);
     }
-    let named = |l: &ListenerAt<'_>| l.driver.persist_name.clone();
     let text = |rest: &str| format!("UDP port {port} has a listener {rest}");
     match equal {
         true if named(one) == named(two) => {

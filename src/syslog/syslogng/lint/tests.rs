@@ -71,8 +71,12 @@ fn listeners_on_one_port() {
     assert_eq!(with("network(ip-protocol(6));\ntcp(ip(10.0.0.1));"), clash);
     assert_eq!(with("udp();\nnetwork(transport(\"udp\"));"), clash);
     assert_eq!(with("udp(persist-name(a));\nudp(persist-name(b));"), clash);
+    assert_eq!(with("tcp(port(\"shell\"));\ntcp();"), clash);
+    assert_eq!(with("udp(so-reuseport(1));\nudp(so-reuseport(1));"), clash);
     for fine in [
         "tcp();\nudp();",
+        "network(so-reuseport(1) persist-name(a));\nnetwork(so-reuseport(yes) persist-name(b));",
+        "udp(so-reuseport(1) persist-name(a));\nudp(so_reuseport(1) persist-name(b));",
         "udp();\nudp6();",
         "udp();\nudp(ip(127.0.0.1));",
         "tcp();\nsyslog();",

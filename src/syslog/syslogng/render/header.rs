@@ -6,9 +6,11 @@
 
 use super::text::push;
 use super::{Plan, patterns as p};
+use crate::syslog::shapes;
 
 pub(super) fn write(plan: &Plan<'_>, out: &mut String) {
     filters(plan, out);
+    offsets(plan, out);
     zoned(plan, out);
     parser(plan, out);
     header(plan, out);
@@ -23,16 +25,56 @@ fn filters(plan: &Plan<'_>, out: &mut String) {
         |value: &str, pattern: &str| format!("match('{pattern}' value(\"{value}\") type(pcre) flags(store-matches))");
     let mut filter = |name: &str, test: &str| push(out, &format!("filter f_{stem}_{name} {{ {test}; }};"));
     filter("event", &line(&p::event()));
-    let (plain, readable, misread) = (line(&p::plain(ids)), line(&p::readable(ids)), line(&p::misread()));
-    filter("right", &format!("{} and ({plain} or ({readable} and not {misread}))", line(p::one_line())));
+    let (plain, misread) = (line(&p::plain(ids)), line(&p::misread()));
+    let readable = format!("({} or {})", line(&p::readable(ids)), line(&p::readable_second(ids)));
+    let forwarded = line(shapes::FORWARDED);
+    filter(
+        "right",
+        &format!("{} and not {forwarded} and ({plain} or ({readable} and not {misread}))", line(p::one_line())),
+    );
     filter("front", &kept("MESSAGE", &p::front()));
     filter("pri", &kept(&head, &p::pri()));
-    filter("digits", &kept(&head, &p::digits()));
-    filter("named", &kept(&head, &p::named()));
+    filter("stamp", &format!("not {} and {}", of(&head, &p::half_day()), kept(&head, &p::stamp())));
+    let stamp = |pattern: &str| kept(&format!("{stem}.stamp"), pattern);
+    filter("offset", &stamp(&p::offset()));
+    filter("zone", &of(&format!("{stem}.offset"), r"^[A-Za-z]+\z"));
+    filter("digits", &stamp(&p::digits()));
+    filter("thousandths", &stamp(&p::thousandths()));
+    filter("month", &stamp(&p::month()));
+    let [before, behind] = p::days();
+    filter("day", &format!("{} or {}", stamp(&before), stamp(&behind)));
+    filter("year", &stamp(&p::year()));
+    filter("clock", &stamp(&p::clock()));
     filter("zoned", &of(&format!("{stem}.offset"), "."));
     filter("host", &kept(&head, &p::host()));
     filter("nohost", &of(&format!("{stem}.host"), &p::no_host()));
-    filter("first", &format!("filter(f_{stem}_nohost) and {}", kept(&head, &p::first_host())));
+    for (name, pattern) in ["first", "timeless", "lone"].iter().zip(p::other_hosts()) {
+        filter(name, &format!("filter(f_{stem}_nohost) and {}", kept(&head, &pattern)));
+    }
+}
+
+/// Names of time zones become offsets, and every offset gets the one form that stands in ISO times.
+fn offsets(plan: &Plan<'_>, out: &mut String) {
+    let value = format!("{}.offset", plan.stem);
+    let zones: String = shapes::ZONES
+        .iter()
+        .map(|(offset, names)| {
+            format!("  subst('^(?:{})\\z' '{offset}' value(\"{value}\") type(pcre));\n", names.join("|"))
+        })
+        .collect();
+    let text = format!(
+        r#"# names of time zones that mean one offset wherever they are used
+rewrite r_{stem}_zone {{
+{zones}}};
+rewrite r_{stem}_offset {{
+  subst('^(?:UTC|GMT)(?=[+-])' '' value("{value}") type(pcre));
+  subst('^[+](?=[0-9]\z)' '+0' value("{value}") type(pcre)); subst('^-(?=[0-9]\z)' '-0' value("{value}") type(pcre));
+  set("${{{value}}}:00" value("{value}") condition(match('^[+-][0-9]{{2}}\z' value("{value}") type(pcre))));
+}};
+"#,
+        stem = plan.stem
+    );
+    out.push_str(&text);
 }
 
 /// Dates with the name of a month and an offset: only in digits can the agent read both.
@@ -103,10 +145,16 @@ fn header(plan: &Plan<'_>, out: &mut String) {
     let stem = &plan.stem;
     let front = p::front();
     let ids = if plan.wanted.rewrite_ids { rewritten_ids(stem) } else { String::new() };
-    // Substitutions make `$1` theirs: all pieces are taken first.
-    let offset = format!(
-        r#"subst('^[A-Za-z].*' 'Z' value("{stem}.offset") type(pcre)); subst('^:.*' '' value("{stem}.offset") type(pcre));"#
-    );
+    // Each piece by a filter of its own: `$1` is what the last one found, and a group that a pattern did not use would
+    // still hold what another one left there.
+    let take = |filter: &str, value: &str| {
+        format!(
+            "junction {{ channel {{ filter(f_{stem}_{filter}); rewrite {{ set(\"$1\" value(\"{stem}.{value}\")); }}; flags(final); }}; channel {{ flags(final); }}; }};"
+        )
+    };
+    let [pri, stamp, offset, thousandths, day, year, clock] =
+        ["pri", "stamp", "offset", "thousandths", "day", "year", "clock"].map(|n| take(n, n));
+    let hosts = ["host", "first", "timeless", "lone"].map(|n| format!("    {}\n", take(n, "host"))).concat();
     let text = format!(
         r#"parser p_{stem}_header {{
   channel {{
@@ -114,53 +162,50 @@ fn header(plan: &Plan<'_>, out: &mut String) {
       set("$1" value("{stem}.head")); set("$MESSAGE" value("{stem}.event"));
       subst('{front}' '' value("{stem}.event") type(pcre));
       subst('\t' ' ' value("{stem}.head") type(pcre) flags(global));
-      set("13" value("{stem}.pri")); set("" value("{stem}.host"));
+      set("13" value("{stem}.pri")); set("" value("{stem}.host")); set("" value("{stem}.stamp")); set("" value("{stem}.offset"));
+      set("000" value("{stem}.thousandths")); set("" value("{stem}.year"));
       # without a time of its own that of reception
       set("$S_ISODATE" value("{stem}.time"));
 {ids}    }};
+    {pri}
+    # the first date and time, and its offset
+    {stamp}
+    {offset}
     junction {{
-      channel {{ filter(f_{stem}_pri); rewrite {{ set("$1" value("{stem}.pri")); }}; flags(final); }};
+      channel {{ filter(f_{stem}_zone); rewrite(r_{stem}_zone); flags(final); }};
+      channel {{ filter(f_{stem}_zoned); rewrite(r_{stem}_offset); flags(final); }};
       channel {{ flags(final); }};
     }};
     junction {{
       channel {{
         filter(f_{stem}_digits);
-        rewrite {{
-          set("${{4}}:${{5:-00}}" value("{stem}.offset")); set("${{1}}T${{2}}.${{3:-000}}" value("{stem}.time"));
-          {offset}
-          set("${{{stem}.time}}${{{stem}.offset}}" value("{stem}.time"));
-          subst('/' '-' value("{stem}.time") type(pcre) flags(global));
-        }};
+        rewrite {{ set("${{1}}T${{2}}" value("{stem}.time")); subst('/' '-' value("{stem}.time") type(pcre) flags(global)); }};
+        {thousandths}
+        rewrite {{ set("${{{stem}.time}}.${{{stem}.thousandths}}${{{stem}.offset}}" value("{stem}.time")); }};
         flags(final);
       }};
       channel {{
-        filter(f_{stem}_named);
-        rewrite {{
-          set("${{1}}${{4}}" value("{stem}.month")); set("${{2}}${{3}}" value("{stem}.day"));
-          set("${{5}}${{7}}" value("{stem}.year")); set("${{6}}" value("{stem}.clock"));
-          set("${{8}}:${{9:-00}}" value("{stem}.offset"));
-          {offset}
-          set("${{{stem}.month}} ${{{stem}.day}} ${{{stem}.year}} ${{{stem}.clock}}" value("{stem}.time"));
-          subst('  +' ' ' value("{stem}.time") type(pcre) flags(global));
-        }};
+        filter(f_{stem}_month);
+        rewrite {{ set("$1" value("{stem}.month")); }};
+        {day}
+        {year}
+        {clock}
         junction {{
           channel {{ filter(f_{stem}_zoned); rewrite(r_{stem}_zoned); flags(final); }};
-          channel {{ flags(final); }};
+          channel {{
+            rewrite {{
+              set("${{{stem}.month}} ${{{stem}.day}} ${{{stem}.year}} ${{{stem}.clock}}" value("{stem}.time"));
+              subst('  +' ' ' value("{stem}.time") type(pcre) flags(global));
+            }};
+            flags(final);
+          }};
         }};
         flags(final);
       }};
       channel {{ flags(final); }};
     }};
-    # host: behind the time, before it, else the sender
-    junction {{
-      channel {{ filter(f_{stem}_host); rewrite {{ set("$1" value("{stem}.host")); }}; flags(final); }};
-      channel {{ flags(final); }};
-    }};
-    junction {{
-      channel {{ filter(f_{stem}_first); rewrite {{ set("$1" value("{stem}.host")); }}; flags(final); }};
-      channel {{ flags(final); }};
-    }};
-    rewrite {{
+    # host: behind the time, before it, without one, else the sender
+{hosts}    rewrite {{
       set("$SOURCEIP" value("{stem}.host") condition(filter(f_{stem}_nohost)));
       # neither the agent nor a header can carry the colons of IPv6
       subst('^::ffff:' '' value("{stem}.host") type(pcre));

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::effective::{Effective, Format, ListenerAt, Ref, Transport};
+use super::effective::{Effective, Format, Framing, ListenerAt, Ref, Transport};
 use super::version::{Program, Version};
 use crate::agent::ama::{Entry, files};
 use crate::syslog::{Location, Text};
@@ -147,6 +147,11 @@ pub enum RenderError {
     TooOld(Version),
     #[error("the listener at {at} has no source name, so nothing but its own log path can use it")]
     NoName { at: Location },
+    #[error(
+        "the listener at {at} puts a name of its own before each event (program-override), in the place of `CEF:` or the \
+         id of an ASA event"
+    )]
+    NameReplaced { at: Location },
     #[error("destination '{0}' is not defined")]
     NoDestination(Text),
     #[error("no transport is wanted")]
@@ -160,6 +165,10 @@ impl RenderError {
             RenderError::TooOld(_) => "upgrade syslog-ng".to_owned(),
             RenderError::NoName { .. } => {
                 "give the source a name: `source s_net { … };`, and name it in the log path".to_owned()
+            }
+            RenderError::NameReplaced { .. } => {
+                "add flags(store-raw-message) to that listener, or take program-override() or log-prefix() out of it"
+                    .to_owned()
             }
             RenderError::NoDestination(_) => "name one of the destinations that the configuration defines".to_owned(),
             RenderError::NoTransport => "ask for UDP, TCP or TLS".to_owned(),
@@ -246,12 +255,16 @@ impl<'a> Plan<'a> {
             return Ok(());
         }
         if counted && transport == Transport::Tcp && port != self.wanted.port {
-            // Somebody else's listener on the second port: leave both alone.
-            self.notes.push(format!(
-                "TCP port {port} is in use at {}; senders that count octets have no port",
-                found[0].driver.at
-            ));
-            return Ok(());
+            let (at, takes) = (&found[0].driver.at, found[0].listener.framing);
+            if takes == Framing::Lines || found.iter().any(|l| l.source.name.is_none() || l.listener.address.is_some())
+            {
+                // Nothing that they could be told to send to: leave both alone.
+                self.notes
+                    .push(format!("TCP port {port} is in use at {at}: devices that count octets have no port here"));
+                return Ok(());
+            }
+            self.notes
+                .push(format!("devices that count octets (RFC 6587) send to TCP port {port}, open at {at} already"));
         }
         for listener in found {
             self.reuse(&listener, port)?;
@@ -263,14 +276,21 @@ impl<'a> Plan<'a> {
         let at = l.driver.at.clone();
         let Some(name) = l.source.name.clone() else { return Err(RenderError::NoName { at }) };
         let access = match (l.listener.format, l.listener.raw_message) {
+            // a channel inside the source has a parser of its own
+            (Format::Raw, false) if l.source.reworks => Access::Parsed,
             (Format::Raw, _) => Access::Raw,
             (_, true) => Access::Kept,
             _ => Access::Parsed,
         };
+        if access == Access::Parsed && l.listener.format != Format::Raw && l.listener.program_name.is_some() {
+            return Err(RenderError::NameReplaced { at });
+        }
         if let Some(address) = &l.listener.address {
             self.notes.push(format!("the listener at {at} takes events for {address} only"));
         }
-        if access == Access::Parsed && !l.listener.keep_hostname {
+        if let Some(name) = l.listener.host_name.as_ref().filter(|_| access == Access::Parsed) {
+            self.notes.push(format!("the source at {at} has host-override(): '{name}' stands for the device's name"));
+        } else if access == Access::Parsed && !l.listener.keep_hostname && !l.source.reworks {
             self.notes.push(format!(
                 "the source at {at} has keep-hostname(no): the sender's address stands for the device's name"
             ));

@@ -8,7 +8,22 @@ use crate::syslog::shapes as p;
 /// A pattern of the shapes whose groups do not count. Brackets that stand for themselves are escaped: our own evaluator
 /// does not read them in brackets.
 fn uncounted(pattern: &str) -> String {
-    pattern.replace("[[]", r"\[").replace("[]]", r"\]").replace('(', "(?:")
+    let mut out = String::with_capacity(pattern.len() * 2);
+    let mut rest = pattern;
+    while let Some((before, inside)) = rest.split_once('[') {
+        out += &before.replace('(', "(?:");
+        let negated = inside.starts_with('^');
+        let members = inside.strip_prefix('^').unwrap_or(inside);
+        // A bracket that comes first is a member.
+        let first = usize::from(members.starts_with(']'));
+        let end = members.get(first..).and_then(|m| m.find(']')).map_or(members.len(), |at| at + first);
+        let (members, behind) = members.split_at(end);
+        out += if negated { "[^" } else { "[" };
+        out += &members.replace('[', r"\[").replace(']', r"\]");
+        out.push(']');
+        rest = behind.strip_prefix(']').unwrap_or(behind);
+    }
+    out + &rest.replace('(', "(?:")
 }
 
 /// A security event, wherever it stands.
@@ -27,13 +42,17 @@ pub(super) fn one_line() -> &'static str {
     r"^[^\n\x00]*+(?<!\r)\z"
 }
 
-/// The three expressions by which the agent reads the header rightly: `plain`, or `readable` and not `misread`.
+/// The expressions by which the agent reads the header rightly: `plain`, or `readable` and not `misread`.
 pub(super) fn plain(rewrite_ids: bool) -> String {
     uncounted(&p::plain(rewrite_ids))
 }
 
 pub(super) fn readable(rewrite_ids: bool) -> String {
     uncounted(&p::readable(rewrite_ids))
+}
+
+pub(super) fn readable_second(rewrite_ids: bool) -> String {
+    uncounted(&p::readable_second(rewrite_ids))
 }
 
 pub(super) fn misread() -> String {
@@ -56,34 +75,64 @@ pub(super) fn pri() -> String {
     format!("<({})>", uncounted(p::PRI))
 }
 
-/// An offset that means the same everywhere: its name or hours, its minutes.
-fn offset() -> String {
-    format!("(?: ?(UTC|GMT|[Zz]|[+-][0-9]{{2}})(?::?([0-9]{{2}}))?(?={}))?", uncounted(p::AFTER_OFFSET))
+/// The first date and time of day, with all that belongs to it.
+pub(super) fn stamp() -> String {
+    format!("({})", uncounted(&p::stamp()))
 }
 
-/// Date and time of day in digits: date, time of day, thousandths where there are three digits of them, offset.
-pub(super) fn digits() -> String {
-    let (date, clock) = (uncounted(&p::digits_date()), uncounted(p::ISO_CLOCK));
-    format!("({date})[Tt ]({clock})(?:[.,](?:([0-9]{{3}})[0-9]*|[0-9]+))?{}", offset())
-}
-
-/// Date with the name of the month: month, day, or day, month; year; time of day; year behind it; offset.
-pub(super) fn named() -> String {
-    let [month, day, year, clock] = [p::MONTH, p::DAY, p::YEAR, p::CLOCK].map(uncounted);
-    let late = format!("(?:(?: +[A-Z]{{3,5}})? +({year})(?={}))?", uncounted(p::AFTER_LATE_YEAR));
-    let date = format!("(?:({month})[a-z]* +({day})|({day})[ -]({month}))(?:[ -]+({year}))?");
-    format!("{date} +({clock})(?:[.,][0-9]+)?(?={late}){}", offset())
+pub(super) fn half_day() -> String {
+    uncounted(&p::half_day())
 }
 
 /// A host behind the time.
 pub(super) fn host() -> String {
-    format!("{}({}){}", uncounted(&p::before_host()), uncounted(&p::host()), uncounted(p::AFTER_HOST))
+    taken(&p::before_host(), &p::host(), p::AFTER_HOST)
 }
 
-/// A host before the time, or without one.
-pub(super) fn first_host() -> String {
-    let [before, host, after] = [p::BEFORE_FIRST_HOST, p::FIRST_HOST, &p::after_first_host()].map(uncounted);
-    format!("{before}({host}){after}")
+/// Hosts before the time, or without one.
+pub(super) fn other_hosts() -> [String; 3] {
+    [
+        taken(p::BEFORE_FIRST_HOST, p::FIRST_HOST, &p::after_first_host()),
+        taken(p::BEFORE_TIMELESS_HOST, &p::host(), p::AFTER_TIMELESS_HOST),
+        taken(p::BEFORE_LONE_HOST, p::LONE_HOST, p::AFTER_LONE_HOST),
+    ]
+}
+
+/// `piece` between `before` and `after`, as group 1.
+fn taken(before: &str, piece: &str, after: &str) -> String {
+    format!("{}({}){}", uncounted(before), uncounted(piece), uncounted(after))
+}
+
+// ---- of a stamp ----
+
+pub(super) fn offset() -> String {
+    taken(&p::before_offset(), &p::offset_words(), p::AFTER_OFFSET)
+}
+
+/// Date and time of day in digits.
+pub(super) fn digits() -> String {
+    format!("({})[Tt ]({})", uncounted(&p::digits_date()), uncounted(p::ISO_CLOCK))
+}
+
+pub(super) fn thousandths() -> String {
+    taken(&format!("{}[.,]", p::digits_time()), "[0-9]{3}", "")
+}
+
+pub(super) fn month() -> String {
+    taken("", p::MONTH, "")
+}
+
+/// Before the month, or behind it.
+pub(super) fn days() -> [String; 2] {
+    [taken("^", p::DAY, p::AFTER_DAY), taken(&p::before_day(), p::DAY, "")]
+}
+
+pub(super) fn year() -> String {
+    taken(p::BEFORE_YEAR, p::YEAR, p::AFTER_YEAR)
+}
+
+pub(super) fn clock() -> String {
+    taken(p::BEFORE_CLOCK, p::CLOCK, "")
 }
 
 /// Of what was found as host: none at all, a number, a part of a date.
@@ -125,27 +174,41 @@ mod tests {
             let groups = found.map(|f| f.groups).unwrap_or_default();
             groups.iter().skip(1).map(|g| String::from_utf8_lossy(g).into_owned()).collect()
         };
-        assert_eq!(
-            groups(&digits(), "<1>2026/08/01 10:00:00,1234 +0530 h"),
-            ["2026/08/01", "10:00:00", "123", "+05", "30"]
-        );
-        assert_eq!(groups(&digits(), "<1>2026-08-01T10:00:00.5Z h"), ["2026-08-01", "10:00:00", "", "Z", ""]);
-        assert_eq!(
-            groups(&named(), "Fri Aug 14 09:21:07 UTC 2026 h"),
-            ["Aug", "14", "", "", "", "09:21:07", "2026", "UTC", ""]
-        );
-        assert_eq!(groups(&named(), "14-Aug-2026 9:21:07 h"), ["", "", "14", "Aug", "2026", "9:21:07", "", "", ""]);
-        assert_eq!(groups(&named(), "Aug  8 09:41:13.303 UTC: ")[7..], ["UTC", ""]);
-        assert_eq!(groups(&named(), "Aug  8 09:41:13 UTCX h")[7..], ["", ""]);
+        let stamp = |text: &str| groups(&stamp(), text).concat();
+        assert_eq!(stamp("<1>2026/08/01 10:00:00,1234 +0530 h"), "2026/08/01 10:00:00,1234 +0530 ");
+        assert_eq!(stamp("Fri Aug 14 09:21:07 CEST 2026 h"), "Aug 14 09:21:07 CEST 2026 ");
+        assert_eq!(stamp("Fri, 14 Aug 2026 09:21:07 GMT h"), "14 Aug 2026 09:21:07 GMT ");
+        assert_eq!(stamp("<1>Aug 14 09:21:09 r Aug 14 2026 09:21:07 UTC: "), "Aug 14 09:21:09 ");
+        assert_eq!(groups(&offset(), "Aug  8 09:41:13.303 UTC:"), ["UTC"]);
+        assert_eq!(groups(&offset(), "Aug  8 09:41:13 GMT+2 "), ["GMT+2"]);
+        assert!(groups(&offset(), "Aug  8 09:41:13 UTCX ").is_empty());
+        assert_eq!(groups(&year(), "Aug 14 09:21:07 CEST 2026 "), ["2026"]);
+        assert!(groups(&year(), "Aug 14 09:21:07.2034 +2000 ").is_empty());
+        assert_eq!(groups(&days()[0], "14/Aug/2026:09:21:07 "), ["14"]);
+        assert_eq!(groups(&days()[1], "Aug 14, 2026 09:21:07 "), ["14"]);
         assert_eq!(groups(&host(), "<1>Aug  1 10:00:00 UTC: h1: "), ["h1"]);
         assert_eq!(groups(&host(), "<1>Aug  1 10:00:00 2001:db8::1 x"), ["2001:db8::1"]);
-        assert_eq!(groups(&first_host(), "<1>77: h1: *Aug  1 10:00:00 "), ["h1"]);
+        assert_eq!(groups(&host(), "<1>09:21:07.123 UTC Fri Aug 14 2026 h1 "), ["h1"]);
+        let [first, timeless, lone] = other_hosts();
+        assert_eq!(groups(&first, "<1>77: h1: *Aug  1 10:00:00 "), ["h1"]);
+        assert_eq!(groups(&timeless, "<1>1 - h1 app - - - "), ["h1"]);
+        assert_eq!(groups(&lone, "<1>fw-7 app[3]: "), ["fw-7"]);
+        assert!(groups(&lone, "<1>Security Center: ").is_empty());
+    }
+
+    #[test]
+    fn brackets_are_told_from_groups() {
+        assert_eq!(uncounted("(a)[^][(]?[(]([[]b[]])"), r"(?:a)[^\]\[(]?[(](?:[\[]b[\]])");
     }
 
     #[test]
     fn fit_into_the_configuration() {
         let all = [event(), front(), plain(true), plain(false), readable(true), readable(false), misread()];
-        let more = [other_cisco(), pri(), digits(), named(), host(), first_host()];
+        let [a, b, c] = other_hosts();
+        let [d, e] = days();
+        let more =
+            [other_cisco(), pri(), stamp(), half_day(), digits(), thousandths(), month(), year(), clock(), offset()];
+        let more = more.into_iter().chain([host(), a, b, c, d, e, readable_second(true)]);
         for pattern in all.into_iter().chain(more).chain([no_host(), one_line().into(), other_version().into()]) {
             assert!(!pattern.contains(['\'', '`']) && pattern.len() < 2000, "{pattern}");
             fancy_regex::Regex::new(&pattern).unwrap();

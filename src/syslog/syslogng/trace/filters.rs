@@ -77,7 +77,7 @@ impl Run<'_> {
 }
 
 fn known_pri(event: &SampleEvent, test: impl Fn(u16) -> bool) -> Maybe {
-    (!event.opaque).then(|| test(event.pri))
+    event.known_pri().map(test)
 }
 
 fn compare(left: &[u8], op: Compare, right: &[u8]) -> Maybe {
