@@ -84,7 +84,6 @@ const VERSION_MATTERS: &[&str] = &[
     "agents::events_arrive_once",
     "agents::a_stale_port",
     "agents::its_file",
-    "agents::a_move_from",
     "broken::",
     "tls::a_listener",
     // one pass of the longest: a fault at each step, and a recovery that restarts the daemon

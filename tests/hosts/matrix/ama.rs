@@ -24,7 +24,6 @@ fn common() -> Vec<Fault> {
         fault("1.14", "no rule of the agent has the stream for security events", "ama.dcr-stream",
             "edit $CACHE/configchunks/fw.json 's/SECURITY_CEF_BLOB/LINUX_SYSLOGS_BLOB/'"),
         fault("1.13", "the agent has no rule", "ama.dcr-present", "rm $CACHE/configchunks/*; rm $FORWARD $CACHE/syslog.marker; restart"),
-        fault("", "the agent's file is cut short", "daemon.config", "truncate -s -20 $FORWARD; restart").fixed(),
         fault("facts 3.5", "a rule of the agent is damaged", "ama.dcr-valid", "truncate -s 100 $CACHE/configchunks/fw.json"),
         fault("1.2", "one facility is in two streams of the agent", "ama.dcr-duplicate",
             "sed 's/SECURITY_CEF_BLOB/LINUX_SYSLOGS_BLOB/; s/\"fw\"/\"sys\"/' $CACHE/configchunks/fw.json | chunk sys").warns(),
@@ -44,6 +43,7 @@ fn put_back(all: Vec<Fault>) -> Vec<Fault> {
 
 pub fn faults() -> Vec<Fault> {
     let tcp = vec![
+        fault("", "the agent's file is cut short", "daemon.config", "truncate -s -20 $FORWARD; restart").fixed(),
         fault("1.13", "the agent's file is empty", "ama.forward-config", ": >$FORWARD; restart").rsyslog().fixed(),
         fault("1.13", "the agent's file is empty", "ama.forward-config", ": >$FORWARD; restart").syslog_ng().warns().fixed(),
         fault("1.13", "the old way over the socket is there as well", "ama.forward-config",
