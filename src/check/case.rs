@@ -92,7 +92,7 @@ impl<'a> Case<'a> {
 
     /// The ways of the sample events, worked out when first asked for.
     pub fn flow(&self) -> Result<&Flow<'a>, NotJudged> {
-        let flow = self.flow.get_or_init(|| Ok(Flow::new(self.config()?, self.target)));
+        let flow = self.flow.get_or_init(|| Ok(Flow::new(self.config()?, self.target, |f| self.is_own(f))));
         flow.as_ref().map_err(Clone::clone)
     }
 

@@ -136,7 +136,7 @@ pub fn references(case: &Case<'_>, config: &Effective) -> Judged {
             p.topic == Topic::ReferenceMissing
                 && p.at.as_ref().is_some_and(|at| files::PLACES.iter().any(|f| Path::new(f.path) == &*at.file))
         };
-        // Ours hands its events to what that file defines.
+        // Ours of versions before hands its events to what that file defines.
         let theirs = |p: &Problem| {
             let name = p.at.as_ref().and_then(|at| at.file.file_name()).map(|n| n.to_string_lossy().into_owned());
             p.topic == Topic::ReferenceMissing

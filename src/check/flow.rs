@@ -1,6 +1,8 @@
 //! The ways of the sample events through the configuration, from each listener of the port to the forwards, worked out
 //! once for all checks that need them.
 
+use std::path::Path;
+
 use super::pipeline::{Config, Forward, Listener, Visit, Way};
 use super::ports;
 use super::samples::{Fate, SAMPLES, Sample};
@@ -28,6 +30,8 @@ pub struct Flow<'a> {
     target: &'a Target,
     pub listeners: Vec<Listener>,
     pub forwards: Vec<Forward>,
+    /// Those of `install`.
+    ours: Vec<usize>,
     pub entries: Vec<Entry>,
     /// Samples that the filter of some rule to the agent matches, wherever the rule stands and whatever stops before it.
     matched: Vec<Match>,
@@ -40,8 +44,10 @@ struct Match {
 }
 
 impl<'a> Flow<'a> {
-    pub fn new(config: Config<'a>, target: &'a Target) -> Self {
+    /// `own`: is it a file of `install`?
+    pub fn new(config: Config<'a>, target: &'a Target, own: impl Fn(&Path) -> bool) -> Self {
         let (listeners, forwards) = (config.listeners(), config.forwards());
+        let ours: Vec<usize> = forwards.iter().filter(|f| own(&f.at.file)).map(|f| f.id).collect();
         let mut entries = Vec::new();
         let plain = [Transport::Udp, Transport::Tcp].map(|transport| Door { transport, port: target.port, tls: false });
         let over_tls = target.tls.map(|port| Door { transport: Transport::Tcp, port, tls: true });
@@ -54,13 +60,13 @@ impl<'a> Flow<'a> {
         if entries.is_empty() {
             entries.push(entry(config, None));
         }
-        let matched = matched(config, target, &forwards);
-        Flow { config, target, listeners, forwards, entries, matched }
+        let matched = matched(config, target, &forwards, &ours);
+        Flow { config, target, listeners, forwards, ours, entries, matched }
     }
 
     /// What passes events on to the agent, wherever it stands.
     pub fn to_agent(&self) -> impl Iterator<Item = &Forward> {
-        self.forwards.iter().filter(|f| is_to_agent(self.target, &self.forwards, f))
+        self.forwards.iter().filter(|f| is_to_agent(self.target, &self.forwards, &self.ours, f))
     }
 
     /// The forward of that number, if it passes events on to the agent.
@@ -137,11 +143,12 @@ pub fn is_plain_syslog(forward: &Forward) -> bool {
 }
 
 /// Where a rule leads to the agent for sure, another one to this machine belongs to a collector of another maker beside
-/// it, unless its port is an agent's. Where none does, any of them may be the rule with a wrong port.
-fn is_to_agent(target: &Target, all: &[Forward], forward: &Forward) -> bool {
+/// it, unless its port is an agent's or `install` made it. Where none does, any of them may be the rule with a wrong port.
+fn is_to_agent(target: &Target, all: &[Forward], ours: &[usize], forward: &Forward) -> bool {
     let own_port = forward.number == Some(target.port);
     let could = forward.enabled && forward.loopback && !is_plain_syslog(forward) && !own_port;
-    let known = forward.number.is_none_or(|n| AGENT_PORTS.contains(&n)) || is_right(target, forward);
+    let of_agent = forward.number.is_none_or(|n| AGENT_PORTS.contains(&n));
+    let known = of_agent || ours.contains(&forward.id) || is_right(target, forward);
     could && (known || !all.iter().any(|f| f.enabled && is_right(target, f)))
 }
 
@@ -150,8 +157,8 @@ fn entry(config: Config<'_>, listener: Option<&Listener>) -> Entry {
     Entry { listener: listener.cloned(), runs_through: config.runs_through(listener), ways }
 }
 
-fn matched(config: Config<'_>, target: &Target, forwards: &[Forward]) -> Vec<Match> {
-    let to_agent = |id: usize| forwards.iter().any(|f| f.id == id && is_to_agent(target, forwards, f));
+fn matched(config: Config<'_>, target: &Target, forwards: &[Forward], ours: &[usize]) -> Vec<Match> {
+    let to_agent = |id: usize| forwards.iter().any(|f| f.id == id && is_to_agent(target, forwards, ours, f));
     let mut found = Vec::new();
     for sample in SAMPLES {
         let visits: Vec<Visit> = config.matched(sample).into_iter().filter(|v| to_agent(v.forward)).collect();

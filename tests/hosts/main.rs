@@ -80,6 +80,10 @@ const VERSION_MATTERS: &[&str] = &[
     "originals::",
     "corpus::",
     "outage::",
+    // whose files the daemon refuses or takes, and what it sends them
+    "agents::events_arrive_once",
+    "agents::a_stale_port",
+    "agents::its_file",
     "broken::",
     "tls::a_listener",
     // one pass of the longest: a fault at each step, and a recovery that restarts the daemon

@@ -47,7 +47,17 @@ pub struct Sources {
 
 /// Everything that does not fit, for one daemon and the streams that are wanted.
 pub fn judge(ama: &Ama, daemon: Daemon, wanted: &[Stream], sources: Option<&Sources>) -> Vec<Finding> {
-    let mut found = rules(ama, wanted);
+    let mut found = Vec::new();
+    if ama.gone {
+        let what = "the Azure Monitor Agent's program is gone, only its configuration is left: nobody takes the events";
+        found.push(finding(
+            "ama.installed",
+            true,
+            what,
+            "have Azure install its extension AzureMonitorLinuxAgent again",
+        ));
+    }
+    found.extend(rules(ama, wanted));
     match (ama.marker, ama.file(daemon)) {
         (Some(true), None) => {
             let mut missing = finding(

@@ -25,6 +25,9 @@ pub use judge::{Finding, Mend};
 /// What the agent's files say.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ama {
+    /// Its configuration is there, its program is not.
+    #[serde(default)]
+    pub gone: bool,
     /// The port it takes syslog on, from its own port file.
     pub port: Option<u16>,
     /// A data collection rule wants syslog; `None` where the marker is missing.
@@ -48,9 +51,11 @@ impl Ama {
             let bytes = root.read_opt(Path::new(path)).ok().flatten()?;
             Some(String::from_utf8_lossy(&bytes).trim().to_owned())
         };
+        let there = |path: &str| matches!(root.stat(Path::new(path)), Ok(Some(_)));
         let mut ama = Ama {
+            gone: there(paths::CONF) && !there(paths::MDSD),
             port: text(paths::PORT_FILE).and_then(|t| t.parse().ok()).filter(|port| *port != 0),
-            socket: matches!(root.stat(Path::new(paths::SOCKET)), Ok(Some(_))),
+            socket: there(paths::SOCKET),
             marker: text(paths::MARKER).map(|t| t.eq_ignore_ascii_case("true")),
             ..Ama::default()
         };

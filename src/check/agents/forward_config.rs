@@ -95,7 +95,7 @@ pub fn config(case: &Case<'_>) -> Judged {
             Ok(watch(out.seen_all(foreign).seen_all(why)).fixable_if(placeable(ama, case)))
         }
         (Some(tcp), Some(socket)) => Ok(watch(
-            Outcome::warn("the daemon hands every event to the agent twice: over TCP and over the unix socket")
+            Outcome::warn("the agent's own files hand events to it twice: over TCP and over the unix socket")
                 .seen(tcp.path, "TCP")
                 .seen(socket.path, "unix socket"),
         )

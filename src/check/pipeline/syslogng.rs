@@ -259,7 +259,7 @@ pub fn diversions(config: &Effective, sample: &Sample, listener: &Listener, want
     let all = config.listeners();
     let Some(own) = all.get(listener.id) else { return Vec::new() };
     let Some(source) = source_ref(config, own.source) else { return Vec::new() };
-    let forwards = config.forwards();
+    let forwards = outward(config);
     let ours = |r: &Ref| {
         let destination = config.destination(r);
         let is = |id: &usize| forwards.get(*id).is_some_and(|(d, ..)| destination.is_some_and(|x| std::ptr::eq(*d, x)));

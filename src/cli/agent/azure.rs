@@ -59,6 +59,7 @@ pub fn look(host: &Host, ui: &Ui, args: &InstallArgs, port: u16, dry: bool) -> L
     let ama = Ama::gather(&host.root);
     let entry = ama.entry(daemon, port);
     let unproven = match entry {
+        _ if ama.gone => Some("the agent is not there to take them".to_owned()),
         _ if blocked => Some("the agent takes nothing until Azure tells it to".to_owned()),
         Entry::Socket => Some("the agent takes them over its socket, where they cannot be seen".to_owned()),
         Entry::Tcp(_) => None,

@@ -301,7 +301,9 @@ impl Setup {
         for finding in look.findings {
             match finding.mend {
                 Some(mend) => self.mends.push(mend),
-                None if self.unproven.is_none() => self.notes.push(format!("{}; {}", finding.what, finding.hint)),
+                None if self.unproven.is_none() && !finding.fatal => {
+                    self.notes.push(format!("{}; {}", finding.what, finding.hint))
+                }
                 None => ui.warn(&format!("{}\n  {}", finding.what, finding.hint)),
             }
         }

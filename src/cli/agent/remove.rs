@@ -71,7 +71,9 @@ pub fn leftover_changes(host: &Host) -> Vec<Change> {
     for main in ["/etc/syslog-ng/syslog-ng.conf", "/etc/rsyslog.conf"].map(Path::new) {
         let content = host.root.read_opt(main).ok().flatten().and_then(|text| leftovers::without_block(&text));
         if let Some(content) = content {
-            changes.push(WriteFile::new(main, content).purpose("without the rules of the Log Analytics agent").into());
+            // The next install no longer finds them, and must not take that for a wish to have them back.
+            let without = WriteFile::new(main, content).purpose("without the rules of the Log Analytics agent");
+            changes.push(without.lasting().into());
         }
     }
     let daemons = ["rsyslog", "syslog-ng"].map(|d| {

@@ -9,7 +9,7 @@ use super::syslog_ng::stack;
 use crate::check::facts::Facts;
 use crate::host::Host;
 use crate::host::proc_net::{Socket, Transport};
-use crate::syslog::syslogng::effective::{Effective, Family, Listener};
+use crate::syslog::syslogng::effective::{DestDriver, DestKind, Effective, Family, Listener};
 use crate::syslog::syslogng::render::Stack;
 
 /// What the kernel makes of listeners.
@@ -52,6 +52,26 @@ pub fn must_restart(facts: &Facts, kernel: Kernel, then: &Effective) -> bool {
     })
 }
 
+/// Does a forward go to another address than the one of the same persist-name does `now`, while the connection of that one
+/// is open? A reload hands it on, and events would go on to a program that has the old address (tried with the agent's
+/// port).
+pub fn clings(facts: &Facts, now: &Effective, then: &Effective) -> bool {
+    let (Ok(net), Some(pid)) = (&facts.net, facts.syslog_ng.pid) else { return false };
+    let is_open = |kind: &DestKind| match kind {
+        DestKind::Forward(f) => {
+            f.port_number().is_some_and(|port| net.connections_to(port).any(|s| s.owners.contains(&pid)))
+        }
+        // of a socket for datagrams nothing can be seen
+        _ => true,
+    };
+    let drivers = |config| -> Vec<DestDriver> {
+        let config: &Effective = config;
+        config.destinations.iter().flat_map(|d| &d.drivers).filter(|d| d.persist_name.is_some()).cloned().collect()
+    };
+    let (old, new) = (drivers(now), drivers(then));
+    old.iter().any(|o| new.iter().any(|n| o.persist_name == n.persist_name && o.kind != n.kind) && is_open(&o.kind))
+}
+
 /// The address it binds to; `None` where only the daemon can tell.
 fn address(listener: &Listener) -> Option<IpAddr> {
     match &listener.address {
@@ -73,7 +93,7 @@ fn in_the_way(open: IpAddr, wanted: IpAddr, stack: Stack) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::check::fixture::{add_socket, healthy};
+    use crate::check::fixture::{DAEMON, add_socket, healthy};
     use crate::syslog::MapSource;
 
     fn kernel(stack: Stack) -> Kernel {
@@ -105,6 +125,24 @@ mod tests {
         add_socket(&mut facts, Transport::Tcp, "192.0.2.1:601", 9);
         assert!(restart(&facts, "syslog(port(601));"));
         assert!(!restart(&facts, "syslog(ip(192.0.2.2) port(601));"));
+    }
+
+    #[test]
+    fn so_does_an_open_connection_to_another_address() {
+        let of = |driver: &str| {
+            let text =
+                format!("@version: 3.38\ndestination d_cefctl {{ {driver} }};\nlog {{ destination(d_cefctl); }};\n");
+            Effective::load(Path::new("/c"), &MapSource::new().with("/c", text))
+        };
+        let to = |port: u16| of(&format!("network(\"127.0.0.1\" port({port}) persist-name(\"cefctl\"));"));
+        let mut facts = healthy();
+        facts.syslog_ng.pid = Some(DAEMON);
+        assert!(clings(&facts, &to(25226), &to(31000)) && !clings(&facts, &to(25226), &to(25226)));
+        let socket = of("unix-dgram(\"/run/x\" persist-name(\"cefctl\"));");
+        assert!(clings(&facts, &socket, &to(31000)));
+        // nobody took the connection: there is none to be handed on
+        facts.syslog_ng.pid = Some(9);
+        assert!(!clings(&facts, &to(25226), &to(31000)));
     }
 
     #[test]

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, anyhow};
 
 use super::daemon::Daemon;
-use super::sockets::{Kernel, must_restart};
+use super::sockets::{Kernel, clings, must_restart};
 use super::source::Without;
 use super::staging::Staging;
 use super::{Decided, Mended, refused, validate as said};
@@ -68,8 +68,10 @@ pub fn decide(
         let changes = overlay(path, bytes, &collector.insertions, &source);
         Effective::load_with(&main, &Overlay { base: &source, changes }, setting.clone())
     };
-    let restart =
-        collector.drop_in.as_ref().is_some_and(|made| must_restart(facts, Kernel::of(host, facts), &then(made)));
+    let restart = collector.drop_in.as_ref().is_some_and(|made| {
+        let (now, then) = (Effective::load_with(&main, &host.root, setting.clone()), then(made));
+        must_restart(facts, Kernel::of(host, facts), &then) || clings(facts, &now, &then)
+    });
     let mended = match damage {
         Some(damage) if mend => Some(Mended { file: main, damage }),
         Some(damage) => {

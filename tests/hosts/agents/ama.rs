@@ -12,7 +12,8 @@ use crate::{Case, Kind, send};
 pub fn cases() -> Vec<Case> {
     vec![
         Case::new("events_arrive_once_on_the_port_that_it_has", once),
-        Case::new("a_stale_port_and_a_missing_file_are_mended", mended).only("rsyslog"),
+        Case::new("a_stale_port_and_a_missing_file_are_mended", mended),
+        Case::new("its_file_may_go_and_come_back", file_goes),
         Case::new("without_a_rule_the_listener_is_made_and_the_rule_is_named", no_rule),
         Case::new("a_move_from_one_agent_to_the_other_loses_nothing", migrate),
         Case::new("what_waits_for_the_old_agent_goes_to_the_new_one", waiting),
@@ -169,6 +170,10 @@ impl<'a> Ama<'a> {
         self.run()
     }
 
+    pub fn port(&self) -> Option<u16> {
+        if let Over::Tcp(port) = self.over { Some(port) } else { None }
+    }
+
     pub fn watch(&self, seconds: u32) {
         self.host
             .sh(&format!("systemd-run --quiet --unit=ama-watcher sh /usr/local/lib/stand-in/watcher.sh {seconds}"));
@@ -204,9 +209,9 @@ impl<'a> Ama<'a> {
 const INSTALL: [&str; 2] = ["install", "--yes"];
 
 fn once(kind: &Kind) -> Result<()> {
-    for port in [28330, 31755] {
+    for over in [Over::Tcp(28330), Over::Tcp(31755), Over::Socket] {
         let host = kind.boot()?;
-        let ama = Ama::start(&host, kind, port)?;
+        let ama = Ama::start_over(&host, kind, over)?;
         let before = host.get(&ama.forward);
         host.cefctl(&INSTALL).ok();
         ama.takes_once(10)?;
@@ -236,6 +241,37 @@ fn mended(kind: &Kind) -> Result<()> {
     ama.watch(3);
     host.cefctl(&INSTALL).ok();
     ama.takes_once(40)
+}
+
+/// Azure takes the last rule for syslog away, and with it the agent its file; later there is one again, and the agent has
+/// another port. The daemon starts all the while, and with syslog-ng events go on.
+fn file_goes(kind: &Kind) -> Result<()> {
+    let host = kind.boot()?;
+    let mut ama = Ama::start(&host, kind, 31755)?;
+    host.cefctl(&INSTALL).ok();
+    ama.takes_once(50)?;
+    let file = String::from_utf8_lossy(&host.get(&ama.forward)).into_owned();
+    ama.lose_file();
+    ensure!(
+        host.exec(&["systemctl", "is-active", kind.unit()]).code == 0,
+        "the daemon does not start without the file"
+    );
+    ensure!(host.all_bound(514), "514 is not open");
+    if kind.daemon == "syslog-ng" {
+        ama.takes_once(60)?;
+        let said = host.cefctl(&["troubleshoot", "--only", "ama.forward-config"]).all();
+        ensure!(said.contains("this machine's own messages do not"), "what still works is not said: {said}");
+    }
+    ama.over = Over::Tcp(31900);
+    ama.again()?;
+    host.put(&ama.forward, file.replace("31755", "31900"));
+    host.sh(&format!("systemctl restart {}", kind.unit()));
+    // what comes before the mend waits for it
+    send::udp(&host, send::loopback(514), &[send::numbered(70)], Duration::ZERO)?;
+    host.cefctl(&["troubleshoot", "--fix", "--yes", "--skip", "cloud,host"]).ok();
+    ama.takes_once(80)?;
+    ensure!(ama.count(70) == 1, "the event that had to wait arrived {} times", ama.count(70));
+    Ok(())
 }
 
 /// The old agent is dead, as most are by now, and events wait for it in memory and on disk.

@@ -11,7 +11,7 @@ fn common() -> Vec<Fault> {
             "kill -STOP $(systemctl show --value -p MainPID azuremonitoragent)").fixed(),
         fault("1.30", "the agent does not start at boot", "ama.running", "systemctl -q disable azuremonitoragent").warns().fixed(),
         fault("1.13", "the agent's file is missing in the daemon's configuration", "ama.forward-config", "rm $FORWARD; restart").rsyslog().fixed(),
-        fault("1.13", "the agent's file is missing in the daemon's configuration", "daemon.references", "rm $FORWARD; restart").syslog_ng().fixed(),
+        fault("1.13", "the agent's file is missing in the daemon's configuration", "ama.forward-config", "rm $FORWARD; restart").syslog_ng().warns().fixed(),
         fault("1.13", "the agent has told its watcher nothing of a rule that wants syslog", "ama.forward-config", "echo false >$CACHE/syslog.marker"),
         fault("1.29", "the listeners hand over to a ruleset without the agent's rule", "listen.reachable",
             "printf 'ruleset(name=\"elsewhere\") { action(type=\"omfile\" file=\"/var/log/elsewhere\") }\n' >$CONF/05-other.conf; edit $OURS 's/^(input.*)\\)$/\\1 ruleset=\"elsewhere\")/'; restart").rsyslog().fixed(),
@@ -23,8 +23,7 @@ fn common() -> Vec<Fault> {
             "edit $MAIN 's/\\bs_src\\b/s_sys/g'; restart").syslog_ng().fixed(),
         fault("1.14", "no rule of the agent has the stream for security events", "ama.dcr-stream",
             "edit $CACHE/configchunks/fw.json 's/SECURITY_CEF_BLOB/LINUX_SYSLOGS_BLOB/'"),
-        fault("1.13", "the agent has no rule", "ama.dcr-present", "rm $CACHE/configchunks/*; rm $FORWARD $CACHE/syslog.marker; restart").rsyslog(),
-        fault("1.13", "the agent has no rule", "daemon.references", "rm $CACHE/configchunks/*; rm $FORWARD $CACHE/syslog.marker; restart").syslog_ng(),
+        fault("1.13", "the agent has no rule", "ama.dcr-present", "rm $CACHE/configchunks/*; rm $FORWARD $CACHE/syslog.marker; restart"),
         fault("facts 3.5", "a rule of the agent is damaged", "ama.dcr-valid", "truncate -s 100 $CACHE/configchunks/fw.json"),
         fault("1.2", "one facility is in two streams of the agent", "ama.dcr-duplicate",
             "sed 's/SECURITY_CEF_BLOB/LINUX_SYSLOGS_BLOB/; s/\"fw\"/\"sys\"/' $CACHE/configchunks/fw.json | chunk sys").warns(),
@@ -44,15 +43,13 @@ fn put_back(all: Vec<Fault>) -> Vec<Fault> {
 
 pub fn faults() -> Vec<Fault> {
     let tcp = vec![
-        fault("1.13", "the agent's file names a port of before", "ama.forward-config", "edit $FORWARD 's/28330/28331/'; restart").fixed(),
+        fault("", "the agent's file is cut short", "daemon.config", "truncate -s -20 $FORWARD; restart").fixed(),
         fault("1.13", "the agent's file is empty", "ama.forward-config", ": >$FORWARD; restart").rsyslog().fixed(),
-        fault("1.13", "the agent's file is empty", "daemon.references", ": >$FORWARD; restart").syslog_ng().fixed(),
-        fault("1.13", "the agent's port file is missing", "ama.forward-config", "rm $CACHE/syslog.port").fixed(),
-        fault("1.13", "the agent's port file names another port than it has", "ama.forward-config", "echo 31000 >$CACHE/syslog.port").fixed(),
+        fault("1.13", "the agent's file is empty", "ama.forward-config", ": >$FORWARD; restart").syslog_ng().warns().fixed(),
         fault("1.13", "the old way over the socket is there as well", "ama.forward-config",
             "if ng; then sed 's/d_azure_mdsd/d_azure_old/' /etc/opt/microsoft/azuremonitoragent/syslog/syslog-ngconf/azuremonitoragent.conf >$CONF/azuremonitoragent.conf; else cp /etc/opt/microsoft/azuremonitoragent/syslog/rsyslogconf/*loadomuxsock.conf $CONF; sed '/^template/d' /etc/opt/microsoft/azuremonitoragent/syslog/rsyslogconf/10-azuremonitoragent.conf >$CONF/10-azuremonitoragent.conf; fi; restart").warns(),
         fault("1.26", "another program took the agent's port, and the agent went to another one", "ama.forward-config",
-            "systemctl stop azuremonitoragent; squat STREAM 28330 's.listen();'; sed -i 's/mdsd.py 28330/mdsd.py 31000/' /usr/lib/systemd/system/azuremonitoragent.service; systemctl daemon-reload; systemctl start azuremonitoragent; sleep 0.5; restart").fixed(),
+            "moved; restart").fixed(),
         fault("1.12", "a firewall keeps the daemon from the agent", "firewall.loopback",
             "iptables -A OUTPUT -p tcp --dport 28330 -j DROP").undo("nft flush ruleset; iptables -F").fixed(),
         fault("1.16", "the Log Analytics agent's rule is still there", "agent.both-agents",
@@ -62,7 +59,68 @@ pub fn faults() -> Vec<Fault> {
             "printf 'destination d_two { network(\"127.0.0.1\" port(28330)); };\nlog { source(s_cefctl); destination(d_two); };\n' | other 05-two.conf").syslog_ng(),
         fault("1.6", "security events are written to local files", "forward.local-copy", "edit $OURS '/^if .*stop$/d'; restart").rsyslog().warns().fixed(),
     ];
-    put_back(common().into_iter().chain(tcp).collect())
+    put_back(common().into_iter().chain(ports()).chain(tcp).collect())
+}
+
+/// Of the port that all have to agree on.
+fn ports() -> Vec<Fault> {
+    vec![
+        fault(
+            "1.13",
+            "the agent's file names a port of before",
+            "ama.forward-config",
+            "edit $FORWARD \"s/$PORT/28331/\"; restart",
+        )
+        .rsyslog()
+        .fixed(),
+        fault(
+            "1.13",
+            "the agent's file names a port of before",
+            "ama.forward-config",
+            "edit $FORWARD \"s/$PORT/28331/\"; restart",
+        )
+        .syslog_ng()
+        .warns()
+        .fixed(),
+        fault("1.13", "the agent's port file is missing", "ama.forward-config", "rm $CACHE/syslog.port").fixed(),
+        fault(
+            "1.13",
+            "the agent's port file names another port than it has",
+            "ama.forward-config",
+            "echo 31000 >$CACHE/syslog.port",
+        )
+        .fixed(),
+        fault(
+            "1.26",
+            "the agent went to another port, and its watcher has written its file anew",
+            "forward.target",
+            "moved; edit $FORWARD \"s/$PORT/31000/\"; restart",
+        )
+        .syslog_ng()
+        .fixed(),
+    ]
+}
+
+/// An agent that found its usual port taken.
+pub fn elsewhere_faults() -> Vec<Fault> {
+    let missing = |f: Fault| Fault {
+        name: "the agent's file is missing, its original names the usual port",
+        how: "rm $FORWARD; restart",
+        ..f
+    };
+    let more = vec![
+        missing(fault("1.13", "", "ama.forward-config", "")).rsyslog().fixed(),
+        missing(fault("1.13", "", "ama.forward-config", "")).syslog_ng().warns().fixed(),
+        fault(
+            "1.13",
+            "another program has the usual port, and the agent's file names that one",
+            "ama.forward-config",
+            "squat STREAM 28330 's.listen();'; edit $FORWARD \"s/$PORT/28330/\"; restart",
+        )
+        .rsyslog()
+        .fixed(),
+    ];
+    put_back(ports().into_iter().chain(more).collect())
 }
 
 pub fn socket_faults() -> Vec<Fault> {

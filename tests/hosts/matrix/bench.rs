@@ -20,6 +20,8 @@ pub enum Side {
     Plain,
     Oms,
     Ama,
+    /// The Azure Monitor Agent on a port that it was given for want of its own.
+    AmaElsewhere,
     /// The Azure Monitor Agent of before 1.28.11, which takes events on a unix socket.
     AmaSocket,
 }
@@ -30,6 +32,7 @@ impl Side {
             Side::Plain => "",
             Side::Oms => "Log Analytics agent",
             Side::Ama => "Azure Monitor Agent",
+            Side::AmaElsewhere => "Azure Monitor Agent (port 31755)",
             Side::AmaSocket => "Azure Monitor Agent (socket)",
         }
     }
@@ -51,6 +54,8 @@ LOG=/var/opt/microsoft/omsagent/$WS/log/omsagent.log
 agent() { systemctl restart omsagent-$WS; sleep 0.3; restart; }
 # The Azure Monitor Agent.
 CACHE=/etc/opt/microsoft/azuremonitoragent/config-cache
+# It goes to port 31000, another program has the usual one.
+moved() { systemctl stop azuremonitoragent; squat STREAM 28330 's.listen();'; sed -i "s/mdsd.py $PORT/mdsd.py 31000/" /usr/lib/systemd/system/azuremonitoragent.service; systemctl daemon-reload; systemctl start azuremonitoragent; sleep 0.5; }
 chunk() { cat >$CACHE/configchunks/$1.json; }
 # Somebody else's file.
 other() { cat >$CONF/$1; restart; }
@@ -95,8 +100,9 @@ impl<'a> Bench<'a> {
                 lab.install(&[]).ok();
                 bench.lab = Some(lab);
             }
-            Side::Ama => {
-                bench.ama = Some(Ama::start(host, kind, 28330)?);
+            Side::Ama | Side::AmaElsewhere => {
+                let port = if side == Side::Ama { 28330 } else { 31755 };
+                bench.ama = Some(Ama::start(host, kind, port)?);
                 host.cefctl(&["install", "--yes"]).ok();
             }
             Side::AmaSocket => {
@@ -123,9 +129,10 @@ impl<'a> Bench<'a> {
         };
         let forward = self.ama.as_ref().map_or("", |a| a.forward.as_str());
         let head = format!(
-            "UNIT={} CONF={conf} MAIN={main} OURS={} WS={agent} FORWARD={forward}\n",
+            "UNIT={} CONF={conf} MAIN={main} OURS={} WS={agent} FORWARD={forward} PORT={}\n",
             self.kind.unit(),
-            self.ours
+            self.ours,
+            self.ama.as_ref().and_then(Ama::port).unwrap_or_default()
         );
         let out = self.host.exec(&["/bin/bash", "-c", &format!("{head}{PRELUDE}{script}\ntrue")]);
         let all = out.all();
@@ -210,15 +217,12 @@ impl<'a> Bench<'a> {
         ));
         match self.side {
             Side::Oms => drop(self.sh("systemctl restart omsagent-$WS")),
-            Side::Ama | Side::AmaSocket => self.ama.iter().for_each(|a| drop(a.again())),
+            Side::Ama | Side::AmaElsewhere | Side::AmaSocket => self.ama.iter().for_each(|a| drop(a.again())),
             Side::Plain => {
                 drop(self.sh("systemctl -q is-active stand-in-25226 || systemd-run --quiet --unit=stand-in-25226 /usr/bin/python3 /usr/local/lib/stand-in/agent.py 25226 /var/lib/stand-in/25226"));
             }
         }
-        let port = match self.side {
-            Side::Plain | Side::Oms => 25226,
-            Side::Ama | Side::AmaSocket => 28330,
-        };
+        let port = self.ama.as_ref().map_or(Some(25226), Ama::port).unwrap_or_default();
         let listens = || (self.side == Side::AmaSocket || self.host.bound("tcp").contains(&port)).then_some(());
         crate::host::wait_for("the agent listens again", Duration::from_secs(10), listens).ok();
         self.sh("restart");

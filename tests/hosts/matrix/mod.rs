@@ -115,6 +115,7 @@ fn areas() -> Vec<Area> {
         Area { name: "rule_and_queue", side: Side::Plain, faults: forward::faults() },
         Area { name: "log_analytics_agent", side: Side::Oms, faults: oms::faults() },
         Area { name: "azure_monitor_agent", side: Side::Ama, faults: ama::faults() },
+        Area { name: "azure_monitor_agent_on_another_port", side: Side::AmaElsewhere, faults: ama::elsewhere_faults() },
         Area { name: "azure_monitor_agent_on_a_socket", side: Side::AmaSocket, faults: ama::socket_faults() },
     ]
 }
