@@ -18,6 +18,9 @@ use crate::syslog::syslogng::effective::ReadSetting;
 use crate::syslog::syslogng::version::Program;
 use crate::syslog::{SourceError, rsyslog as rs, syslogng as ng};
 
+/// Ports whose events go the same way as those of the port that is asked about; more are not looked at.
+const MOST_PORTS: usize = 16;
+
 pub struct Case<'a> {
     pub facts: &'a Facts,
     pub target: &'a Target,
@@ -96,6 +99,24 @@ impl<'a> Case<'a> {
     /// What the configuration tells the daemon to listen on.
     pub fn listeners(&self) -> Result<&[Listener], NotJudged> {
         Ok(&self.flow()?.listeners)
+    }
+
+    /// Ports that devices send to: the one that is asked about, that of TLS, and others whose events go the same way (where senders
+    /// go that count octets, with a daemon that takes one framing a port). The one asked about comes first.
+    pub fn ports(&self) -> Vec<u16> {
+        let mut ports = vec![self.target.port];
+        ports.extend(self.target.tls);
+        let listeners = self.listeners().unwrap_or_default();
+        let leads: Vec<&str> = listeners
+            .iter()
+            .filter(|l| l.used && l.number == Some(self.target.port))
+            .map(|l| l.leads_to.as_str())
+            .collect();
+        let same = |l: &&Listener| l.used && !l.asked.is_loopback() && leads.contains(&l.leads_to.as_str());
+        ports.extend(listeners.iter().filter(same).filter_map(|l| l.number).take(MOST_PORTS));
+        let mut seen = std::collections::BTreeSet::new();
+        ports.retain(|port| seen.insert(*port));
+        ports
     }
 
     /// Did `install` write it?

@@ -201,7 +201,7 @@ mod tests {
         for message in messages {
             seen.tally.add("10.0.0.7", "udp", &lint(message.as_bytes(), Framing::Datagram), &now);
         }
-        facts.traffic = Some(TrafficFacts { seen, dropped: Some(0) });
+        facts.traffic = Some(TrafficFacts { seen, dropped: Some(0), ..TrafficFacts::default() });
     }
 
     /// An AMA box with these rules on which these messages arrived.

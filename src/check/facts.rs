@@ -13,6 +13,7 @@ use super::cloud_facts::CloudFacts;
 use super::late::Late;
 use crate::agent::AgentFacts;
 use crate::host::interfaces::Interface;
+use crate::host::proc_loss::LossCounters;
 use crate::host::proc_mount::Mount;
 use crate::host::proc_net::{Socket, SocketState, Transport};
 use crate::host::proc_process::{DeletedFile, Process};
@@ -84,6 +85,9 @@ pub struct TrafficFacts {
     pub seen: Traffic,
     /// Datagrams that the kernel threw away on the port's sockets meanwhile; `None` where it does not say.
     pub dropped: Option<u64>,
+    /// What the whole machine lost meanwhile.
+    #[serde(default)]
+    pub lost: LossCounters,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -189,6 +193,9 @@ pub struct NetFacts {
     pub sockets: Vec<Socket>,
     /// Every process could be looked into, so a socket without an owner really has none that is visible.
     pub owners_complete: bool,
+    /// What was lost before any program could read it.
+    #[serde(default)]
+    pub lost: LossCounters,
 }
 
 /// One of the two syslog daemons, there or not.

@@ -52,7 +52,7 @@ pub fn healthy() -> Facts {
             "rsyslog.service",
             "ActiveState=active\nSubState=running\nMainPID=47\nUnitFileState=enabled\nNRestarts=0\n",
         )])),
-        net: Ok(NetFacts { sockets: Vec::new(), owners_complete: true }),
+        net: Ok(NetFacts { owners_complete: true, ..NetFacts::default() }),
         processes: BTreeMap::from([
             (DAEMON, root(DAEMON, "rsyslogd", "/usr/sbin/rsyslogd")),
             (AGENT, root(AGENT, "agent", "/usr/bin/agent")),

@@ -23,18 +23,23 @@ type Finding = (String, String);
 pub fn limits(case: &Case<'_>) -> Judged {
     let all = case.listeners()?;
     let net = ports::net(case)?;
-    let port = case.target.port;
-    if [Transport::Tcp, Transport::Udp].iter().all(|t| ports::listeners(all, *t, port).is_empty()) {
-        return Err(NotJudged::Skip(format!("nothing is configured to listen on port {port}")));
+    let ports = case.ports();
+    if !all.iter().any(|l| l.used && l.number.is_some_and(|n| ports.contains(&n))) {
+        return Err(NotJudged::Skip(format!("nothing is configured to listen on port {}", case.target.port)));
     }
-    let sessions = net.sockets.iter().filter(|s| s.state == SocketState::Established && s.local.port() == port).count();
-    let (size, mut findings) = match case.config()? {
-        Config::Rsyslog(config) => rsyslog(config, port, sessions),
-        Config::SyslogNg(config) => syslog_ng(config, port, sessions),
+    let sessions_of = |port: u16| {
+        net.sockets.iter().filter(|s| s.state == SocketState::Established && s.local.port() == port).count()
     };
-    let (own, _) = ports::split(case, net, Transport::Udp, port)?;
-    findings.extend(own.iter().flat_map(|socket| narrow_socket(socket)));
-    findings.extend(slow_names(case)?);
+    let sessions = ports.iter().map(|port| sessions_of(*port)).sum();
+    let (size, mut findings) = match case.config()? {
+        Config::Rsyslog(config) => rsyslog(config, &ports, &sessions_of),
+        Config::SyslogNg(config) => syslog_ng(config, case, &ports, &sessions_of),
+    };
+    for port in &ports {
+        let (own, _) = ports::split(case, net, Transport::Udp, *port)?;
+        findings.extend(own.iter().flat_map(|socket| narrow_socket(socket)));
+    }
+    findings.extend(slow_names(case, &ports)?);
     let files = super::open_files::judge(case);
     if let Some(out) = files.filter(|o| findings.is_empty() || o.status == crate::report::Status::Fail) {
         return Ok(out.seen_all(findings));
@@ -80,15 +85,15 @@ fn full(sessions: usize, most: i64) -> Option<String> {
 }
 
 /// The daemon looks up the name of each new sender, unless told not to.
-fn slow_names(case: &Case<'_>) -> Result<Option<Finding>, NotJudged> {
-    let port = case.target.port;
+fn slow_names(case: &Case<'_>, ports: &[u16]) -> Result<Option<Finding>, NotJudged> {
     let looks_up = match case.config()? {
         Config::Rsyslog(config) => {
             let off = config.setting("net.enabledns").and_then(|s| s.value.switch()) == Some(false);
             !off && !case.process().is_some_and(|p| p.cmdline.iter().any(|a| a == "-x"))
         }
         Config::SyslogNg(config) => {
-            config.listeners().iter().any(|l| l.used && l.listener.port_number() == Some(port) && l.listener.use_dns)
+            let ours = |number: Option<u16>| number.is_some_and(|n| ports.contains(&n));
+            config.listeners().iter().any(|l| l.used && ours(l.listener.port_number()) && l.listener.use_dns)
         }
     };
     let took = case.facts.host.reverse_lookup_ms.filter(|ms| *ms >= SLOW_LOOKUP && looks_up);
@@ -102,7 +107,7 @@ fn slow_names(case: &Case<'_>) -> Result<Option<Finding>, NotJudged> {
 /// Sessions of imtcp unless told otherwise.
 const SESSIONS: i64 = 200;
 
-fn rsyslog(config: &rs::Effective, port: u16, sessions: usize) -> (i64, Vec<Finding>) {
+fn rsyslog(config: &rs::Effective, ports: &[u16], sessions: &dyn Fn(u16) -> usize) -> (i64, Vec<Finding>) {
     let mut findings = Vec::new();
     let size = config.max_message_size();
     if size < MESSAGE {
@@ -110,10 +115,11 @@ fn rsyslog(config: &rs::Effective, port: u16, sessions: usize) -> (i64, Vec<Find
         let at = set.map_or_else(|| "default".to_owned(), |s| s.at.to_string());
         findings.push((at, format!("messages are cut at {size} bytes")));
     }
-    let on_port = || config.listeners.iter().filter(move |l| l.port_number() == Some(port));
+    let on_port = || config.listeners.iter().filter(|l| l.port_number().is_some_and(|n| ports.contains(&n)));
     for listener in on_port().filter(|l| l.transport == rs::effective::Transport::Tcp) {
         let unlimited = listener.module == "imptcp" && listener.max_sessions.is_none_or(|n| n == 0);
         let most = listener.max_sessions.unwrap_or(SESSIONS);
+        let sessions = sessions(listener.port_number().unwrap_or_default());
         let full = full(sessions, most).filter(|_| !unlimited);
         findings.extend(full.map(|text| (listener.at.to_string(), text)));
     }
@@ -127,10 +133,16 @@ fn rsyslog(config: &rs::Effective, port: u16, sessions: usize) -> (i64, Vec<Find
 
 // ---- syslog-ng ----
 
-fn syslog_ng(config: &ng::Effective, port: u16, sessions: usize) -> (i64, Vec<Finding>) {
+fn syslog_ng(
+    config: &ng::Effective,
+    case: &Case<'_>,
+    ports: &[u16],
+    sessions: &dyn Fn(u16) -> usize,
+) -> (i64, Vec<Finding>) {
     let mut findings = Vec::new();
     let mut least = i64::MAX;
-    for l in config.listeners().into_iter().filter(|l| l.used && l.listener.port_number() == Some(port)) {
+    let ours = |number: Option<u16>| number.is_some_and(|n| ports.contains(&n));
+    for l in config.listeners().into_iter().filter(|l| l.used && ours(l.listener.port_number())) {
         let (at, listener) = (l.driver.at.to_string(), l.listener);
         let mut say = |text: String| findings.push((at.clone(), text));
         least = least.min(listener.message_size);
@@ -143,10 +155,13 @@ fn syslog_ng(config: &ng::Effective, port: u16, sessions: usize) -> (i64, Vec<Fi
         // The daemon's own limit is so low that one more device may reach it: the next connection is closed at once.
         if listener.max_connections <= ng::lint::FEW_CONNECTIONS {
             say(format!("no more than {} TCP senders at a time (max-connections)", listener.max_connections));
-        } else if let Some(text) = full(sessions, listener.max_connections) {
+        } else if let Some(text) = full(sessions(listener.port_number().unwrap_or_default()), listener.max_connections)
+        {
             say(text);
         }
-        if listener.framing == ng::effective::Framing::OctetCounted {
+        // A port of its own for such senders is as it should be.
+        let usual = listener.port_number() == Some(case.target.port);
+        if usual && listener.framing == ng::effective::Framing::OctetCounted {
             say("senders that end each event with a line end are refused: the driver wants a length before it".into());
         }
     }

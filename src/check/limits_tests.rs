@@ -50,3 +50,21 @@ fn slow_name_lookups_warn_where_the_daemon_does_them() {
     assert_eq!(judge(limits, &facts).status, Status::Pass);
     assert_eq!(judge(limits, &with_drop_in("")).status, Status::Skip);
 }
+
+/// The ports for TLS and for senders that count octets are looked at like the usual one.
+#[test]
+fn every_port_whose_events_go_the_same_way_counts() {
+    let more = "input(type=\"imtcp\" name=\"more\" port=\"6514\" maxSessions=\"5\" ruleset=\"cefctl_in\")\n";
+    let mut facts = with_drop_in(&format!("{DROP_IN}{more}"));
+    for n in 0..5u16 {
+        let mut s = socket(Transport::Tcp, "192.0.2.1:6514", DAEMON);
+        s.state = SocketState::Established;
+        s.remote = SocketAddr::from(([192, 0, 2, 9], 10_000 + n));
+        sockets(&mut facts).push(s);
+    }
+    let out = judge(limits, &facts);
+    assert!(out.status == Status::Warn && out.summary.contains("5 of 5 TCP sessions"), "{out:?}");
+    let elsewhere = more.replace("cefctl_in", "other").replace("6514", "7000");
+    let out = judge(limits, &with_drop_in(&format!("ruleset(name=\"other\") {{ stop }}\n{DROP_IN}{elsewhere}")));
+    assert_eq!(out.status, Status::Pass, "{out:?}");
+}

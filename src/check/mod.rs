@@ -107,7 +107,8 @@ pub fn troubleshoot(
     facts.no_probe = options.no_probe;
     tell(Progress::Looked(&facts));
     if let Some(limit) = options.watch.filter(|_| facts.host.live) {
-        watch(host, stop, &mut facts, target.port, limit, &mut |seen| tell(Progress::Watching(seen)));
+        let ports = Case::new(&facts, &target, &read_config(&facts)).ports();
+        watch(host, stop, &mut facts, &ports, limit, &mut |seen| tell(Progress::Watching(seen)));
     }
     if !options.no_probe && facts.host.live && !stop.is_set() {
         let spent = host.clock.monotonic().saturating_sub(start).saturating_sub(options.watch.unwrap_or_default());
@@ -138,15 +139,17 @@ fn watch(
     host: &Host,
     stop: &Interrupt,
     facts: &mut Facts,
-    port: u16,
+    ports: &[u16],
     limit: Duration,
     watching: &mut dyn FnMut(&Traffic),
 ) {
-    let before = traffic::drops(facts, port);
-    let seen = live::watch(host, stop, port, limit, watching);
-    gather::sockets_again(host, facts, port);
-    let dropped = before.zip(traffic::drops(facts, port)).map(|(before, after)| after.saturating_sub(before));
-    facts.traffic = Some(TrafficFacts { seen, dropped });
+    let lost = |facts: &Facts| facts.net.as_ref().map(|net| net.lost.clone()).unwrap_or_default();
+    let (before, lost_before) = (traffic::drops(facts, ports), lost(facts));
+    let seen = live::watch(host, stop, ports, limit, watching);
+    gather::sockets_again(host, facts, ports.first().copied().unwrap_or_default());
+    let dropped = before.zip(traffic::drops(facts, ports)).map(|(before, after)| after.saturating_sub(before));
+    let lost = lost(facts).since(&lost_before);
+    facts.traffic = Some(TrafficFacts { seen, dropped, lost });
 }
 
 /// The report where the time was up before everything was done: what was seen until then is judged, and what was waited for
@@ -183,7 +186,13 @@ pub fn report(facts: &Facts, target: &Target, started: String, time: Duration, c
     let os = h.os.as_ref().map_or_else(|_| "unknown".to_owned(), |os| os.pretty_name.clone());
     let host =
         HostInfo { hostname: clean(&h.hostname), os: clean(&os), kernel: clean(&h.kernel), arch: clean(&h.arch) };
+    let mut ports = Case::new(facts, target, &read_config(facts)).ports();
+    if ports.len() == 1 {
+        ports.clear();
+    }
     let target = TargetInfo {
+        ports,
+        tls_port: target.tls,
         workspace: target.workspace.clone(),
         cloud: target.cloud.clone(),
         agent: agent_word(target.agent).into(),

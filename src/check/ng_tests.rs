@@ -523,3 +523,24 @@ fn a_daemon_between_two_tries_to_connect_is_not_called_broken() {
     let configs = case::read_config(&facts);
     assert_eq!(spool::until_retry(&Case::new(&facts, &target, &configs)), None);
 }
+
+/// The port for lines and the one for counted events: what comes to the wrong one is lost, however good it is.
+#[test]
+fn traffic_in_the_wrong_frames_is_named() {
+    use crate::message::lint::frames::Framing;
+    use crate::message::lint::live::Traffic;
+    use crate::message::lint::tally::Arrival;
+    let seen = |way: &str, framing: Framing| {
+        let mut facts = ng_with_drop_in(&ng_drop_in());
+        let mut traffic = Traffic { milliseconds: 2000, ..Traffic::default() };
+        let line = crate::message::lint::lint(b"<134>Aug  1 10:00:00 fw1 CEF:0|V|P|1|2|n|5|x=1", framing);
+        traffic.tally.add("10.0.0.7", way, &line, &Arrival { time: None, zone: jiff::tz::TimeZone::UTC });
+        facts.traffic = Some(TrafficFacts { seen: traffic, dropped: Some(0), ..TrafficFacts::default() });
+        facts
+    };
+    is("traffic.format", &seen("tcp", Framing::LineFeed), Status::Pass, "arrive as they should");
+    is("traffic.format", &seen("tcp/601", Framing::OctetCount), Status::Pass, "arrive as they should");
+    let out = is("traffic.format", &seen("tcp/601", Framing::LineFeed), Status::Fail, "closes the connection");
+    assert!(format!("{out:?}").contains("all others to tcp/514"), "{out:?}");
+    is("traffic.format", &seen("tcp", Framing::OctetCount), Status::Fail, "run into one");
+}

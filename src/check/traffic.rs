@@ -3,6 +3,7 @@
 use super::case::Case;
 use super::facts::{Facts, FileState, TrafficFacts};
 use super::outcome::{Judged, NotJudged, Outcome};
+use super::pipeline::Listener;
 use super::ports;
 use super::words;
 use crate::agent::AgentKind;
@@ -18,10 +19,11 @@ const AMA_RATE: u64 = 10_000;
 /// Senders named in one finding.
 const MOST_SENDERS: usize = 8;
 
-/// Datagrams thrown away on the UDP sockets of a port; `None` where the kernel does not say.
-pub fn drops(facts: &Facts, port: u16) -> Option<u64> {
+/// Datagrams thrown away on the UDP sockets of some ports; `None` where the kernel does not say.
+pub fn drops(facts: &Facts, ports: &[u16]) -> Option<u64> {
     let net = facts.net.as_ref().ok()?;
-    let counted: Vec<u64> = net.open(Transport::Udp, port).filter_map(|s| s.drops).collect();
+    let counted: Vec<u64> =
+        ports.iter().flat_map(|port| net.open(Transport::Udp, *port)).filter_map(|s| s.drops).collect();
     (!counted.is_empty()).then(|| counted.iter().sum())
 }
 
@@ -45,13 +47,13 @@ pub(super) fn messages<'a>(case: &Case<'a>) -> Result<&'a Traffic, NotJudged> {
 
 pub fn arriving(case: &Case<'_>) -> Judged {
     let seen = &watched(case)?.seen;
-    let port = case.target.port;
+    let port = words::list(&case.ports().iter().map(u16::to_string).collect::<Vec<_>>());
     let time = format!("{:.0} s", seen.milliseconds as f64 / 1000.0);
     if seen.tally.messages == 0 && seen.encrypted.is_empty() {
         return Ok(Outcome::warn(format!("nothing arrived on port {port} within {time}"))
             .seen("packets of all interfaces", format!("none to port {port} with a message in it"))
             .advise("watch for longer; then look at the device and at what lies between, or send a test from another machine")
-            .command(format!("cefctl send --host {} --port {port}", case.facts.host.hostname)));
+            .command(format!("cefctl send --host {} --port {}", case.facts.host.hostname, case.target.port)));
     }
     if seen.tally.messages == 0 {
         return Ok(Outcome::pass(format!("encrypted connections only: {}", words::list(&seen.encrypted))));
@@ -90,8 +92,46 @@ fn rebuilds(case: &Case<'_>) -> bool {
     receipt.is_some_and(|r| !r.files.is_empty() && r.files.iter().all(|f| f.state == FileState::AsWritten))
 }
 
+/// Senders that end events in another way than the listener tells them apart: it loses them, whatever is in them.
+fn framing(case: &Case<'_>, seen: &Traffic) -> Option<Outcome> {
+    let all = case.listeners().ok()?;
+    let mut found = Vec::new();
+    for sender in &seen.tally.senders {
+        let Some(behind) = sender.transport.strip_prefix("tcp") else { continue };
+        let port = behind.strip_prefix('/').and_then(|n| n.parse().ok()).unwrap_or(case.target.port);
+        let listeners = ports::listeners(all, Transport::Tcp, port);
+        let of = |framing: &str| sender.framing.get(framing).copied().unwrap_or_default();
+        let every = |test: fn(&Listener) -> bool| !listeners.is_empty() && listeners.iter().all(|l| test(l));
+        if every(|l| l.counted) && of("line-feed") > 0 {
+            found.push((who(sender), format!(
+                "{} messages end with a line end, and tcp/{port} wants a length in front of each: it closes the connection",
+                of("line-feed")
+            )));
+        }
+        if every(|l| l.lines_only) && of("octet-count") > 0 {
+            found.push((who(sender), format!(
+                "{} messages have their length in front, which means nothing to tcp/{port}: they run into one where no line end follows",
+                of("octet-count")
+            )));
+        }
+    }
+    let (sender, first) = found.first().cloned()?;
+    let other = all.iter().find(|l| l.used && !l.tls && l.counted).and_then(|l| l.number);
+    let advice = match other {
+        Some(port) => format!(
+            "let devices that put a length in front of each message (RFC 6587) send to tcp/{port}, and all others to tcp/{}",
+            case.target.port
+        ),
+        None => "let the device end each message with a line end, without a length in front".into(),
+    };
+    Some(Outcome::fail(format!("{sender}: {first}")).seen_all(found).advise(advice))
+}
+
 pub fn format(case: &Case<'_>) -> Judged {
     let seen = messages(case)?;
+    if let Some(out) = framing(case, seen) {
+        return Ok(out);
+    }
     let worst = |s: &Sender| {
         Level::ALL.iter().filter(|l| s.of_level(**l) > 0).map(|l| weight(case, *l)).max().unwrap_or_default()
     };
@@ -136,28 +176,57 @@ pub fn time(case: &Case<'_>) -> Judged {
 
 pub fn loss(case: &Case<'_>) -> Judged {
     let net = ports::net(case)?;
-    let port = case.target.port;
-    if net.open(Transport::Udp, port).next().is_none() {
-        return Err(NotJudged::Skip(format!("nothing listens on udp/{port}")));
+    let ports = case.ports();
+    let open = || ports.iter().flat_map(|port| net.open(Transport::Udp, *port));
+    if open().next().is_none() {
+        return Err(NotJudged::Skip(format!("nothing listens on udp/{}", case.target.port)));
     }
     let total =
-        drops(case.facts, port).ok_or_else(|| "the kernel does not tell how many datagrams it dropped".to_owned())?;
-    let lately = case.facts.traffic.as_ref().and_then(|t| t.dropped);
+        drops(case.facts, &ports).ok_or_else(|| "the kernel does not tell how many datagrams it dropped".to_owned())?;
+    let watched = case.facts.traffic.as_ref();
+    let lately = watched.and_then(|t| t.dropped);
+    let missed = watched.map(|t| &t.lost.missed).filter(|m| !m.is_empty());
+    let missed_count = missed.map_or(0, |m| m.values().fold(0u64, |all, n| all.saturating_add(*n)));
+    let seen = |out: Outcome| machine(case, out, total);
     let out = match (lately, total) {
         (Some(n), _) if n > 0 => Outcome::fail(format!("{n} datagrams were thrown away while somebody watched")),
-        (_, 0) => return Ok(Outcome::pass("no datagram was thrown away since the port was opened")),
-        (Some(_), _) => return Ok(Outcome::pass(format!("none now; {total} datagrams since the port was opened"))),
+        _ if missed_count > 0 => {
+            let out = Outcome::fail(format!("network cards threw {missed_count} packets away while somebody watched"));
+            return Ok(seen(out).advise(
+                "the machine does not fetch packets from the card fast enough: enlarge the card's ring (`ethtool -G`), give the machine more processors, or share the load",
+            ));
+        }
+        (_, 0) => return Ok(seen(Outcome::pass("no datagram was thrown away since the port was opened"))),
+        (Some(_), _) => {
+            return Ok(seen(Outcome::pass(format!("none now; {total} datagrams since the port was opened"))));
+        }
         (None, _) => Outcome::warn(format!("{total} datagrams were thrown away since the port was opened")),
     };
-    let sockets = net.open(Transport::Udp, port).filter(|s| s.drops.unwrap_or_default() > 0);
-    let out = sockets.fold(out, |out, s| {
+    let out = open().filter(|s| s.drops.unwrap_or_default() > 0).fold(out, |out, s| {
         let buffer = s.recv_buffer.map(|b| format!(", receive buffer {}", words::bytes(b))).unwrap_or_default();
         out.seen(s.display(), format!("{} dropped{buffer}", s.drops.unwrap_or_default()))
     });
-    Ok(out
+    Ok(seen(out)
         .advise("give the listener a larger receive buffer, as the rule of `cefctl install` does, or let devices send over TCP")
         .command(case.install_command())
         .fixable())
+}
+
+/// What the whole machine lost. Whose datagrams they were nobody knows: a daemon that was restarted has a new socket that counts
+/// from zero, and other programs have sockets too. So it is told, and judged by nobody.
+fn machine(case: &Case<'_>, out: Outcome, of_ports: u64) -> Outcome {
+    let Ok(net) = &case.facts.net else { return out };
+    let full = net.lost.full_buffers.filter(|n| *n > of_ports);
+    let out = match full {
+        Some(n) => out.seen(
+            "all UDP sockets of this machine, since it was started",
+            format!("{n} datagrams thrown away; those of sockets that are closed by now are among them"),
+        ),
+        None => out,
+    };
+    net.lost.missed.iter().fold(out, |out, (name, n)| {
+        out.seen(format!("network card {name}"), format!("{n} packets missed since it was started"))
+    })
 }
 
 pub fn rate(case: &Case<'_>) -> Judged {

@@ -18,7 +18,7 @@ fn facts(messages: &[&str]) -> Facts {
         seen.tally.add("10.0.0.7", "udp", &lint(message.as_bytes(), Framing::Datagram), &now);
     }
     let mut facts = fixture::healthy();
-    facts.traffic = Some(TrafficFacts { seen, dropped: Some(0) });
+    facts.traffic = Some(TrafficFacts { seen, dropped: Some(0), ..TrafficFacts::default() });
     facts
 }
 
@@ -105,4 +105,16 @@ fn too_many_a_second() {
     let mut facts = facts(&[GOOD]);
     facts.traffic.as_mut().unwrap().seen.tally.messages = 20_000;
     assert_eq!(of(rate, &facts).0, Status::Warn);
+}
+
+#[test]
+fn what_the_machine_lost_is_told_and_only_the_network_cards_are_judged() {
+    let mut facts = facts(&[GOOD]);
+    facts.net.as_mut().unwrap().lost.full_buffers = Some(40);
+    let out = fixture::judge(loss, &facts);
+    assert_eq!(out.status, Status::Pass, "{out:?}");
+    assert!(out.evidence.iter().any(|e| format!("{e:?}").contains("40 datagrams thrown away")), "{out:?}");
+    facts.traffic.as_mut().unwrap().lost.missed = [("eth0".to_owned(), 7)].into();
+    let (status, summary) = of(loss, &facts);
+    assert!(status == Status::Fail && summary.contains("threw 7 packets away"), "{summary}");
 }

@@ -28,7 +28,7 @@ pub fn run(host: &Host, ui: &Ui, args: &LintArgs) -> anyhow::Result<Exit> {
     let zone = host.clock.zone();
     let mut damage = None;
     if pcap::is_pcap(&bytes) {
-        let mut assembler = Assembler::new(Filter { port: args.port, ..Filter::default() });
+        let mut assembler = Assembler::new(Filter { ports: args.port.into_iter().collect(), ..Filter::default() });
         let mut last = Arrival { time: None, zone: zone.clone() };
         let read = pcap::packets(&bytes, &mut |packet, time| {
             last = Arrival { time, zone: zone.clone() };

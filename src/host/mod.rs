@@ -23,6 +23,7 @@ pub mod net;
 pub mod packet;
 pub mod proc_diag;
 pub mod proc_files;
+pub mod proc_loss;
 pub mod proc_mount;
 pub mod proc_net;
 pub mod proc_process;

@@ -149,6 +149,12 @@ pub struct TargetInfo {
     pub daemon: String,
     /// Where devices send to.
     pub port: u16,
+    /// Where devices send to over TLS, where somebody counts on that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls_port: Option<u16>,
+    /// All ports whose events go the same way, where there are others: those two, and that of senders that count octets.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ports: Vec<u16>,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -30,6 +30,8 @@ fn report(checks: Vec<CheckResult>) -> Report {
         arch: "x86_64".into(),
     };
     let target = TargetInfo {
+        ports: Vec::new(),
+        tls_port: None,
         workspace: None,
         cloud: "public".into(),
         agent: "none".into(),

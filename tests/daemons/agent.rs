@@ -56,17 +56,20 @@ impl Agent {
     /// Nobody listens any more, and connections are closed as a program does that reads to their end: what a daemon
     /// has handed to the kernel of an agent that dies unread is lost, whatever the daemon does.
     pub fn go_away(&self) {
-        let mut inbox = self.inbox();
-        inbox.epoch += 1;
-        for connection in inbox.connections.drain(..) {
-            let _ = connection.shutdown(Shutdown::Write);
-        }
-        drop(inbox);
+        // the port first: a daemon that connects again at once would be taken, and dropped with what it sends
+        let connections = {
+            let mut inbox = self.inbox();
+            inbox.epoch += 1;
+            std::mem::take(&mut inbox.connections)
+        };
         // wakes the listening thread, which sees that its time is over and closes the port
         let _ = TcpStream::connect(("127.0.0.1", self.port));
         let end = Instant::now() + Duration::from_secs(5);
         while TcpStream::connect(("127.0.0.1", self.port)).is_ok() {
             assert!(Instant::now() < end, "the agent's port stays open");
+        }
+        for connection in connections {
+            let _ = connection.shutdown(Shutdown::Write);
         }
     }
 

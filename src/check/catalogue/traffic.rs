@@ -8,8 +8,9 @@ pub const CHECKS: &[Check] = &[
         id: "traffic.arriving",
         title: "Do devices send anything?",
         why: "Where nothing arrives, the fault is before this machine: the device, its route, or a firewall between.",
-        looks_at: "packets to the port on all interfaces for as long as `--watch` says, by sender. A packet that is seen may \
-                   still be refused by this machine's own firewall.",
+        looks_at: "packets to the port, to that of TLS and to others whose events go the same way, on all interfaces, for as long \
+                   as `--watch` says, by sender. What comes over TLS is seen to come, and not read. A packet that is seen \
+                   may still be refused by this machine's own firewall.",
         mend: "look at the device's syslog settings (address, port, protocol), at firewalls and security groups on the way, \
                and send a test from another machine with `cefctl send --host ADDRESS`.",
         needs: &[],
@@ -19,8 +20,8 @@ pub const CHECKS: &[Check] = &[
         id: "traffic.format",
         title: "Do devices send what the agent takes?",
         why: "The agent drops what it does not recognise, and stores what it misreads, without a word to the sender.",
-        looks_at: "every message that arrives while `--watch` looks: envelope, CEF and ASA header, escapes, framing, and what the \
-                   agent's own pattern makes of it. For the Azure Monitor Agent only the event itself is judged.",
+        looks_at: "every message that arrives while `--watch` looks: envelope, CEF and ASA header, escapes, whether it is framed \
+                   as the listener of its port wants it, and what the agent's own pattern makes of it. For the Azure Monitor Agent only the event itself is judged.",
         mend: "change the setting of the device that the finding names; `cefctl lint FILE` judges a file of messages in the \
                same way. Headers that the agent does not read are rebuilt by the rule of `cefctl install`.",
         needs: &["traffic.arriving"],
@@ -51,7 +52,9 @@ pub const CHECKS: &[Check] = &[
         id: "traffic.loss",
         title: "Does the kernel throw datagrams away?",
         why: "What does not fit into the socket's buffer while the daemon is busy is lost for good, and nobody is told.",
-        looks_at: "the drop counters of the port's UDP sockets: while `--watch` looks, else since the daemon opened them.",
+        looks_at: "the drop counters of the UDP sockets of all these ports: while `--watch` looks, else since the daemon opened them; \
+                   while it looks also the packets that network cards had no room for. What all sockets of the machine have lost \
+                   since its start is told: sockets that are closed by now are in it, and other programs'.",
         mend: "give the listener a larger receive buffer (`cefctl install` does for its own), raise net.core.rmem_max, or let \
                devices send over TCP.",
         needs: &["listen.udp"],

@@ -33,8 +33,9 @@ use part::Looking;
 use super::agent_facts::{AgentStates, ClockFacts};
 use super::facts::*;
 use super::late::Part;
-use super::target::{SYSLOG_PORT, TargetOptions};
+use super::target::{SYSLOG_PORT, TLS_PORT, TargetOptions};
 use crate::agent::AgentFacts;
+use crate::host::proc_loss::LossCounters;
 use crate::host::proc_net::{Socket, SocketState};
 use crate::host::proc_process::{self, Process};
 use crate::host::{Cmd, Host, Output, RunError, facts};
@@ -265,10 +266,14 @@ fn reverse_lookup(host: &Host) -> Option<u64> {
 
 type Net = (Fact<NetFacts>, BTreeMap<u32, Process>, Vec<proc_process::DeletedFile>);
 
+/// Where TCP senders go that count octets, with a daemon that takes one framing a port, unless told otherwise.
+const COUNTED_PORT: u16 = 601;
+
 fn sockets(host: &Host, port: u16) -> Net {
+    let devices = [port, TLS_PORT, COUNTED_PORT];
     let keep = |s: &Socket| {
         let established = matches!(s.state, SocketState::Established | SocketState::CloseWait);
-        s.is_open() || established && (s.remote.ip().is_loopback() || s.local.port() == port)
+        s.is_open() || established && (s.remote.ip().is_loopback() || devices.contains(&s.local.port()))
     };
     let limit = Duration::from_secs(1);
     match facts::sockets(&host.root, &*host.clock, &keep, DAEMONS, MIN_DELETED, limit) {
@@ -277,7 +282,8 @@ fn sockets(host: &Host, port: u16) -> Net {
                 .processes
                 .retain(|_, p| !daemon::is_check(p, &rsyslog::NAMES) && !daemon::is_check(p, &syslogng::NAMES));
             let owners_complete = found.open_files.complete;
-            (Ok(NetFacts { sockets: found.sockets, owners_complete }), found.processes, found.open_files.deleted)
+            let lost = LossCounters::gather(&host.root);
+            (Ok(NetFacts { sockets: found.sockets, owners_complete, lost }), found.processes, found.open_files.deleted)
         }
         Err(e) => (Err(e.to_string()), BTreeMap::new(), Vec::new()),
     }

@@ -31,6 +31,8 @@ pub struct Listener {
     pub tls: bool,
     /// Takes events with their length in front only (RFC 6587).
     pub counted: bool,
+    /// Takes lines only: a length in front of an event means nothing to it.
+    pub lines_only: bool,
     /// As written.
     pub port: Text,
     pub number: Option<u16>,

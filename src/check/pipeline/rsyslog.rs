@@ -29,6 +29,7 @@ pub fn listeners(config: &Effective) -> Vec<Listener> {
             transport,
             tls: l.tls.is_some(),
             counted: false,
+            lines_only: transport == Transport::Tcp && !l.octet_counted,
             port: l.port.clone(),
             number: l.port_number(),
             address: l.address.clone(),

@@ -20,6 +20,7 @@ pub fn listeners(config: &Effective) -> Vec<Listener> {
             transport: transport(own.transport),
             tls: own.transport == Wire::Tls,
             counted: own.framing == Framing::OctetCounted,
+            lines_only: own.framing == Framing::Lines,
             port: own.port.clone(),
             number: own.port_number(),
             address: own.address.clone(),

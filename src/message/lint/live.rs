@@ -9,7 +9,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::lint;
-use super::packets::{Assembler, Filter};
+use super::packets::{Assembler, Filter, Seen};
 use super::tally::{Arrival, Tally};
 use crate::host::{Clock, Host, Interrupt};
 
@@ -34,15 +34,15 @@ pub struct Traffic {
 /// How long a wait may be, so that a stop is noticed.
 const SLICE: Duration = Duration::from_millis(100);
 
-/// Watches `port` for `limit`, or until `stop`. `now` hears of the progress about five times a second.
-pub fn watch(host: &Host, stop: &Interrupt, port: u16, limit: Duration, now: &mut dyn FnMut(&Traffic)) -> Traffic {
+/// Watches `ports` for `limit`, or until `stop`. `now` hears of the progress about five times a second.
+pub fn watch(host: &Host, stop: &Interrupt, ports: &[u16], limit: Duration, now: &mut dyn FnMut(&Traffic)) -> Traffic {
     let mut traffic = Traffic::default();
     let mut source = match host.net.capture(None) {
         Ok(source) => source,
         Err(error) => return Traffic { blind: Some(excuse(&error)), ..traffic },
     };
     let local: BTreeSet<IpAddr> = host.net.local_addresses();
-    let mut assembler = Assembler::new(Filter { port: Some(port), to: local });
+    let mut assembler = Assembler::new(Filter { ports: ports.iter().copied().collect(), to: local });
     let zone = host.clock.zone();
     let start = host.clock.monotonic();
     let mut told = Duration::ZERO;
@@ -55,9 +55,8 @@ pub fn watch(host: &Host, stop: &Interrupt, port: u16, limit: Duration, now: &mu
             Ok(Some(packet)) => {
                 let arrival = Arrival { time: Some(host.clock.now()), zone: zone.clone() };
                 assembler.feed(&packet, &mut |seen| {
-                    let from = seen.from.ip().to_string();
                     let judged = lint(seen.bytes, seen.framing);
-                    traffic.tally.add(&from, &seen.transport.to_string(), &judged, &arrival);
+                    traffic.tally.add(&seen.from.ip().to_string(), &way_in(&seen, ports), &judged, &arrival);
                 });
             }
             Ok(None) => {}
@@ -75,7 +74,7 @@ pub fn watch(host: &Host, stop: &Interrupt, port: u16, limit: Duration, now: &mu
     let arrival = Arrival { time: Some(host.clock.now()), zone };
     assembler.release_all(&mut |seen| {
         let judged = lint(seen.bytes, seen.framing);
-        traffic.tally.add(&seen.from.ip().to_string(), &seen.transport.to_string(), &judged, &arrival);
+        traffic.tally.add(&seen.from.ip().to_string(), &way_in(&seen, ports), &judged, &arrival);
     });
     traffic.milliseconds = milliseconds(elapsed(&*host.clock, start));
     traffic.interrupted = stop.is_set();
@@ -84,6 +83,14 @@ pub fn watch(host: &Host, stop: &Interrupt, port: u16, limit: Duration, now: &mu
     traffic.ignored = assembler.ignored;
     traffic.tally = traffic.tally.sorted();
     traffic
+}
+
+/// `tcp`; on another port than the first of those that are watched `tcp/601`.
+fn way_in(seen: &Seen<'_>, ports: &[u16]) -> String {
+    match ports.first() {
+        Some(first) if *first != seen.port => format!("{}/{}", seen.transport, seen.port),
+        _ => seen.transport.to_string(),
+    }
 }
 
 fn elapsed(clock: &dyn Clock, start: Duration) -> Duration {

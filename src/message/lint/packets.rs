@@ -21,8 +21,8 @@ const MOST_HELD_BYTES: usize = 256 << 10;
 /// Which packets count.
 #[derive(Debug, Clone, Default)]
 pub struct Filter {
-    /// Destination port; `None` takes all.
-    pub port: Option<u16>,
+    /// Destination ports; empty takes all.
+    pub ports: BTreeSet<u16>,
     /// Destination addresses; empty takes all. A box that sends to another collector's port 514 is no sender here.
     pub to: BTreeSet<IpAddr>,
 }
@@ -32,6 +32,8 @@ pub struct Filter {
 pub struct Seen<'a> {
     pub transport: Transport,
     pub from: SocketAddr,
+    /// That it was sent to.
+    pub port: u16,
     pub bytes: &'a [u8],
     pub framing: Framing,
 }
@@ -70,7 +72,7 @@ impl Assembler {
     pub fn feed(&mut self, packet: &Packet<'_>, on: &mut dyn FnMut(Seen<'_>)) {
         let Some(segment) = segment(packet) else {
             if let Some(datagram) = self.fragments.take(packet).filter(|d| self.is_wanted(d.to)) {
-                self.datagram(datagram.from, &datagram.payload, on);
+                self.datagram(datagram.from, datagram.to.port(), &datagram.payload, on);
             }
             return;
         };
@@ -78,21 +80,21 @@ impl Assembler {
             return;
         }
         match segment.transport {
-            Transport::Udp => self.datagram(segment.from, segment.payload, on),
+            Transport::Udp => self.datagram(segment.from, segment.to.port(), segment.payload, on),
             Transport::Tcp => self.in_order(&segment, on),
         }
     }
 
-    fn datagram(&self, from: SocketAddr, payload: &[u8], on: &mut dyn FnMut(Seen<'_>)) {
+    fn datagram(&self, from: SocketAddr, port: u16, payload: &[u8], on: &mut dyn FnMut(Seen<'_>)) {
         // An empty datagram is how some devices ask whether somebody is there.
         if !payload.is_empty() {
             let bytes = payload.strip_suffix(b"\n").unwrap_or(payload);
-            on(Seen { transport: Transport::Udp, from, bytes, framing: Framing::Datagram });
+            on(Seen { transport: Transport::Udp, from, port, bytes, framing: Framing::Datagram });
         }
     }
 
     fn is_wanted(&self, to: SocketAddr) -> bool {
-        self.filter.port.is_none_or(|port| to.port() == port)
+        (self.filter.ports.is_empty() || self.filter.ports.contains(&to.port()))
             && (self.filter.to.is_empty() || is_for_all(to.ip()) || self.filter.to.contains(&to.ip()))
     }
 
@@ -180,7 +182,7 @@ impl Assembler {
         let Some(stream) = self.streams.get_mut(&key) else { return };
         let before = stream.frames.too_long;
         stream.frames.feed(data, &mut |bytes, framing| {
-            on(Seen { transport: Transport::Tcp, from: key.0, bytes, framing });
+            on(Seen { transport: Transport::Tcp, from: key.0, port: key.1.port(), bytes, framing });
         });
         self.too_long += stream.frames.too_long - before;
     }
@@ -198,10 +200,10 @@ impl Assembler {
     /// At the end of a capture file: what is held, and what was never ended.
     pub fn end(&mut self, on: &mut dyn FnMut(Seen<'_>)) {
         self.release_all(on);
-        for ((from, _), stream) in &mut self.streams {
-            stream
-                .frames
-                .end(&mut |bytes, framing| on(Seen { transport: Transport::Tcp, from: *from, bytes, framing }));
+        for ((from, to), stream) in &mut self.streams {
+            stream.frames.end(&mut |bytes, framing| {
+                on(Seen { transport: Transport::Tcp, from: *from, port: to.port(), bytes, framing })
+            });
         }
     }
 }

@@ -136,7 +136,7 @@ fn seen(assembler: &mut Assembler, packets: &[Vec<u8>]) -> Vec<String> {
 
 #[test]
 fn streams_are_joined_in_the_middle_put_in_order_and_cut() {
-    let mut a = Assembler::new(Filter { port: Some(514), ..Filter::default() });
+    let mut a = Assembler::new(Filter { ports: [514].into(), ..Filter::default() });
     let packets = [
         tcp(100, false, b"rest of something\n<1>first\n<2>sec"),
         tcp(100, false, b"rest of something\n<1>first\n<2>sec"),
@@ -160,7 +160,7 @@ fn streams_are_joined_in_the_middle_put_in_order_and_cut() {
 #[test]
 fn what_goes_elsewhere_or_is_encrypted_is_no_message() {
     let to = ["10.0.0.99".parse::<IpAddr>().unwrap()].into();
-    let mut a = Assembler::new(Filter { port: Some(514), to });
+    let mut a = Assembler::new(Filter { ports: [514].into(), to });
     assert!(seen(&mut a, &[udp(514, b"<1>x")]).is_empty());
     let mut a = Assembler::new(Filter::default());
     let hello = b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\n<1>fake\n";
@@ -210,7 +210,7 @@ fn datagrams_in_pieces_are_put_together() {
     };
     let pieces = [piece(0, 1480, true), piece(1480, 2960, true), piece(2960, body.len(), false)];
     for order in [[0, 1, 2], [2, 0, 1]] {
-        let mut a = Assembler::new(Filter { port: Some(514), ..Filter::default() });
+        let mut a = Assembler::new(Filter { ports: [514].into(), ..Filter::default() });
         let packets: Vec<_> = order.iter().map(|i| pieces[*i].clone()).collect();
         assert_eq!(seen(&mut a, &packets), [format!("10.0.0.8 {text}")]);
     }
