@@ -148,7 +148,7 @@ fn destination(plan: &Plan<'_>, out: &mut String) {
 fn forward(plan: &Plan<'_>, name: &str, entry: Entry, template: &str) -> String {
     let version = plan.program.version;
     let mut driver = match entry {
-        Entry::Tcp(port) => format!("network(\"127.0.0.1\" port({port}) transport(\"tcp\")"),
+        Entry::Tcp(port) => format!("network(\"{}\" port({port}) transport(\"tcp\")", loopback(plan, port)),
         Entry::Socket => format!("unix-dgram(\"{}\" flags(no-multi-line)", paths::SOCKET),
     };
     if version.has_disk_buffer() {
@@ -167,6 +167,14 @@ fn forward(plan: &Plan<'_>, name: &str, entry: Entry, template: &str) -> String 
         let _ = write!(driver, "\n    disk-buffer({size}({}) {window}({held}) reliable(yes))", plan.wanted.spool);
     }
     format!("destination d_{name} {{\n  {driver} template(\"{template}\\n\"));\n}};")
+}
+
+/// Without `persist-name()` a destination is known by its address as written, and two of one address keep the daemon from
+/// starting: beside somebody's, such as the one in the Azure Monitor Agent's own file, ours is written otherwise.
+fn loopback(plan: &Plan<'_>, port: u16) -> &'static str {
+    let known = plan.program.version.has_disk_buffer();
+    let taken = || plan.config.forwards_to(port).iter().any(|(_, _, f)| f.target.is("127.0.0.1"));
+    if !known && taken() { "localhost" } else { "127.0.0.1" }
 }
 
 fn paths(plan: &Plan<'_>, out: &mut String) {
