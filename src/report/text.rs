@@ -75,7 +75,11 @@ impl Page {
             agent => format!("agent {agent} on port {}", t.agent_port),
         };
         let workspace = t.workspace.as_deref().map(|w| format!(", workspace {w} ({})", t.cloud)).unwrap_or_default();
-        self.wrap(0, 2, &format!("daemon {}, devices send to port {}, {agent}{workspace}", t.daemon, t.port));
+        let ports = match t.ports.as_slice() {
+            [] => format!("port {}", t.port),
+            ports => format!("ports {}", ports.iter().map(u16::to_string).collect::<Vec<_>>().join(", ")),
+        };
+        self.wrap(0, 2, &format!("daemon {}, devices send to {ports}, {agent}{workspace}", t.daemon));
     }
 
     fn group(&mut self, name: &str, checks: &[CheckResult]) {
