@@ -245,6 +245,26 @@ impl Forward {
         self.transport == Some(transport) && !self.tls && !self.compressed && !self.octet_counted
     }
 
+    /// To the unix socket of the Azure Monitor Agent, which has no port.
+    fn over_socket(id: usize, queue: Queue, at: &Location) -> Forward {
+        Forward {
+            id,
+            enabled: true,
+            target: Text::from(SOCKET),
+            port: Text::from(""),
+            number: None,
+            loopback: true,
+            transport: None,
+            tls: false,
+            compressed: false,
+            octet_counted: false,
+            retry: None,
+            rare: None,
+            queue,
+            at: at.clone(),
+        }
+    }
+
     /// `forwards to 127.0.0.1:25226 over tcp`
     pub fn describe(&self) -> String {
         if self.number.is_none() && self.target == SOCKET {

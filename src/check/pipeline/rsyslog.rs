@@ -6,7 +6,6 @@ use std::path::Path;
 
 use super::*;
 use crate::agent::ama::files;
-use crate::agent::ama::paths::SOCKET;
 use crate::syslog::rsyslog::SampleEvent;
 use crate::syslog::rsyslog::ast::Param;
 use crate::syslog::rsyslog::effective::{self, Action, ActionKind, Effective, QueueType};
@@ -66,20 +65,8 @@ pub fn forwards(config: &Effective) -> Vec<Forward> {
         at: action.at.clone(),
     };
     let over_socket = config.actions.iter().filter(|a| is_agents_socket(a)).map(|action| Forward {
-        id: action.id,
         enabled: action.enabled,
-        target: Text::from(SOCKET),
-        port: Text::from(""),
-        number: None,
-        loopback: true,
-        transport: None,
-        tls: false,
-        compressed: false,
-        octet_counted: false,
-        retry: None,
-        rare: None,
-        queue: queue(config, action),
-        at: action.at.clone(),
+        ..Forward::over_socket(action.id, queue(config, action), &action.at)
     });
     config.forwards().map(of).chain(over_socket).collect()
 }

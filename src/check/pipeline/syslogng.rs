@@ -82,22 +82,7 @@ pub fn forwards(config: &Effective) -> Vec<Forward> {
     let of = |(id, (destination, driver)): (usize, (&Destination, &DestDriver))| {
         let (enabled, retry) = (is_used(&destination.at), u64::try_from(driver.time_reopen).ok());
         let DestKind::Forward(f) = &driver.kind else {
-            return Forward {
-                id,
-                enabled,
-                target: Text::from(paths::SOCKET),
-                port: Text::from(""),
-                number: None,
-                loopback: true,
-                transport: None,
-                tls: false,
-                compressed: false,
-                octet_counted: false,
-                retry,
-                rare: None,
-                queue: queue(driver),
-                at: driver.at.clone(),
-            };
+            return Forward { enabled, retry, ..Forward::over_socket(id, queue(driver), &driver.at) };
         };
         Forward {
             id,
@@ -272,8 +257,8 @@ pub fn diversions(config: &Effective, sample: &Sample, listener: &Listener, want
 pub fn holding_up(config: &Effective, listener: &Listener, to_agent: &[usize]) -> Vec<(Location, String, Option<u16>)> {
     let all = config.listeners();
     let Some(source) = all.get(listener.id).and_then(|own| source_ref(config, own.source)) else { return Vec::new() };
-    let forwards = config.forwards();
-    let agents = |driver| to_agent.iter().any(|id| forwards.get(*id).is_some_and(|(_, d, _)| std::ptr::eq(*d, driver)));
+    let forwards = outward(config);
+    let agents = |driver| to_agent.iter().any(|id| forwards.get(*id).is_some_and(|(_, d)| std::ptr::eq(*d, driver)));
     let others = config.holding_up(&source).into_iter().filter(|(_, driver, _)| !agents(*driver));
     others.map(|(path, _, f)| (path.at.clone(), f.target.to_string(), f.port_number())).collect()
 }
@@ -298,4 +283,29 @@ fn leading(config: &Effective, target: &Ref) -> Option<(String, String)> {
         .collect();
     let takes = if names.is_empty() { "no source".to_owned() } else { names.join(", ") };
     Some((path.at.to_string(), format!("leads to {} for events of {takes} only", target_name(target))))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::syslog::MapSource;
+
+    /// Forwards have one numbering, in which the agent's socket has a place too.
+    #[test]
+    fn the_agents_own_forward_holds_nobody_up() {
+        let text = format!(
+            "@version: 3.38\nsource s_net {{ network(transport(udp)); }};\n\
+             destination d_socket {{ unix-dgram(\"{}\"); }};\n\
+             destination d_siem {{ network(\"192.0.2.9\" port(6000)); }};\n\
+             destination d_c {{ network(\"127.0.0.1\" port(25226)); }};\n\
+             log {{ source(s_net); destination(d_siem); destination(d_c); flags(flow-control); }};\n",
+            paths::SOCKET
+        );
+        let config = Effective::load(Path::new("/c"), &MapSource::new().with("/c", text));
+        let agents: Vec<usize> = forwards(&config).iter().filter(|f| f.number == Some(25226)).map(|f| f.id).collect();
+        let others = holding_up(&config, &listeners(&config)[0], &agents);
+        assert_eq!(others.iter().map(|(_, target, _)| target.as_str()).collect::<Vec<_>>(), ["192.0.2.9"]);
+    }
 }
