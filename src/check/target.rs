@@ -131,6 +131,10 @@ impl Default for Target {
 /// Port of syslog over TLS (RFC 5425).
 pub const TLS_PORT: u16 = 6514;
 
+/// Port for senders that count octets, with a daemon that takes one framing a port, where nobody has said anything (RFC 3195
+/// gave it to syslog over TCP).
+pub const COUNTED_PORT: u16 = 601;
+
 /// One way in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Door {

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::encode;
 use super::state::{FileState, Saved, ServiceState};
+use crate::host::Clock;
 use crate::platform::setting::Setting;
 
 /// Version of the format; a receipt of a later one is refused, not guessed at.
@@ -98,6 +99,11 @@ pub enum Record {
     SettingGone {
         setting: Setting,
     },
+}
+
+/// Now, as receipts have it: RFC 3339, UTC.
+pub fn timestamp(clock: &dyn Clock) -> String {
+    clock.now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
 }
 
 impl Receipt {

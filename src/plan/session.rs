@@ -226,7 +226,7 @@ impl<'a> Session<'a> {
     }
 
     fn now(&self) -> String {
-        self.host.clock.now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+        super::receipt::timestamp(&*self.host.clock)
     }
 }
 

@@ -276,7 +276,7 @@ impl WayBack<'_> {
             // A reload keeps the connections of senders.
             let again = if control::answers(&before.unit) { Action::Reload } else { Action::Restart };
             let when = if self.by_hand { When::Always } else { When::AnyChange };
-            self.builder.add(ServiceChange { when, ..ServiceChange::new(&before.unit, again) }.into())?;
+            self.builder.add(ServiceChange::new(&before.unit, again).when(when).into())?;
             self.builder.add(ServiceChange::new(&before.unit, Action::Start).into())?;
         }
         for socket in &before.sockets {

@@ -66,19 +66,12 @@ fn names(target: &TargetInfo) -> [(String, String); 6] {
     };
     [
         ("devices".into(), "send syslog".into()),
-        (ports(target), "listener, firewall".into()),
+        (target.ports_in_words(3), "listener, firewall".into()),
         (daemon.into(), "daemon".into()),
         ("forward".into(), "rule and queue".into()),
         (agent.into(), format!("port {}", target.agent_port)),
         ("Microsoft Sentinel".into(), target.cloud.clone()),
     ]
-}
-
-/// `port 514`, `ports 514, 6514`
-fn ports(target: &TargetInfo) -> String {
-    let others = target.ports.iter().filter(|p| **p != target.port).take(2);
-    let all: Vec<String> = std::iter::once(&target.port).chain(others).map(u16::to_string).collect();
-    format!("{} {}", if all.len() > 1 { "ports" } else { "port" }, all.join(", "))
 }
 
 fn hop(title: String, detail: String, checks: &[&CheckResult], root: Option<&str>) -> Hop {

@@ -157,6 +157,15 @@ pub struct TargetInfo {
     pub ports: Vec<u16>,
 }
 
+impl TargetInfo {
+    /// `port 514`, `ports 514, 6514`: so many at the most.
+    pub fn ports_in_words(&self, most: usize) -> String {
+        let others = self.ports.iter().filter(|p| **p != self.port);
+        let all: Vec<String> = std::iter::once(&self.port).chain(others).take(most).map(u16::to_string).collect();
+        format!("{} {}", if all.len() > 1 { "ports" } else { "port" }, all.join(", "))
+    }
+}
+
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counts {
     pub pass: u32,

@@ -75,10 +75,7 @@ impl Page {
             agent => format!("agent {agent} on port {}", t.agent_port),
         };
         let workspace = t.workspace.as_deref().map(|w| format!(", workspace {w} ({})", t.cloud)).unwrap_or_default();
-        let ports = match t.ports.as_slice() {
-            [] => format!("port {}", t.port),
-            ports => format!("ports {}", ports.iter().map(u16::to_string).collect::<Vec<_>>().join(", ")),
-        };
+        let ports = t.ports_in_words(usize::MAX);
         self.wrap(0, 2, &format!("daemon {}, devices send to {ports}, {agent}{workspace}", t.daemon));
     }
 

@@ -185,6 +185,15 @@ impl Refusal {
     }
 }
 
+/// A port that only a listener of single addresses has, of which nothing comes from the network.
+/// `option` chooses another port.
+pub fn bound_away(word: &str, port: u16, address: &str, at: &Location, option: &str) -> Refusal {
+    Refusal::new(
+        format!("{word} port {port} is open on {address} only ({at}), and a second listener would compete with it"),
+        format!("remove the address from that listener, or choose another port with {option}"),
+    )
+}
+
 /// From the end of each file on, so that one insertion does not move the place of the next.
 pub fn in_order(mut insertions: Vec<Insertion>) -> Vec<Insertion> {
     insertions.sort_by(|a, b| a.file.cmp(&b.file).then(b.at.cmp(&a.at)));

@@ -254,24 +254,7 @@ fn above_the_includes(kind: &Kind) -> Result<()> {
     host.sh("ip address add 198.51.100.9/32 dev lo");
     host.put("/etc/rsyslog.conf", MAIN);
     restart(&host, kind);
-    let before = host.tree("/etc");
-    let agent = Agent::start(&host)?;
-    let out = installed(&host);
-    ensure!(out.all().contains("198.51.100.9"), "the address is not named: {out}");
-    let to = ([198, 51, 100, 9], 514).into();
-    send::udp(&host, to, &[send::numbered(6)], Duration::ZERO)?;
-    send::tcp_each(&host, to, &[send::numbered(7)])?;
-    for n in ["seq=000000006", "seq=000000007"] {
-        ensure!(agent.sees(n, Duration::from_secs(5)), "{n} did not arrive");
-    }
-    ensure!(logged_in(&host, "seq=000000006") == ["/var/log/devices.log"], "their own file misses it");
-    let report = host.cefctl(&["troubleshoot"]).all();
-    ensure!(!report.contains("verdict: broken"), "{report}");
-    let again = installed(&host);
-    ensure!(again.all().contains("nothing to do"), "not at rest: {again}");
-    host.cefctl(&["uninstall", "--yes"]).ok();
-    before.assert_same(&host.tree("/etc"), "after uninstall");
-    Ok(())
+    comes_and_goes(&host)
 }
 
 /// The same of syslog-ng: a main file that is a link, a source on the address that devices send to, and a log path that
@@ -288,20 +271,26 @@ fn some_devices(kind: &Kind) -> Result<()> {
     host.put(language::MAIN_NG, main.replace("@include \"/etc/syslog-ng/conf.d", site));
     host.sh(&format!("mv {0} /etc/syslog-ng/site.main && ln -s site.main {0}", language::MAIN_NG));
     restart(&host, kind);
+    comes_and_goes(&host)
+}
+
+/// The way of a host whose devices send to 198.51.100.9, and where a rule of its own keeps what they send in
+/// /var/log/devices.log: installed, events arrive, that file still has them, at rest, taken back.
+fn comes_and_goes(host: &Host) -> Result<()> {
     let before = host.tree("/etc");
-    let agent = Agent::start(&host)?;
-    let out = installed(&host);
+    let agent = Agent::start(host)?;
+    let out = installed(host);
     ensure!(out.all().contains("198.51.100.9"), "the address is not named: {out}");
     let to = ([198, 51, 100, 9], 514).into();
-    send::udp(&host, to, &[send::numbered(6)], Duration::ZERO)?;
-    send::tcp_each(&host, to, &[send::numbered(7)])?;
+    send::udp(host, to, &[send::numbered(6)], Duration::ZERO)?;
+    send::tcp_each(host, to, &[send::numbered(7)])?;
     for n in ["seq=000000006", "seq=000000007"] {
         ensure!(agent.sees(n, Duration::from_secs(5)), "{n} did not arrive");
     }
-    ensure!(logged_in(&host, "seq=000000006") == ["/var/log/devices.log"], "their own file misses it");
+    ensure!(logged_in(host, "seq=000000006") == ["/var/log/devices.log"], "their own file misses it");
     let report = host.cefctl(&["troubleshoot"]).all();
     ensure!(!report.contains("verdict: broken"), "{report}");
-    let again = installed(&host);
+    let again = installed(host);
     ensure!(again.all().contains("nothing to do"), "not at rest: {again}");
     host.cefctl(&["uninstall", "--yes"]).ok();
     before.assert_same(&host.tree("/etc"), "after uninstall");

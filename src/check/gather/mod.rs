@@ -22,7 +22,6 @@ mod units;
 pub use oms::describe as describe_input;
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::thread;
@@ -33,7 +32,7 @@ use part::Looking;
 use super::agent_facts::{AgentStates, ClockFacts};
 use super::facts::*;
 use super::late::Part;
-use super::target::{SYSLOG_PORT, TLS_PORT, TargetOptions};
+use super::target::{COUNTED_PORT, SYSLOG_PORT, TLS_PORT, TargetOptions};
 use crate::agent::AgentFacts;
 use crate::host::proc_loss::LossCounters;
 use crate::host::proc_net::{Socket, SocketState};
@@ -101,7 +100,7 @@ pub fn gather(host: &Host, options: &TargetOptions, depth: Depth, limit: Option<
     });
     let source = options.source;
     let firewall = looking.begin(Part::Firewall, move |host| match deep {
-        true => firewall(host, source),
+        true => firewall(host).map(|f| FirewallFacts { routes: routes::gather(host, &f.interfaces, source), ..f }),
         false => Err("not looked at".to_owned()),
     });
     let who = identity.clone();
@@ -235,18 +234,17 @@ fn machine(host: &Host, identity: facts::Identity, deep: bool) -> HostFacts {
     }
 }
 
-/// Rules and interfaces of the running kernel; an image has neither.
-pub fn firewall(host: &Host, source: Option<IpAddr>) -> Fact<FirewallFacts> {
+/// Rules and interfaces of the running kernel, without what its routing says of single packets; an image has neither.
+pub fn firewall(host: &Host) -> Fact<FirewallFacts> {
     if !host.root.is_live() {
         return Err("firewall rules are those of a running system".into());
     }
     // Asks for the way only: a datagram socket sends nothing by being connected.
     let way = host.net.udp(([127, 0, 0, 1], 9).into());
-    let interfaces = crate::host::interfaces::interfaces()?;
     Ok(FirewallFacts {
         listings: Listings::gather(host),
-        routes: routes::gather(host, &interfaces, source),
-        interfaces,
+        interfaces: crate::host::interfaces::interfaces()?,
+        routes: Vec::new(),
         no_way_to_self: way.err().map(|e| e.to_string()),
     })
 }
@@ -265,9 +263,6 @@ fn reverse_lookup(host: &Host) -> Option<u64> {
 }
 
 type Net = (Fact<NetFacts>, BTreeMap<u32, Process>, Vec<proc_process::DeletedFile>);
-
-/// Where TCP senders go that count octets, with a daemon that takes one framing a port, unless told otherwise.
-const COUNTED_PORT: u16 = 601;
 
 fn sockets(host: &Host, port: u16) -> Net {
     let devices = [port, TLS_PORT, COUNTED_PORT];

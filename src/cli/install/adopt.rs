@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use super::daemon::Daemon;
 use super::source::{HEADER, block_ids};
 use crate::host::Host;
-use crate::plan::receipt::Entry;
+use crate::plan::receipt::{Entry, timestamp};
 use crate::plan::state::{FileState, Saved, ServiceState};
 use crate::plan::{Receipt, block};
 use crate::platform::service_act::Services;
@@ -32,13 +32,12 @@ pub fn found(host: &Host) -> Option<Receipt> {
         (!entries.is_empty()).then_some((daemon, entries))
     };
     let (daemon, entries) = Daemon::ALL.into_iter().find_map(of)?;
-    let now = host.clock.now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
     let state = Services::detect(host).state(daemon.unit()).ok().filter(|s| s.exists());
     Some(Receipt {
         options: serde_json::json!({ "daemon": daemon.name() }),
         services: state.iter().map(|s| ServiceState::of(s, Vec::new())).collect(),
         entries,
-        ..Receipt::new(&now)
+        ..Receipt::new(&timestamp(&*host.clock))
     })
 }
 

@@ -56,7 +56,7 @@ pub fn changes(host: &Host, wish: &Wish<'_>, receipt: Option<&Receipt>) -> (Vec<
     if wanted.is_empty() {
         return (Vec::new(), Vec::new());
     }
-    let seen = &match gather::firewall(host, None) {
+    let seen = &match gather::firewall(host) {
         Ok(seen) => seen,
         Err(why) => return (Vec::new(), vec![format!("the firewall is not opened: {why}")]),
     };

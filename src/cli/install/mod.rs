@@ -32,7 +32,7 @@ use super::show;
 use crate::agent::{AgentKind, AgentTarget};
 use crate::check::facts::Facts;
 use crate::check::gather::{self, Depth};
-use crate::check::target::TargetOptions;
+use crate::check::target::{COUNTED_PORT, TargetOptions};
 use crate::host::proc_net::Transport;
 use crate::host::{Host, Interrupt};
 use crate::plan::{Change, Goal, Outcome, Plan, Receipt, Session, peek, plan_install};
@@ -375,7 +375,7 @@ fn wish(args: &InstallArgs, agent: AgentTarget) -> Wish {
         rewrite_ids: args.rewrite_ids,
         octet_counting: !args.no_octet_counting,
         queue_disk: args.queue_disk.unwrap_or(remembered::QUEUE_DISK),
-        counted_port: args.counted_port.unwrap_or(remembered::COUNTED_PORT),
+        counted_port: args.counted_port.unwrap_or(COUNTED_PORT),
         hand_over: false,
         receipt: PathBuf::from(RECEIPT),
     }

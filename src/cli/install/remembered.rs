@@ -4,15 +4,13 @@
 use serde_json::Value;
 
 use crate::agent::{AgentFacts, OMS_PORT};
-use crate::check::target::TLS_PORT;
+use crate::check::target::{COUNTED_PORT, TLS_PORT};
 use crate::cli::args::{AgentChoice, InstallArgs, LocalCopy, Protocol};
 use crate::host::Host;
 use crate::plan::Receipt;
 
 /// Disk space of the queue where nobody has said anything, MB.
 pub const QUEUE_DISK: u32 = 2048;
-/// Port for senders that count octets, where nobody has said anything (RFC 3195 gave it to syslog over TCP).
-pub const COUNTED_PORT: u16 = 601;
 
 /// The options with what the receipt says filled in, and a sentence on each that is not the usual one.
 pub fn fill(host: &Host, args: &InstallArgs, receipt: Option<&Receipt>) -> (InstallArgs, Vec<String>) {

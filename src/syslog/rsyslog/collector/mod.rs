@@ -20,7 +20,9 @@ use super::effective::{Effective, Listener, Transport};
 use super::render::{self, Block, DropIn, OwnInput, TcpModule, TlsDriver};
 use crate::agent::AgentKind;
 use crate::host::proc_net::Transport as Proto;
-use crate::syslog::collector::{Collector, Insertion, Intake, LocalCopy, Refusal, Wish, in_order, overlay, show};
+use crate::syslog::collector::{
+    Collector, Insertion, Intake, LocalCopy, Refusal, Wish, bound_away, in_order, overlay, show,
+};
 use crate::syslog::{ConfigSource, Location, Text};
 
 /// The daemon as found.
@@ -223,14 +225,8 @@ fn existing(config: &Effective, transport: Transport, port: u16, tls: bool) -> R
 }
 
 fn bound(listener: &Listener, word: &str, port: u16, option: &str) -> Refusal {
-    Refusal::new(
-        format!(
-            "{word} port {port} is open on {} only ({}), and a second listener would compete with it",
-            listener.address.as_ref().map(ToString::to_string).unwrap_or_default(),
-            listener.at
-        ),
-        format!("remove the address from that listener, or choose another port with {option}"),
-    )
+    let address = listener.address.as_ref().map(ToString::to_string).unwrap_or_default();
+    bound_away(word, port, &address, &listener.at, option)
 }
 
 fn is_any(address: &Text) -> bool {

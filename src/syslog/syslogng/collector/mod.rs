@@ -127,14 +127,10 @@ fn existing(config: &Effective, kind: Transport, port: u16) -> Result<Vec<Listen
     let loopback = |l: &ListenerAt<'_>| bound_to(l).is_some_and(|ip| ip.is_loopback());
     let closed = there.first().filter(|_| there.iter().all(loopback));
     match unknown.or(closed) {
-        Some(l) => Err(Refusal::new(
-            format!(
-                "{word} port {port} is open on {} only ({}), and a second listener would compete with it",
-                l.listener.address.as_ref().map(ToString::to_string).unwrap_or_default(),
-                l.driver.at
-            ),
-            format!("remove the address from that listener, or choose another port with {option}"),
-        )),
+        Some(l) => {
+            let address = l.listener.address.as_ref().map(ToString::to_string).unwrap_or_default();
+            Err(collector::bound_away(word, port, &address, &l.driver.at, option))
+        }
         None => Ok(there),
     }
 }

@@ -35,16 +35,13 @@ enum Senders {
 /// Finds a place at which the drop-in works: read by the daemon, nothing new wrong with the configuration, and every
 /// listener's events reaching the agent once. Filters that hold for some devices only count as if they held.
 pub fn place(found: &Found<'_>, wish: &Wish, drop_in: &DropIn) -> Result<Placed, Refusal> {
-    let mut diverted = None;
-    for from in [Senders::Any, Senders::One] {
-        match place_for(found, wish, drop_in, from) {
-            Ok(placed) => return Ok(Placed { diverted, ..placed }),
-            Err(Why { refusal, twice: true, .. }) => return Err(refusal),
-            Err(why) if from == Senders::One => return Err(why.refusal),
-            Err(why) => diverted = why.stopped,
-        }
-    }
-    Err(Refusal::new("there is no place for our drop-in", "report this configuration: it should have been handled"))
+    let diverted = match place_for(found, wish, drop_in, Senders::Any) {
+        Ok(placed) => return Ok(placed),
+        Err(Why { refusal, twice: true, .. }) => return Err(refusal),
+        Err(why) => why.stopped,
+    };
+    let placed = place_for(found, wish, drop_in, Senders::One).map_err(|why| why.refusal)?;
+    Ok(Placed { diverted, ..placed })
 }
 
 fn place_for(found: &Found<'_>, wish: &Wish, drop_in: &DropIn, from: Senders) -> Result<Placed, Why> {

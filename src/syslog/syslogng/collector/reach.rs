@@ -68,12 +68,7 @@ pub fn once(config: &Effective, l: &ListenerAt<'_>, ours: &Path, wish: &Wish) ->
 
 /// As [`once`], for devices that are not known: no log path of somebody else takes what some of them send for good before
 /// ours, or brings it to the agent too.
-pub fn once_from_anybody(
-    config: &Effective,
-    l: &ListenerAt<'_>,
-    ours: &std::path::Path,
-    wish: &Wish,
-) -> Result<(), Miss> {
+pub fn once_from_anybody(config: &Effective, l: &ListenerAt<'_>, ours: &Path, wish: &Wish) -> Result<(), Miss> {
     let source = source_of(config, l);
     for raw in EVENTS {
         let event = config.event_at(l.listener, raw);
