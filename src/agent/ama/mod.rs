@@ -87,6 +87,12 @@ impl Ama {
         ama
     }
 
+    /// Does a rule ask for security events? One that cannot be read may.
+    pub fn is_asked(&self) -> bool {
+        let security = dcr::has(&self.chunks, Stream::Cef) || dcr::has(&self.chunks, Stream::Asa);
+        self.marker == Some(true) && (security || self.chunks.is_empty() || !self.unreadable.is_empty())
+    }
+
     /// Where it takes the events of a daemon; `port` is the one over TCP.
     pub fn entry(&self, daemon: Daemon, port: u16) -> Entry {
         let files = self.files.iter().filter(|f| f.daemon == daemon).map(|f| f.transport);

@@ -195,7 +195,7 @@ pub fn ama_box() -> Facts {
     close(&mut facts, Transport::Tcp, |a| a.port() == 25226);
     add_socket(&mut facts, Transport::Tcp, "127.0.0.1:28330", AGENT);
     sockets(&mut facts).iter_mut().filter(|s| s.remote.port() == 25226).for_each(|s| s.remote.set_port(28330));
-    facts.agents.ama = Some(crate::agent::detect::AmaFacts { port: Some(28330) });
+    facts.agents.ama = Some(crate::agent::detect::AmaFacts { port: Some(28330), asked: true });
     facts.agent_states.ama = Some(AmaState {
         program: true,
         packages: Packages(Ok(vec![Package {

@@ -25,6 +25,8 @@ pub struct Look {
     pub findings: Vec<Finding>,
     /// Why an event cannot be followed to the agent's port; `None`: it can, at least after the mends.
     pub unproven: Option<String>,
+    /// What it gets now it throws away, or there is nobody who would take it.
+    pub takes_nothing: bool,
     pub entry: Entry,
 }
 
@@ -56,6 +58,7 @@ pub fn look(host: &Host, ui: &Ui, args: &InstallArgs, port: u16, dry: bool) -> L
         drop(progress);
     }
     let blocked = findings.iter().any(|f| f.fatal && f.mend.is_none() && f.id != "ama.dcr-stream");
+    let unasked = findings.iter().any(|f| f.id == "ama.dcr-stream");
     let ama = Ama::gather(&host.root);
     let entry = ama.entry(daemon, port);
     let unproven = match entry {
@@ -64,7 +67,7 @@ pub fn look(host: &Host, ui: &Ui, args: &InstallArgs, port: u16, dry: bool) -> L
         Entry::Socket => Some("the agent takes them over its socket, where they cannot be seen".to_owned()),
         Entry::Tcp(_) => None,
     };
-    Look { findings, unproven, entry }
+    Look { findings, unproven, takes_nothing: ama.gone || blocked || unasked, entry }
 }
 
 /// The watcher restarts the daemon after it has written its file.
