@@ -89,7 +89,10 @@ impl AgentFacts {
         let there = |path: &str| matches!(root.stat(Path::new(path)), Ok(Some(_)));
         AgentFacts {
             oms: there(OMS_HOME).then(|| oms(root)),
-            ama: AMA_HOMES.iter().any(|home| there(home)).then(|| AmaFacts { port: ama_port(root), asked: Ama::gather(root).is_asked() }),
+            ama: AMA_HOMES
+                .iter()
+                .any(|home| there(home))
+                .then(|| AmaFacts { port: ama_port(root), asked: Ama::gather(root).is_asked() }),
         }
     }
 

@@ -198,7 +198,8 @@ impl Target {
 /// gone left behind.
 fn find_agent(facts: &Facts, receipt: Option<&ReceiptFacts>) -> AgentKind {
     let received = || receipt.and_then(|r| agent_of(r.agent.as_deref()?));
-    let listens = || facts.net.as_ref().is_ok_and(|n| n.open(Transport::Tcp, facts.agents.port(AgentKind::Oms)).next().is_some());
+    let listens =
+        || facts.net.as_ref().is_ok_and(|n| n.open(Transport::Tcp, facts.agents.port(AgentKind::Oms)).next().is_some());
     let meant = facts.agents.meant(|| received().map_or_else(listens, |a| a == AgentKind::Oms));
     match (agents::present(facts), meant) {
         ((AgentKind::Ama, true), AgentKind::Oms) => AgentKind::Oms,

@@ -56,7 +56,7 @@ fn there(case: &Case<'_>, agent: AgentKind) -> bool {
     let installed = match agent {
         AgentKind::Oms => states.oms.as_ref().is_some_and(|o| o.program),
         AgentKind::Ama => {
-            states.ama.as_ref().is_some_and(|a| a.program)
+            states.ama.as_ref().is_some_and(|a| a.own.program)
                 || case.facts.unit(ama_paths::UNIT).is_some_and(|u| u.state.exists())
         }
         AgentKind::None => false,
@@ -113,8 +113,7 @@ fn side_by_side(case: &Case<'_>, mut ways: Ways) -> Outcome {
     let out = Outcome::warn(text).seen_all([state(AgentKind::Oms), state(AgentKind::Ama)]).seen_all(seen);
     let out = out
         .advise("once events arrive through the Azure Monitor Agent, take the Log Analytics agent and its rules away");
-    let rules =
-        ways.oms.iter().map(|f| f.at.file.to_string_lossy().into_owned()).collect::<BTreeSet<_>>();
+    let rules = ways.oms.iter().map(|f| f.at.file.to_string_lossy().into_owned()).collect::<BTreeSet<_>>();
     let rules: Vec<String> = rules
         .into_iter()
         .map(|f| format!("# after a look into it: sudo rm {}", crate::report::shell_quote(&f)))

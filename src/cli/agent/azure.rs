@@ -62,12 +62,12 @@ pub fn look(host: &Host, ui: &Ui, args: &InstallArgs, port: u16, dry: bool) -> L
     let ama = Ama::gather(&host.root);
     let entry = ama.entry(daemon, port);
     let unproven = match entry {
-        _ if ama.gone => Some("the agent is not there to take them".to_owned()),
+        _ if ama.is_gone() => Some("the agent is not there to take them".to_owned()),
         _ if blocked => Some("the agent takes nothing until Azure tells it to".to_owned()),
         Entry::Socket => Some("the agent takes them over its socket, where they cannot be seen".to_owned()),
         Entry::Tcp(_) => None,
     };
-    Look { findings, unproven, takes_nothing: ama.gone || blocked || unasked, entry }
+    Look { findings, unproven, takes_nothing: ama.is_gone() || blocked || unasked, entry }
 }
 
 /// The watcher restarts the daemon after it has written its file.
@@ -127,5 +127,13 @@ fn in_azure(host: &Host) -> Option<bool> {
 }
 
 pub fn change(mend: &Mend) -> Change {
-    WriteFile::new(&mend.path, mend.content.clone()).mode(0o644).owner(0, 0).purpose(mend.why.clone()).lasting().into()
+    match &mend.content {
+        Some(content) => WriteFile::new(&mend.path, content.clone())
+            .mode(0o644)
+            .owner(0, 0)
+            .purpose(mend.why.clone())
+            .lasting()
+            .into(),
+        None => Change::RemoveFile { path: mend.path.clone(), secret: false },
+    }
 }

@@ -206,7 +206,7 @@ impl Setup {
 
     /// The daemon's files of the agent that are put right: what everything else is decided on.
     pub fn mended(&self) -> BTreeMap<PathBuf, Option<Vec<u8>>> {
-        self.mends.iter().map(|m| (m.path.clone(), Some(m.content.clone()))).collect()
+        self.mends.iter().map(|m| (m.path.clone(), m.content.clone())).collect()
     }
 
     /// How the agent's own files shall be.
