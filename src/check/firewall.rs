@@ -150,7 +150,7 @@ fn worst(case: &Case<'_>, rules: &Ruleset, seen: &[Seen]) -> Outcome {
     }
     let unknown: Vec<&Seen> = seen.iter().filter(|s| s.answer.verdict() == Verdict::Unknown).collect();
     if let Some(first) = unknown.first() {
-        return unsure(first, &unknown);
+        return unread(case, rules).unwrap_or_else(|| unsure(first, &unknown));
     }
     let lost: Vec<&Seen> = seen.iter().filter(closed).collect();
     if !lost.is_empty() {
@@ -345,6 +345,19 @@ fn can_open(case: &Case<'_>, doors: &[(u16, &str)]) -> bool {
     !plan.settings.is_empty() && plan.notes.is_empty()
 }
 
+/// Where a tool could not list its rules nothing is known of any port.
+fn unread(case: &Case<'_>, rules: &Ruleset) -> Option<Outcome> {
+    if rules.gaps.is_empty() {
+        return None;
+    }
+    let gaps = rules.gaps.iter().map(|gap| ("rules", gap.as_str()));
+    if case.facts.is_root() {
+        return Some(Outcome::unknown("not all rules of this box's firewalls could be read").seen_all(gaps));
+    }
+    let out = Outcome::unknown("only root can read the rules of this box's firewalls").seen_all(gaps);
+    Some(out.advise("run it again as root").command("sudo cefctl troubleshoot"))
+}
+
 fn unsure(first: &Seen, unknown: &[&Seen]) -> Outcome {
     let port = first.door.port;
     let ports = numbers(unknown);
@@ -419,6 +432,9 @@ pub fn loopback(case: &Case<'_>) -> Judged {
     match answer.verdict() {
         Verdict::Open => Ok(Outcome::pass(format!("nothing keeps the daemon from port {port} over loopback"))),
         Verdict::Unknown => {
+            if let Some(out) = unread(case, &rules) {
+                return Ok(out);
+            }
             let reason = answer.unknown.first().map(|u| u.1.text().to_owned()).unwrap_or_default();
             let lines = answer.unknown.iter().map(|u| ("loopback", format!("{}: {}", u.1.text(), u.2.words())));
             let text = format!("whether loopback is open hangs on something that is not judged here: {reason}");
