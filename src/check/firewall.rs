@@ -304,8 +304,13 @@ fn to_open(case: &Case<'_>, owners: &[Owner], doors: &[Door], out: Outcome) -> O
     let mut words: Vec<(u16, &str)> = doors.iter().map(|d| (d.port, d.transport.word())).collect();
     words.sort_unstable();
     words.dedup();
+    // Those tools have one command for it; where a rule of nftables or iptables belongs is for its author to say.
+    let by_hand = owners.iter().any(|o| matches!(o, Owner::Firewalld { .. } | Owner::Ufw));
+    let by_hand = if by_hand { "; by hand with the commands below it" } else { "" };
     let mut out = out
-        .advise("open the port, for the senders' networks only where they are known (--open-firewall=10.0.0.0/8); by hand with the commands below it")
+        .advise(format!(
+            "open the port, for the senders' networks only where they are known (--open-firewall=10.0.0.0/8){by_hand}"
+        ))
         .command(format!("{} --open-firewall{from}", case.install_command()));
     if can_open(case, &words) {
         let source = case.target.source.map_or_else(|| "any".to_owned(), |s| s.to_string());
