@@ -345,13 +345,7 @@ fn protocols(args: &InstallArgs) -> Vec<Transport> {
     let mut list = args.target.protocol.clone().unwrap_or_else(|| vec![Protocol::Udp, Protocol::Tcp]);
     list.sort();
     list.dedup();
-    list.iter()
-        .filter_map(|p| match p {
-            Protocol::Udp => Some(Transport::Udp),
-            Protocol::Tcp => Some(Transport::Tcp),
-            Protocol::Tls => None,
-        })
-        .collect()
+    list.into_iter().filter_map(Protocol::plain).collect()
 }
 
 /// Every port that devices send to.
