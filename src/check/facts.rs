@@ -417,6 +417,9 @@ pub struct FirewallFacts {
     /// What the kernel does with packets of some senders, and of answers to them.
     #[serde(default)]
     pub routes: Vec<RouteFacts>,
+    /// Machines of the same networks that have answered this box, with the interface they are behind.
+    #[serde(default)]
+    pub neighbours: Vec<(String, std::net::Ipv4Addr)>,
 }
 
 /// What the kernel says to a packet of one sender, and to an answer to it. `None`: it finds its way.
@@ -447,6 +450,14 @@ pub struct ProbeFacts {
     pub arrived: Option<Bytes>,
     /// From sending to arrival, or how long was waited.
     pub took_ms: u64,
+}
+
+impl ProbeFacts {
+    /// It came to the daemon's port, or knocked there in vain, and nothing of it was seen behind.
+    pub fn lost_at_port(&self) -> bool {
+        let knocked = self.send_error.as_deref().is_some_and(|e| e.contains("timed out"));
+        self.arrived.is_none() && self.blind.is_none() && (knocked || self.seen_at_listener == Some(true))
+    }
 }
 
 /// A test event over TLS, and what the listener showed of itself.

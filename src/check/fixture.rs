@@ -122,6 +122,7 @@ pub fn firewall(rules: &str) -> FirewallFacts {
         },
         no_way_to_self: None,
         routes: Vec::new(),
+        neighbours: Vec::new(),
         interfaces: vec![interface("lo", &["127.0.0.1", "::1"]), interface("eth0", &["192.0.2.1", "2001:db8::1"])],
     }
 }

@@ -35,6 +35,7 @@ pub mod late;
 mod limits;
 mod listen;
 mod loops;
+mod near;
 mod network;
 #[cfg(test)]
 mod ng_tests;
