@@ -82,7 +82,13 @@ pub fn healthy() -> Facts {
             read: Default::default(),
             space: Some(space),
         }],
-        mounts: Ok(vec![Mount { point: "/".into(), fs_type: "ext4".into(), read_only: false, noexec: false }]),
+        mounts: Ok(vec![Mount {
+            point: "/".into(),
+            fs_type: "ext4".into(),
+            read_only: false,
+            noexec: false,
+            ..Mount::default()
+        }]),
         drop_in_folder: Ok(Vec::new()),
         ..DaemonFacts::unknown(RSYSLOG_CONF)
     };

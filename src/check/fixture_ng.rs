@@ -57,7 +57,13 @@ pub fn ng_healthy() -> Facts {
             read: Default::default(),
             space: None,
         }],
-        mounts: Ok(vec![Mount { point: "/".into(), fs_type: "ext4".into(), read_only: false, noexec: false }]),
+        mounts: Ok(vec![Mount {
+            point: "/".into(),
+            fs_type: "ext4".into(),
+            read_only: false,
+            noexec: false,
+            ..Mount::default()
+        }]),
         drop_in_folder: Ok(Vec::new()),
         ..DaemonFacts::unknown(SYSLOG_NG_CONF)
     };

@@ -70,7 +70,7 @@ fn a_spool_the_daemon_sees_read_only_fails() {
         point: "/var/spool".into(),
         fs_type: "tmpfs".into(),
         read_only: true,
-        noexec: false,
+        ..Mount::default()
     });
     let o = failing(&facts);
     assert!(o.evidence.iter().any(|e| e.text == "/var/spool (tmpfs) read-only"), "{o:?}");
