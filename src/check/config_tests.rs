@@ -232,7 +232,8 @@ fn a_backup_of_our_file_that_is_read_too_is_named() {
     let mut facts = healthy();
     set_config(&mut facts, &[("/etc/rsyslog.conf", MAIN), (DROP_IN_PATH, &ours), (old, &ours)]);
     assert_ne!(judge(config, &facts).summary, format!("{old} is a copy of {DROP_IN_PATH}, and the daemon reads both"));
-    let file = ReceiptFile { path: DROP_IN_PATH.into(), sha256: String::new(), state: FileState::AsWritten };
+    let file =
+        ReceiptFile { path: DROP_IN_PATH.into(), sha256: String::new(), state: FileState::AsWritten, immutable: None };
     facts.receipt = Ok(Some(ReceiptFacts { files: vec![file], ..ReceiptFacts::default() }));
     let o = judge(config, &facts);
     assert_eq!(o.summary, format!("{old} is a copy of {DROP_IN_PATH}, and the daemon reads both"));

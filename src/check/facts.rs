@@ -303,6 +303,9 @@ pub struct Spool {
     pub real: String,
     /// From `/` down, as far as it exists.
     pub walk: Vec<Step>,
+    /// The path itself is a link.
+    #[serde(default)]
+    pub link: bool,
     /// Files in it; `Err` where it may not be read or is no folder.
     pub files: Fact<Vec<SizedFile>>,
     /// How far the daemon has read those that it has open for reading, in bytes.
@@ -353,6 +356,9 @@ pub struct ReceiptFile {
     /// Of the content as written, lower-case hexadecimal digits.
     pub sha256: String,
     pub state: FileState,
+    /// Where nobody may write it anew: the file itself, or its folder where it is gone, with the attribute `i`.
+    #[serde(default)]
+    pub immutable: Option<String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

@@ -75,6 +75,7 @@ pub fn healthy() -> Facts {
         validation: Ok(validation(0, &[])),
         own_lines: Ok(Vec::new()),
         spools: vec![Spool {
+            link: false,
             path: "/var/spool/rsyslog".into(),
             real: "/var/spool/rsyslog".into(),
             walk: folders(&["/", "/var", "/var/spool", "/var/spool/rsyslog"]),

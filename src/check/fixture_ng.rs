@@ -50,6 +50,7 @@ pub fn ng_healthy() -> Facts {
         validation: Ok(ng_validation(0, "")),
         own_lines: Ok(Vec::new()),
         spools: vec![Spool {
+            link: false,
             path: SYSLOG_NG_STATE.into(),
             real: SYSLOG_NG_STATE.into(),
             walk: folders(&["/", "/var", "/var/lib", SYSLOG_NG_STATE]),

@@ -45,6 +45,7 @@ mod pipeline;
 mod ports;
 mod probe;
 mod probe_run;
+mod promise;
 mod routing;
 mod run;
 mod samples;

@@ -122,6 +122,18 @@ fn unwritable(case: &Case<'_>, dir: &Spool) -> Result<Option<Outcome>, NotJudged
     }
     let Some(last) = there else {
         let (who, group) = writer(case).map(|w| (w.uid, w.gid)).unwrap_or_default();
+        if dir.link {
+            return Ok(Some(
+                lost("it is a link that leads to no folder".into())
+                    .seen(&dir.path, format!("a link; followed to its end: {}", dir.real))
+                    .advise(
+                        "make the folder that it should lead to, or put a folder in its place; then restart the daemon",
+                    )
+                    .command(format!("ls -l {quoted}"))
+                    .command(format!("sudo rm {quoted} && sudo install -d -m 0700 -o {who} {quoted}"))
+                    .command(restart),
+            ));
+        }
         return Ok(Some(
             lost("it does not exist".into())
                 .seen(&dir.path, "no such folder")

@@ -64,6 +64,17 @@ fn a_spool_that_is_missing_or_no_folder_fails() {
 }
 
 #[test]
+fn a_link_that_leads_nowhere_is_for_a_person_to_mend() {
+    let mut facts = healthy();
+    spool(&mut facts).walk.pop();
+    assert!(failing(&facts).advice.unwrap().fixable);
+    spool(&mut facts).link = true;
+    let o = failing(&facts);
+    assert!(o.summary.contains("a link that leads to no folder"), "{}", o.summary);
+    assert!(!o.advice.unwrap().fixable);
+}
+
+#[test]
 fn a_spool_the_daemon_sees_read_only_fails() {
     let mut facts = healthy();
     facts.rsyslog.mounts.as_mut().unwrap().push(Mount {
@@ -128,6 +139,7 @@ fn a_queue_with_a_folder_of_its_own_is_judged_by_that() {
     let mut facts = with("queue.fileName", "queue.spoolDirectory=\"/data/q\" queue.fileName");
     assert_eq!(judge(reliable, &facts).status, Status::Unknown);
     let own = Spool {
+        link: false,
         path: "/data/q".into(),
         real: "/data/q".into(),
         walk: folders(&["/", "/data"]),
