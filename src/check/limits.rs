@@ -45,7 +45,8 @@ pub fn limits(case: &Case<'_>) -> Judged {
     }
     let slow = slow_names(case, &ports)?;
     // What the test event was lost by comes first, and is no warning any more.
-    let loses: Vec<Finding> = findings.iter().filter(|f| f.1.contains(THROWN_AWAY)).cloned().chain(slow.clone()).collect();
+    let loses: Vec<Finding> =
+        findings.iter().filter(|f| f.1.contains(THROWN_AWAY)).cloned().chain(slow.clone()).collect();
     findings.extend(slow);
     let lost = loses.first().filter(|_| test_event_lost(case));
     if let Some(first) = lost {

@@ -127,6 +127,16 @@ fn a_daemon_that_gave_its_queue_up_fails_until_it_is_restarted() {
     let mut facts = healthy();
     facts.rsyslog.own_lines = Ok(vec![line("journal")]);
     assert_eq!(failing(&facts).advice.unwrap().commands, ["sudo systemctl restart rsyslog"]);
+    // What a restart would not mend.
+    let mut damaged = facts.clone();
+    let notes = SizedFile { path: "/var/spool/rsyslog/cefctl_fwd.qi".into(), size: 9 };
+    spool(&mut damaged).files = Ok(vec![notes]);
+    let advice = failing(&damaged).advice.unwrap();
+    assert!(advice.summary.contains("damaged"), "{}", advice.summary);
+    assert!(
+        advice.commands[0].contains("mv /var/spool/rsyslog/cefctl_fwd.* /var/spool/rsyslog.damaged/"),
+        "{advice:?}"
+    );
     facts.rsyslog.own_lines = Ok(vec![line("/var/log/syslog")]);
     assert_eq!(judge(reliable, &facts).status, Status::Warn);
     facts.rsyslog.own_lines = Ok(vec![line("journal")]);
