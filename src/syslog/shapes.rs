@@ -107,7 +107,9 @@ pub fn digits_time() -> String {
 
 /// Date and time of day with the name of the month.
 pub fn named_time() -> String {
-    format!("({MONTH}[a-z]* +{DAY},?|{DAY}[ /-]{MONTH}[a-z]*)([ /-]+{YEAR},?)?[ :]+{CLOCK}")
+    format!(
+        "({MONTH}[a-z]* +{DAY},?|{DAY}[ /-]{MONTH}[a-z]*|{YEAR}[ /-]{MONTH}[a-z]*[ /-]+{DAY})([ /-]+{YEAR},?)?[ :]+{CLOCK}"
+    )
 }
 
 /// The first date and time of a header, whichever way it is written, with its fraction, offset and late year (the C
@@ -122,19 +124,50 @@ pub fn stamp() -> String {
     )
 }
 
-/// Twelve hours a day: what such a clock means is not worth an expression of its own.
-pub fn half_day() -> String {
-    format!("{CLOCK}([.,][0-9]+)? ?[AP]M([^A-Za-z]|$)")
+/// A clock of twelve hours with its `AM` or `PM`.
+pub const HALF_DAY: &str = "[0-9]{1,2}:[0-5][0-9]:[0-5][0-9]([.,][0-9]+)? ?[AaPp][Mm]";
+pub const AFTER_HALF_DAY: &str = "([^0-9A-Za-z]|$)";
+
+// ---- dates in another order, or other marks between their parts ----
+
+pub const MONTH_NUMBER: &str = "(0?[1-9]|1[0-2])";
+pub const AFTER_ODD: &str = "([^0-9]|$)";
+pub const BEFORE_ODD: &str = "(^|[^0-9./-])";
+/// The one or the other of day and month.
+pub const ODD_FIRST: &str = "[0-9]{1,2}";
+pub const ODD_MARK: &str = "[./-]";
+/// Between date and time of day.
+pub const ODD_BETWEEN: &str = "[Tt ,:_-]+";
+/// A time of day without colons.
+pub const ODD_CLOCK: &str = "([01][0-9]|2[0-3])[0-5][0-9][0-5][0-9]";
+
+/// `08/14/2026`, `14.8.26`, `14-Aug-26`.
+fn odd_day_first() -> String {
+    format!("{DAY}{ODD_MARK}({DAY}|{MONTH}){ODD_MARK}({YEAR}|[0-9]{{2}})")
+}
+
+/// `2026.08.14`, `2026-8-4`, `20260814`.
+fn odd_year_first() -> String {
+    format!("{YEAR}({ODD_MARK}{MONTH_NUMBER}{ODD_MARK}{DAY}|(0[1-9]|1[0-2])(0[1-9]|[12][0-9]|3[01]))")
+}
+
+/// Date and time of day in digits that [`stamp`] does not know.
+pub fn odd_time() -> String {
+    format!(
+        "({}|{}){ODD_BETWEEN}{CLOCK}|{YEAR}(0[1-9]|1[0-2])(0[1-9]|[12][0-9]|3[01])[Tt ]?{ODD_CLOCK}",
+        odd_day_first(),
+        odd_year_first()
+    )
 }
 
 // ---- pieces of a stamp ----
 
 pub fn before_day() -> String {
-    format!("{MONTH}[a-z]* +")
+    format!("{MONTH}[a-z]*[ /-]+")
 }
 pub const AFTER_DAY: &str = "[ /-]";
 pub const BEFORE_CLOCK: &str = "[ :]";
-pub const BEFORE_YEAR: &str = "[ /-]";
+pub const BEFORE_YEAR: &str = "(^|[ /-])";
 pub const AFTER_YEAR: &str = "([^0-9A-Za-z]|$)";
 
 /// Between the time of day and its offset.
@@ -173,14 +206,14 @@ pub fn offset_words() -> String {
 }
 
 /// Seconds since 1970, with or without thousandths.
-pub const EPOCH: &str = "[> ][0-9]{10}([.][0-9]+|[0-9]{3}|[0-9]{6})?[ :]";
-pub const BEFORE_EPOCH: &str = "[> ]";
-pub const EPOCH_SECONDS: &str = "[0-9]{10}";
+pub const EPOCH: &str = "(^|[> []|: ?)[1-9][0-9]{9}([.][0-9]+|[0-9]{3}|[0-9]{6})?([] :]|$)";
+pub const BEFORE_EPOCH: &str = "(^|[> []|: ?)";
+pub const EPOCH_SECONDS: &str = "[1-9][0-9]{9}";
 
 /// Everything up to a host that follows the first time of day (or epoch, or `…T092107Z`).
 pub fn before_host() -> String {
     format!(
-        "(([> Tt]|^|{YEAR}:)[0-9]{{1,2}}:[0-9]{{2}}(:[0-9]{{2}})?|[> ][0-9]{{10}}([0-9]{{3}}|[0-9]{{6}})?|T[0-9]{{6}})\
+        "(([> Tt]|^|{YEAR}:)[0-9]{{1,2}}:[0-9]{{2}}(:[0-9]{{2}})?|([> []|^)[0-9]{{10}}([0-9]{{3}}|[0-9]{{6}})?)\
          ([.,:][0-9]+)?( ?[AP]M)?( ?[Zz]| ?[+-][0-9]{{2}}(:?[0-9]{{2}})?)?[]]?( [(][A-Z]{{1,5}}[)])?( {YEAR})?\
          ( {WEEKDAY})?( {MONTH} +{DAY}( +{YEAR})?)?[]]?:? +({ZONE}:? +)?(({WEEKDAY} +)?{MONTH} +{DAY} +{YEAR} +)?({YEAR} +)?\
          ({FORWARDED} *)?[[]?"
@@ -196,7 +229,7 @@ pub const BEFORE_FIRST_HOST: &str = "^(<[0-9]*>)?[ :]*([0-9]+: *)?";
 /// As [`HOST`], but no number: that would be Cisco's sequence, or seconds since 1970.
 pub const FIRST_HOST: &str = "([0-9]+[^][ \t:|%\"<>={};0-9]|[A-Za-z_])[^][ \t:|%\"<>={};]*";
 pub fn after_first_host() -> String {
-    format!("(: +[*.]?{MONTH}| +[*.]?({MONTH}|{YEAR})| +-|  ?$)")
+    format!("(: +([0-9]+: *)?[*.]?{MONTH}| +([0-9]+: *)?[*.[]?({MONTH}|{YEAR}|{DAY}/{MONTH})| +-|  ?$)")
 }
 
 /// A host of RFC 5424 behind a time that is not there (`1 - HOST …`).
