@@ -3,28 +3,7 @@
 //!
 //! None holds a single quote (they stand in such) or a backtick (the daemon would look for a definition).
 
-use crate::syslog::shapes as p;
-
-/// A pattern of the shapes whose groups do not count. Brackets that stand for themselves are escaped: our own evaluator
-/// does not read them in brackets.
-fn uncounted(pattern: &str) -> String {
-    let mut out = String::with_capacity(pattern.len() * 2);
-    let mut rest = pattern;
-    while let Some((before, inside)) = rest.split_once('[') {
-        out += &before.replace('(', "(?:");
-        let negated = inside.starts_with('^');
-        let members = inside.strip_prefix('^').unwrap_or(inside);
-        // A bracket that comes first is a member.
-        let first = usize::from(members.starts_with(']'));
-        let end = members.get(first..).and_then(|m| m.find(']')).map_or(members.len(), |at| at + first);
-        let (members, behind) = members.split_at(end);
-        out += if negated { "[^" } else { "[" };
-        out += &members.replace('[', r"\[").replace(']', r"\]");
-        out.push(']');
-        rest = behind.strip_prefix(']').unwrap_or(behind);
-    }
-    out + &rest.replace('(', "(?:")
-}
+use crate::syslog::shapes::{self as p, uncounted};
 
 /// A security event, wherever it stands.
 pub(super) fn event() -> String {
@@ -226,11 +205,6 @@ mod tests {
         assert_eq!(groups(&timeless, "<1>1 - h1 app - - - "), ["h1"]);
         assert_eq!(groups(&lone, "<1>fw-7 app[3]: "), ["fw-7"]);
         assert!(groups(&lone, "<1>Security Center: ").is_empty());
-    }
-
-    #[test]
-    fn brackets_are_told_from_groups() {
-        assert_eq!(uncounted("(a)[^][(]?[(]([[]b[]])"), r"(?:a)[^\]\[(]?[(](?:[\[]b[\]])");
     }
 
     #[test]
