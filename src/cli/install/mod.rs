@@ -312,7 +312,12 @@ fn propose(host: &Host, args: &InstallArgs, setup: &mut Setup, receipt: Option<&
     let mut notes: Vec<String> = setup.notes.iter().chain(&decided.collector.notes).cloned().collect();
     notes.extend(pair.notes);
     notes.extend(more);
-    let opening = firewall::Wish { sources: args.open_firewall.as_deref().unwrap_or_default(), ports: &ports };
+    // With the port of its own that senders go to which count octets.
+    let mut doors = ports.clone();
+    doors.extend(decided.collector.intakes.iter().filter(|i| i.counted && !i.tls).map(|i| (i.transport, i.port)));
+    doors.sort_unstable();
+    doors.dedup();
+    let opening = firewall::Wish { sources: args.open_firewall.as_deref().unwrap_or_default(), ports: &doors };
     if host.root.is_live() && Services::detect(host).is_unmanaged(daemon.unit()) {
         notes.push(format!(
             "no service manager looks after {0} here: nobody restarts it when it ends, and whoever starts this container or \
@@ -345,13 +350,7 @@ fn protocols(args: &InstallArgs) -> Vec<Transport> {
     let mut list = args.target.protocol.clone().unwrap_or_else(|| vec![Protocol::Udp, Protocol::Tcp]);
     list.sort();
     list.dedup();
-    list.iter()
-        .filter_map(|p| match p {
-            Protocol::Udp => Some(Transport::Udp),
-            Protocol::Tcp => Some(Transport::Tcp),
-            Protocol::Tls => None,
-        })
-        .collect()
+    list.into_iter().filter_map(Protocol::plain).collect()
 }
 
 /// Every port that devices send to.

@@ -10,9 +10,11 @@ fn ama_as_a_whole() {
     let missing = with(&bare_box(), &asked);
     assert_eq!(missing.iter().find(|c| c.status == Status::Fail).map(|c| c.id.as_str()), Some("ama.installed"));
     is(&ama_with(|f| ama(f).packages = package("1.33.1", "unpacked")), "ama.installed", Status::Fail, "unpacked");
-    let full = Mount { point: "/var".into(), fs_type: "ext4".into(), read_only: true, noexec: false };
+    let full =
+        Mount { point: "/var".into(), fs_type: "ext4".into(), read_only: true, noexec: false, ..Mount::default() };
     is(&ama_with(|f| f.agent_states.mounts = Ok(vec![full])), "ama.installed", Status::Fail, "read-only");
-    let noexec = Mount { point: "/var".into(), fs_type: "ext4".into(), read_only: false, noexec: true };
+    let noexec =
+        Mount { point: "/var".into(), fs_type: "ext4".into(), read_only: false, noexec: true, ..Mount::default() };
     is(&ama_with(|f| f.agent_states.mounts = Ok(vec![noexec])), "ama.installed", Status::Warn, "noexec");
     for (version, status) in [
         ("1.33.1-b", Status::Pass),
