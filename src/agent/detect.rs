@@ -121,13 +121,23 @@ impl AgentFacts {
 fn oms(root: &Root) -> OmsFacts {
     let conf = Path::new(OMS_CONF);
     let mut facts = OmsFacts::default();
-    for name in root.list(conf).unwrap_or_default() {
-        let Some(name) = name.to_str().filter(|n| uuid::Uuid::try_parse(n).is_ok()) else { continue };
-        let dir = conf.join(name);
-        if !matches!(root.stat(&dir), Ok(Some(m)) if m.kind == FileKind::Dir) {
-            continue;
-        }
-        facts.workspaces.push(name.to_owned());
+    let is_workspace = |name: &String| {
+        let dir = matches!(root.stat(&conf.join(name)), Ok(Some(m)) if m.kind == FileKind::Dir);
+        dir && uuid::Uuid::try_parse(name).is_ok()
+    };
+    let names = root.list(conf).unwrap_or_default().into_iter().filter_map(|n| n.into_string().ok());
+    let mut names: Vec<String> = names.filter(is_workspace).collect();
+    // What is left of a workspace that the agent no longer belongs to does not count beside one to which it does.
+    let onboarded = |name: &String| {
+        let file = conf.join(name).join("conf/omsadmin.conf");
+        matches!(root.stat(&file), Ok(Some(m)) if m.size > 0)
+    };
+    if names.iter().any(onboarded) {
+        names.retain(onboarded);
+    }
+    for name in names {
+        let dir = conf.join(&name);
+        facts.workspaces.push(name);
         let file = dir.join("conf/omsagent.d/security_events.conf");
         if facts.input.is_none()
             && let Ok(Some(text)) = root.read_opt(&file)
@@ -211,6 +221,21 @@ mod tests {
         let oms = facts.oms.unwrap();
         assert_eq!(oms.workspaces.len(), 1);
         assert_eq!(oms.input.unwrap().protocol.as_deref(), Some("tcp"));
+    }
+
+    #[test]
+    fn what_is_left_of_another_workspace_does_not_count() {
+        let of = |id: &str, file: &str| format!("/etc/opt/microsoft/omsagent/{id}/conf/{file}");
+        let (old, new) = ("00000000-2222-3333-4444-555555555555", "11111111-2222-3333-4444-555555555555");
+        let (input, port) =
+            (of(old, "omsagent.d/security_events.conf"), "<source>\n  port 25999\n  tag oms.security\n</source>\n");
+        let admin = of(new, "omsadmin.conf");
+        let (_dir, root) = tree(&[(OMS_HOME, ""), (&input, port), (&admin, "WORKSPACE_ID=x\n")]);
+        let facts = AgentFacts::gather(&root);
+        assert_eq!((facts.oms.clone().unwrap().workspaces, facts.port(AgentKind::Oms)), (vec![new.to_owned()], 25226));
+        // The only one there is, however little there is of it.
+        let (_dir, root) = tree(&[(OMS_HOME, ""), (&input, port)]);
+        assert_eq!(AgentFacts::gather(&root).oms.unwrap().workspaces, [old]);
     }
 
     #[test]

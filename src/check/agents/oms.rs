@@ -83,8 +83,11 @@ pub fn multi_homing(case: &Case<'_>) -> Judged {
     let all = workspaces(oms)?;
     let [only] = all else {
         let line = |w: &crate::check::agent_facts::OmsWorkspace| {
-            let input =
-                super::input::security(w).next().map_or("no input for security events", |_| "takes security events");
+            let input = match super::input::security(w).next() {
+                _ if w.admin.is_none() => "left over: omsadmin.conf is missing",
+                Some(_) => "takes security events",
+                None => "no input for security events",
+            };
             (format!("workspace {}", w.id), input)
         };
         return Ok(Outcome::warn(format!(

@@ -32,7 +32,10 @@ pub fn onboarded(case: &Case<'_>) -> Judged {
     }
     // The workspace that was asked for, else each of them.
     let asked = |w: &&OmsWorkspace| case.target.workspace.as_ref().is_none_or(|a| w.id.eq_ignore_ascii_case(a.trim()));
-    for workspace in all.iter().filter(asked) {
+    // What is left of one beside one to which the agent belongs is told by agent.multi-homing.
+    let whole = all.iter().any(|w| w.admin.is_some());
+    let counts = |w: &&OmsWorkspace| w.admin.is_some() || !whole || case.target.workspace.is_some();
+    for workspace in all.iter().filter(asked).filter(counts) {
         if let Some(fault) = fault(case, workspace)? {
             return Ok(again(fault.seen_all(left_over(oms))));
         }

@@ -12,7 +12,7 @@ use crate::check::facts::Facts;
 use crate::check::gather::{self, Depth};
 use crate::check::stats;
 use crate::check::target::TargetOptions;
-use crate::cli::agent::Setup;
+use crate::cli::agent::{Setup, listens};
 use crate::cli::args::{InstallArgs, LocalCopy};
 use crate::cli::show;
 use crate::host::{Host, Interrupt};
@@ -27,11 +27,19 @@ const DRAIN: Duration = Duration::from_secs(10);
 /// How long the new agent is waited for with what the old one did not take.
 const HAND_OVER: Duration = Duration::from_secs(60);
 
-/// The port of the Log Analytics agent to which we have events of this box go now, where they are to go to the other one.
-pub fn from(receipt: Option<&Receipt>, setup: &Setup) -> Option<u16> {
+/// The port to which we have events of this box go now, where they are to go to the Azure Monitor Agent: the one of the Log
+/// Analytics agent, or the one on which they wait for an agent to come. Of those that somebody takes, nothing waits.
+pub fn from(host: &Host, receipt: Option<&Receipt>, setup: &Setup) -> Option<u16> {
     let options = &receipt?.options;
-    let migrates = options["agent"] == "oms" && setup.target.kind == AgentKind::Ama && setup.unproven.is_none();
-    migrates.then(|| options["agent_port"].as_u64().and_then(|p| u16::try_from(p).ok())).flatten()
+    let port = options["agent_port"].as_u64().and_then(|p| u16::try_from(p).ok())?;
+    if setup.target.kind != AgentKind::Ama || setup.unproven.is_some() {
+        return None;
+    }
+    match options["agent"].as_str() {
+        Some("oms") => Some(port),
+        Some("none") => (!listens(host, port)).then_some(port),
+        _ => None,
+    }
 }
 
 /// Do events wait in a queue of ours? For rsyslog those on disk count: what is in memory goes there with a restart.
@@ -98,13 +106,12 @@ pub fn hand_over(
     interrupt: &Interrupt,
     setup: &mut Setup,
 ) -> anyhow::Result<()> {
-    let progress = ui.progress("handing over what waited for the Log Analytics agent");
+    let progress = ui.progress("handing over what waited for an agent");
     let mut proposal = propose(host, args, setup, session.receipt())?;
     if !drained(host, proposal.daemon, interrupt, HAND_OVER) {
         drop(progress);
         ui.say(
-            "events that waited for the Log Analytics agent are still on their way to the Azure Monitor Agent; run the \
-             same command again later to have that queue taken away",
+            "events that waited are still on their way to the Azure Monitor Agent; run the same command again later to have that queue taken away",
         );
         return Ok(());
     }
@@ -118,7 +125,7 @@ pub fn hand_over(
         session.apply(&plan, &goal, &mut show::observe(ui, &progress, args.output), &mut || proof.prove().map(|_| ()));
     drop(progress);
     show::finish(outcome)?;
-    ui.say("what waited for the Log Analytics agent went to the Azure Monitor Agent");
+    ui.say("what waited went to the Azure Monitor Agent");
     Ok(())
 }
 

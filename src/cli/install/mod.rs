@@ -104,7 +104,7 @@ fn collector(
     setup: &mut Setup,
 ) -> anyhow::Result<Exit> {
     let progress = ui.progress("looking at this machine");
-    let old = migrate::from(session.receipt(), setup);
+    let old = migrate::from(host, session.receipt(), setup);
     // nothing can be had of an old agent that is dead but what waits for it
     setup.hand_over = old.is_some_and(|port| !listens(host, port));
     let mut proposal = propose(host, args, setup, session.receipt())?;

@@ -17,6 +17,8 @@ pub fn cases() -> Vec<Case> {
         Case::new("without_a_rule_the_listener_is_made_and_the_rule_is_named", no_rule),
         Case::new("a_move_from_one_agent_to_the_other_loses_nothing", migrate),
         Case::new("what_waits_for_the_old_agent_goes_to_the_new_one", waiting),
+        Case::new("what_waits_for_any_agent_goes_to_the_first_one", first),
+        Case::new("a_working_agent_keeps_the_events_until_its_successor_is_asked_for_them", unasked),
         Case::new("a_missing_agent_is_told_how_to_get_it", missing),
         Case::new("what_no_rule_asks_for_is_seen_on_the_wire", facilities),
     ]
@@ -298,6 +300,55 @@ fn waiting(kind: &Kind) -> Result<()> {
     let again = host.cefctl(&["install", "--yes", "--agent", "ama"]).ok();
     ensure!(again.all().contains("nothing to do"), "the second run: {again}");
     Ok(())
+}
+
+/// Prepared without an agent, then Azure brings one: what came before it waits on disk.
+fn first(kind: &Kind) -> Result<()> {
+    const EVENTS: usize = 300;
+    let host = kind.boot()?;
+    host.cefctl(&["install", "--agent", "none", "--yes"]).ok();
+    let events: Vec<Vec<u8>> = (0..EVENTS).map(send::numbered).collect();
+    send::tcp_each(&host, send::loopback(514), &events)?;
+    let ama = Ama::start(&host, kind, 28330)?;
+    let out = host.cefctl(&INSTALL).ok();
+    let all = wait_for("all that waited arrived", Duration::from_secs(20), || {
+        let new = numbers(&ama.received());
+        (0..EVENTS).all(|n| new.contains_key(&n)).then_some(())
+    });
+    all.map_err(|e| anyhow::anyhow!("{e}: {} of {EVENTS}\n{out}", numbers(&ama.received()).len()))?;
+    ama.takes_once(900_000)?;
+    let again = host.cefctl(&INSTALL).ok();
+    ensure!(again.all().contains("nothing to do"), "the second run: {again}");
+    Ok(())
+}
+
+/// The old agent works, and the new one is there without a rule that asks for security events: it would throw them away.
+fn unasked(kind: &Kind) -> Result<()> {
+    let host = kind.boot()?;
+    let lab = Lab::start(&host)?;
+    lab.install(&[]).ok();
+    let ama = Ama::start(&host, kind, 28330)?;
+    let (chunk, marker) =
+        (format!("{ETC}/config-cache/configchunks/fw.json"), format!("{ETC}/config-cache/syslog.marker"));
+    let rule = String::from_utf8_lossy(&host.get(&chunk)).into_owned();
+    let plain = rule.replace("SECURITY_CEF_BLOB", "LINUX_SYSLOGS_BLOB");
+    for (n, (text, told)) in [(&plain, "true"), (&rule, "false")].into_iter().enumerate() {
+        host.put(&chunk, text);
+        host.put(&marker, told);
+        let before = host.tree("/etc");
+        host.cefctl(&INSTALL).ok();
+        host.cefctl(&["install", "--yes", "--agent", "ama"]).expect_code(1);
+        before.assert_same(&host.tree("/etc"), "where the new agent takes nothing");
+        send::tcp_each(&host, send::loopback(514), &[send::numbered(n)])?;
+        wait_for("the old agent has the event", Duration::from_secs(10), || {
+            numbers(&lab.received()).contains_key(&n).then_some(())
+        })?;
+        let report = host.cefctl(&["troubleshoot", "--skip", "cloud,host", "-o", "json"]).json()?;
+        ensure!(report["verdict"] == "degraded", "a box that works is called otherwise: {report:#}");
+    }
+    host.put(&marker, "true");
+    host.cefctl(&INSTALL).ok();
+    ama.takes_once(900_000)
 }
 
 fn no_rule(kind: &Kind) -> Result<()> {

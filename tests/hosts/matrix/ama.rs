@@ -59,7 +59,7 @@ pub fn faults() -> Vec<Fault> {
         fault("1.13", "the agent's file is empty", "ama.forward-config", ": >$FORWARD; restart").rsyslog().fixed(),
         fault("1.13", "the agent's file is empty", "ama.forward-config", ": >$FORWARD; restart").syslog_ng().warns().fixed(),
         fault("1.13", "the old way over the socket is there as well", "ama.forward-config",
-            "if ng; then sed 's/d_azure_mdsd/d_azure_old/' /etc/opt/microsoft/azuremonitoragent/syslog/syslog-ngconf/azuremonitoragent.conf >$CONF/azuremonitoragent.conf; else cp /etc/opt/microsoft/azuremonitoragent/syslog/rsyslogconf/*loadomuxsock.conf $CONF; sed '/^template/d' /etc/opt/microsoft/azuremonitoragent/syslog/rsyslogconf/10-azuremonitoragent.conf >$CONF/10-azuremonitoragent.conf; fi; restart").warns(),
+            "if ng; then sed 's/d_azure_mdsd/d_azure_old/' /etc/opt/microsoft/azuremonitoragent/syslog/syslog-ngconf/azuremonitoragent.conf >$CONF/azuremonitoragent.conf; else cp /etc/opt/microsoft/azuremonitoragent/syslog/rsyslogconf/*loadomuxsock.conf $CONF; sed '/^template/d' /etc/opt/microsoft/azuremonitoragent/syslog/rsyslogconf/10-azuremonitoragent.conf >$CONF/10-azuremonitoragent.conf; fi; restart").warns().fixed(),
         fault("1.26", "another program took the agent's port, and the agent went to another one", "ama.forward-config",
             "moved; restart").fixed(),
         fault("1.12", "a firewall keeps the daemon from the agent", "firewall.loopback",
@@ -145,6 +145,14 @@ pub fn socket_faults() -> Vec<Fault> {
             "nobody holds the agent's socket",
             "ama.forward-config",
             "rm /run/azuremonitoragent/default_syslog.socket",
+        )
+        .fixed(),
+        fault(
+            "1.33",
+            "the agent was updated and takes events on a port, its files are those of the socket",
+            "ama.forward-config",
+            "sed -i 's,mdsd.py [^ ]*,mdsd.py 28330,' /usr/lib/systemd/system/azuremonitoragent.service; systemctl daemon-reload; \
+             rm -f /run/azuremonitoragent/default_syslog.socket; systemctl restart azuremonitoragent; sleep 0.5; restart",
         )
         .fixed(),
     ];
