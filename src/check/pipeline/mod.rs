@@ -204,8 +204,7 @@ impl Config<'_> {
     /// the place, and what it does.
     pub fn diversions(self, sample: &Sample, listener: &Listener, forwards: &[usize]) -> Vec<(String, String)> {
         match self {
-            // Its samples are followed for one device only.
-            Config::Rsyslog(_) => Vec::new(),
+            Config::Rsyslog(c) => rsyslog::diversions(c, sample, listener, forwards),
             Config::SyslogNg(c) => syslogng::diversions(c, sample, listener, forwards),
         }
     }

@@ -131,6 +131,16 @@ impl Effective {
         }
     }
 
+    /// What takes the event of some devices, or of all, away in a ruleset before it came to one of the actions.
+    pub fn diversions(&self, event: &SampleEvent, ruleset: &Text, wanted: &dyn Fn(ActionId) -> bool) -> Vec<Stop> {
+        let trace = self.trace(&event.clone().of_anybody(), ruleset);
+        let came = |stop: &Stop| trace.visits.iter().take(stop.after).any(|v| wanted(v.action));
+        // A copy that ends is no loss to an action elsewhere.
+        let matters =
+            |stop: &Stop| !stop.of_copy || self.actions.iter().any(|a| a.ruleset == stop.ruleset && wanted(a.id));
+        trace.stops.iter().filter(|stop| matters(stop) && !came(stop)).cloned().collect()
+    }
+
     fn why_not(&self, listener: &Listener, event: &SampleEvent, id: ActionId, trace: Trace) -> Reach {
         let Some(action) = self.actions.get(id).filter(|a| a.enabled) else { return Reach::Disabled };
         let start = self.ruleset_of(listener);

@@ -122,8 +122,20 @@ pub fn decide(found: &Found<'_>, wish: &Wish) -> Result<Collector, Refusal> {
         plain_driver: config.setting("defaultNetstreamDriver").is_some_and(|s| !s.value.is("ptcp")),
     };
     let calls = place::calls(found, &rulesets, wish)?;
-    let (path, mut bytes, insertions) = placed(found, wish, drop_in.clone(), calls.clone())
-        .or_else(|refusal| placed_late(found, wish, drop_in.clone(), calls.clone()).ok_or(refusal))?;
+    let late = || placed_late(found, wish, drop_in.clone(), calls.clone());
+    let mut chosen = placed(found, wish, drop_in.clone(), calls.clone()).or_else(|refusal| late().ok_or(refusal))?;
+    let taken_away = |placed: &Placed| place::taken_away(found, wish, placed);
+    if let Some(at) = taken_away(&chosen) {
+        match late().filter(|placed| taken_away(placed).is_none()) {
+            Some(better) => chosen = better,
+            None => notes.push(format!(
+                "the rule at {at} takes the events of some devices away before they come to the agent: if they are to \
+                 come, move it behind {}",
+                show(&chosen.0)
+            )),
+        }
+    }
+    let (path, mut bytes, insertions) = chosen;
     if end && place::is_behind_agents_own(config, &path) {
         let ending = DropIn { end, ..drop_in };
         // Only where the same place will do, and nothing is lost by it.
@@ -142,14 +154,12 @@ fn work_directory(found: &Found<'_>) -> PathBuf {
     set.map_or_else(|| found.work_directory.clone(), |s| PathBuf::from(s.value.to_str_lossy().as_ref()))
 }
 
+/// Path and content of the drop-in, and what goes into files of others.
+type Placed = (PathBuf, Vec<u8>, Vec<Insertion>);
+
 /// A path for the drop-in at which it works. Where somebody's module line comes behind every drop-in (at the end of the
 /// main file, say) our input goes behind that line: loading the module ourselves would void its parameters.
-fn placed(
-    found: &Found<'_>,
-    wish: &Wish,
-    mut drop_in: DropIn,
-    calls: Vec<Insertion>,
-) -> Result<(PathBuf, Vec<u8>, Vec<Insertion>), Refusal> {
+fn placed(found: &Found<'_>, wish: &Wish, mut drop_in: DropIn, calls: Vec<Insertion>) -> Result<Placed, Refusal> {
     let mut insertions = calls.clone();
     let bytes = render::render(&drop_in);
     let refusal = match place::drop_in(found, wish, &bytes, &mut insertions) {
@@ -174,12 +184,7 @@ fn placed(
 
 /// The same where the default ruleset takes events away before any drop-in is read, in the main file above its include:
 /// the drop-in holds our rulesets, and a block before that rule calls them.
-fn placed_late(
-    found: &Found<'_>,
-    wish: &Wish,
-    mut drop_in: DropIn,
-    mut calls: Vec<Insertion>,
-) -> Option<(PathBuf, Vec<u8>, Vec<Insertion>)> {
+fn placed_late(found: &Found<'_>, wish: &Wish, mut drop_in: DropIn, mut calls: Vec<Insertion>) -> Option<Placed> {
     // The Azure Monitor Agent's own forward stands in a drop-in as well.
     let block = std::mem::replace(&mut drop_in.block, Block::None);
     if !drop_in.forward || block == Block::None {
