@@ -21,6 +21,9 @@ fn narrow_limits_warn_one_by_one() {
     let mut facts = healthy();
     sockets(&mut facts).iter_mut().for_each(|s| s.recv_buffer = Some(212_992));
     warns(&facts, "receive buffer of 104.0 KiB");
+    let trickle = with("rcvbufSize=\"8m\"", "rcvbufSize=\"8m\" ratelimit.interval=\"5\" ratelimit.burst=\"2\"");
+    let o = judge(limits, &trickle);
+    assert!(o.status == Status::Fail && o.summary.contains("more than 2 messages in 5 s are thrown away"), "{o:?}");
     let limited = with("rcvbufSize=\"8m\"", "rcvbufSize=\"8m\" ratelimit.interval=\"5\" ratelimit.burst=\"100\"");
     warns(&limited, "more than 100 messages in 5 s");
     let mut facts = healthy();

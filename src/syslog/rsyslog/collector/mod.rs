@@ -43,6 +43,9 @@ pub struct Found<'a> {
     pub tls_hint: String,
 }
 
+/// What rsyslog takes unless told otherwise, bytes: less is somebody's decision, and too little for security events.
+const USUAL_SIZE: i64 = 8096;
+
 /// Decides what to add.
 ///
 /// # Errors
@@ -68,11 +71,17 @@ pub fn decide(found: &Found<'_>, wish: &Wish) -> Result<Collector, Refusal> {
                 v6: true,
                 counted: false,
                 only_of: None,
+                absent: false,
             });
         }
         for listener in listeners {
             intakes.push(intake(config, listener, transport, port));
-            notes.extend(about(config, listener, port));
+            for note in about(config, listener, port) {
+                // Both transports have some in common.
+                if !notes.contains(&note) {
+                    notes.push(note);
+                }
+            }
             reused.push(listener);
         }
     }
@@ -251,6 +260,7 @@ fn intake(config: &Effective, listener: &Listener, transport: Proto, port: u16) 
     let here = address.unwrap_or(Ipv4Addr::LOCALHOST.into());
     Intake {
         counted: false,
+        absent: false,
         transport,
         port,
         tls: listener.tls.is_some(),
@@ -279,6 +289,15 @@ fn about(config: &Effective, listener: &Listener, port: u16) -> Vec<String> {
     let bound = bound_to(listener).map(|ip| format!(" on {ip}")).unwrap_or_default();
     let far = bound_to(listener).is_some_and(|ip| !ip.is_loopback());
     let only = if far { "; devices have to send to that address" } else { "" };
+    if let Some(limit) = listener.rate_limit.filter(|limit| limit.interval > 0) {
+        notes.push(format!(
+            "the {word} listener at {} takes no more than {} events in {} s (rateLimit) and throws the others away",
+            listener.at, limit.burst, limit.interval
+        ));
+    }
+    if let Some(set) = config.setting("maxMessageSize").filter(|_| config.max_message_size() < USUAL_SIZE) {
+        notes.push(format!("events longer than {} bytes are cut (maxMessageSize at {})", set.value, set.at));
+    }
     notes.push(format!(
         "{word} port {port} is already open{bound} by {}: that listener is used as it is{only}",
         listener.at

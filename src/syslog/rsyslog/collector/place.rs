@@ -50,7 +50,7 @@ pub fn calls(found: &Found<'_>, rulesets: &Rulesets<'_>, wish: &Wish) -> Result<
 /// The block for a default ruleset that takes events away before any drop-in is read.
 pub fn call_early(found: &Found<'_>, block: Block) -> Option<Insertion> {
     let ruleset = found.config.ruleset(&Text::from(DEFAULT_RULESET))?;
-    let why = "a rule of this file takes events away before any drop-in is read".to_owned();
+    let why = "a rule of this file takes events away before our drop-in is read".to_owned();
     first_in(found, ruleset, &render::statements(block), why).ok()
 }
 

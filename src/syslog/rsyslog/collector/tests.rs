@@ -146,6 +146,17 @@ fn ours_stands_before_what_takes_events_of_any_device_away() {
 }
 
 #[test]
+fn limits_of_a_used_listener_are_named() {
+    let source = main_with(
+        "module(load=\"imudp\")\ninput(type=\"imudp\" port=\"514\" rateLimit.interval=\"5\" rateLimit.burst=\"20\")\n\
+         $MaxMessageSize 2k\n",
+    );
+    let notes = decided(&source, &Wish::usual()).unwrap().notes;
+    assert!(notes.iter().any(|n| n.contains("rsyslog.conf:10 takes no more than 20 events in 5 s")), "{notes:?}");
+    assert!(notes.iter().any(|n| n.contains("2k bytes are cut (maxMessageSize at /etc/rsyslog.conf:11)")), "{notes:?}");
+}
+
+#[test]
 fn a_folder_that_is_read_twice_is_refused_with_both_places() {
     let source = main_with("$IncludeConfig /etc/rsyslog.d/*.conf\n");
     let refusal = decided(&source, &Wish::usual()).unwrap_err();

@@ -175,7 +175,7 @@ fn intake(found: &Found<'_>, wish: &Wish, (kind, port): (Transport, u16), there:
         None => kind == Transport::Tcp && takes_counts_only(found, wish),
     };
     let (tls, reused) = (kind == Transport::Tls, there.first().map(|l| l.driver.at.clone()));
-    Intake { transport, port, tls, reused, address: None, v4, v6, counted, only_of: None }
+    Intake { transport, port, tls, reused, address: None, v4, v6, counted, only_of: None, absent: false }
 }
 
 /// Is the port devices send to to be that of senders who count octets, for lack of one that takes both?
