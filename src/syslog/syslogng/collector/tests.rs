@@ -430,3 +430,13 @@ fn listeners_on_addresses_of_their_own_are_used() {
     let named = decided(&with("source s { udp(ip(fw-net)); };\nlog { source(s); };\n"), &Wish::usual()).unwrap_err();
     assert!(named.what.contains("fw-net only"), "{named}");
 }
+
+#[test]
+fn a_folder_that_is_read_twice_is_not_ours_to_use() {
+    let main = stock() + "@include \"/etc/syslog-ng/conf.d/*.conf\"\n";
+    let source = MapSource::new().with(MAIN, main);
+    let made = decided(&source, &Wish::usual()).unwrap();
+    assert_eq!(made.drop_in.as_ref().unwrap().0, Path::new("/etc/syslog-ng/cefctl.conf"));
+    assert_eq!(made.insertions.len(), 1);
+    assert!(lint::fatal(&candidate(&source, &made)).is_empty());
+}
