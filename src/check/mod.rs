@@ -35,6 +35,7 @@ pub mod late;
 mod limits;
 mod listen;
 mod loops;
+mod near;
 mod network;
 #[cfg(test)]
 mod ng_tests;
@@ -44,6 +45,7 @@ mod pipeline;
 mod ports;
 mod probe;
 mod probe_run;
+mod promise;
 mod routing;
 mod run;
 mod samples;
