@@ -63,6 +63,8 @@ pub enum Trace {
     Control,
     /// More than one event in the line.
     SeveralEvents,
+    /// More than one event, each in a line of its own.
+    SeveralLines,
 }
 
 /// Description of one line. Places count from the start of the line.
@@ -220,6 +222,8 @@ fn traces(raw: &[u8], counted: bool, event: Option<Event>) -> Vec<Trace> {
     let body = raw.strip_suffix(b"\r").unwrap_or(raw);
     let control = |b: &u8| b.is_ascii_control() && !matches!(b, 0 | b'\t');
     let next = event.and_then(|e| event::find(raw.get(e.body..)?));
+    let between = event.zip(next).and_then(|(first, next)| raw.get(first.body..first.body + next.start));
+    let own_lines = between.is_some_and(|text| text.windows(2).any(|w| w == b"\n<"));
     let found = [
         (Trace::OctetCount, counted),
         (Trace::CarriageReturn, body.len() < raw.len()),
@@ -228,7 +232,8 @@ fn traces(raw: &[u8], counted: bool, event: Option<Event>) -> Vec<Trace> {
         (Trace::Bom, raw.windows(3).any(|w| w == b"\xEF\xBB\xBF")),
         (Trace::NotUtf8, std::str::from_utf8(raw).is_err()),
         (Trace::Control, body.iter().any(control)),
-        (Trace::SeveralEvents, next.is_some()),
+        (Trace::SeveralEvents, next.is_some() && !own_lines),
+        (Trace::SeveralLines, next.is_some() && own_lines),
     ];
     found.into_iter().filter(|(_, there)| *there).map(|(trace, _)| trace).collect()
 }

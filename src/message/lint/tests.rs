@@ -379,3 +379,13 @@ fn clocks_of_odd_headers() {
     assert_eq!(clock("8/1/2026 12:00:00 PM"), Clock::Zone(7200));
     assert_eq!(clock("1785575000"), Clock::Off(-3403));
 }
+
+#[test]
+fn several_events_in_one_datagram_are_named() {
+    let line = format!("<164>Aug  1 10:00:00 fw1 {CEF}");
+    for (text, word) in [(format!("{line}\n{line}"), "takes them apart"), (format!("{line} {line}"), "keeps one")] {
+        let found = lint(text.as_bytes(), Framing::Datagram);
+        assert!(found.oddities().iter().any(|o| o.contains(word)), "{:?}", found.oddities());
+        assert!(ids(&text).contains(&"one-event".into()));
+    }
+}
