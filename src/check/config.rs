@@ -261,7 +261,12 @@ fn hidden(case: &Case<'_>) -> Option<(String, String)> {
     let other = |path: &&String| {
         let at = decode_path(path);
         let (there, here) = (proc_mount::holding(theirs, &at)?, proc_mount::holding(ours, &at)?);
-        (there.point != here.point && there.fs_type != here.fs_type).then(|| there.point.clone())
+        // A folder mounted over itself, as ProtectSystem= does, shows the same file.
+        let same = match there.device.is_empty() || here.device.is_empty() {
+            true => there.fs_type == here.fs_type,
+            false => there.place(&at) == here.place(&at),
+        };
+        (there.point != here.point && !same).then(|| there.point.clone())
     };
     files.into_iter().find_map(|path| Some((path.clone(), other(&path)?)))
 }

@@ -1,5 +1,6 @@
 use super::*;
 use crate::check::fixture::*;
+use crate::host::proc_mount::Mount;
 use crate::host::proc_process::Process;
 use crate::platform::access::Step;
 use crate::report::Status;
@@ -89,6 +90,27 @@ fn an_include_that_leaves_something_out_fails_only_if_nobody_else_reads_it() {
     // rsyslogd refuses to include a file that it is reading already.
     let circle = with_files(&[("/etc/rsyslog.d/05-loop.conf", "$IncludeConfig /etc/rsyslog.d/*.conf\n")]);
     assert_eq!(judge(files, &circle).status, Status::Warn);
+}
+
+#[test]
+fn a_folder_that_is_another_one_for_the_daemon_hides_its_files() {
+    let of = |root: &str, device: &str| {
+        let mount = |point: &str, root: &str, device: &str| Mount {
+            point: point.into(),
+            fs_type: "ext4".into(),
+            device: device.into(),
+            root: root.into(),
+            ..Mount::default()
+        };
+        let mut facts = healthy();
+        facts.agent_states.mounts = Ok(vec![mount("/", "/", "8:1")]);
+        facts.rsyslog.mounts = Ok(vec![mount("/", "/", "8:1"), mount("/etc/rsyslog.d", root, device)]);
+        judge(files, &facts).status
+    };
+    assert_eq!(of("/srv/old", "8:1"), Status::Fail);
+    assert_eq!(of("/etc/rsyslog.d", "8:9"), Status::Fail);
+    // As ProtectSystem= does.
+    assert_eq!(of("/etc/rsyslog.d", "8:1"), Status::Pass);
 }
 
 #[test]
@@ -210,7 +232,8 @@ fn a_backup_of_our_file_that_is_read_too_is_named() {
     let mut facts = healthy();
     set_config(&mut facts, &[("/etc/rsyslog.conf", MAIN), (DROP_IN_PATH, &ours), (old, &ours)]);
     assert_ne!(judge(config, &facts).summary, format!("{old} is a copy of {DROP_IN_PATH}, and the daemon reads both"));
-    let file = ReceiptFile { path: DROP_IN_PATH.into(), sha256: String::new(), state: FileState::AsWritten };
+    let file =
+        ReceiptFile { path: DROP_IN_PATH.into(), sha256: String::new(), state: FileState::AsWritten, immutable: None };
     facts.receipt = Ok(Some(ReceiptFacts { files: vec![file], ..ReceiptFacts::default() }));
     let o = judge(config, &facts);
     assert_eq!(o.summary, format!("{old} is a copy of {DROP_IN_PATH}, and the daemon reads both"));

@@ -10,7 +10,7 @@ use super::words;
 use crate::host::proc_net::Socket;
 use crate::host::proc_process::Process;
 use crate::platform::service::Active;
-use crate::report::Fix;
+use crate::report::{Fix, Status};
 
 pub fn present(case: &Case<'_>) -> Judged {
     let wanted = case.target.daemon;
@@ -231,6 +231,9 @@ fn not_active(case: &Case<'_>, unit: &UnitFacts, state: &str) -> Judged {
             .seen_all(drop_ins())
             .advise("systemd leaves every start out, since a condition of the unit is not met: look which one, then start it")
             .command(format!("systemctl cat {name} | grep -E '^(Condition|Assert)'"))
+            .command(start),
+        _ if s.result == "exit-code" && super::host::disk(case).is_ok_and(|o| o.status == Status::Fail) => out
+            .advise("make room first, as host.disk says: without it a start will end the same way")
             .command(start),
         _ => match hindrance(unit) {
             Some(why) => out

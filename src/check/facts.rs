@@ -303,6 +303,9 @@ pub struct Spool {
     pub real: String,
     /// From `/` down, as far as it exists.
     pub walk: Vec<Step>,
+    /// The path itself is a link.
+    #[serde(default)]
+    pub link: bool,
     /// Files in it; `Err` where it may not be read or is no folder.
     pub files: Fact<Vec<SizedFile>>,
     /// How far the daemon has read those that it has open for reading, in bytes.
@@ -353,6 +356,9 @@ pub struct ReceiptFile {
     /// Of the content as written, lower-case hexadecimal digits.
     pub sha256: String,
     pub state: FileState,
+    /// Where nobody may write it anew: the file itself, or its folder where it is gone, with the attribute `i`.
+    #[serde(default)]
+    pub immutable: Option<String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -417,6 +423,9 @@ pub struct FirewallFacts {
     /// What the kernel does with packets of some senders, and of answers to them.
     #[serde(default)]
     pub routes: Vec<RouteFacts>,
+    /// Machines of the same networks that have answered this box, with the interface they are behind.
+    #[serde(default)]
+    pub neighbours: Vec<(String, std::net::Ipv4Addr)>,
 }
 
 /// What the kernel says to a packet of one sender, and to an answer to it. `None`: it finds its way.
@@ -447,6 +456,14 @@ pub struct ProbeFacts {
     pub arrived: Option<Bytes>,
     /// From sending to arrival, or how long was waited.
     pub took_ms: u64,
+}
+
+impl ProbeFacts {
+    /// It came to the daemon's port, or knocked there in vain, and nothing of it was seen behind.
+    pub fn lost_at_port(&self) -> bool {
+        let knocked = self.send_error.as_deref().is_some_and(|e| e.contains("timed out"));
+        self.arrived.is_none() && self.blind.is_none() && (knocked || self.seen_at_listener == Some(true))
+    }
 }
 
 /// A test event over TLS, and what the listener showed of itself.

@@ -3,7 +3,8 @@
 use std::net::{IpAddr, Ipv4Addr};
 
 use super::case::Case;
-use super::facts::FirewallFacts;
+use super::facts::{FirewallFacts, ProbeFacts};
+use super::near;
 use super::outcome::{Judged, NotJudged, Outcome};
 use super::sandbox::Filter;
 use super::target::Door;
@@ -18,7 +19,7 @@ use crate::platform::firewall::port::{self, Way};
 use crate::platform::firewall::span::Span;
 use crate::platform::firewall::walk::Place;
 use crate::platform::setting::{Opening, Setting};
-use crate::report::Fix;
+use crate::report::{Fix, Status};
 
 /// Networks named in one line.
 const MOST_NETWORKS: usize = 6;
@@ -43,6 +44,10 @@ impl Seen {
     /// Nearly everybody: only some addresses are shut out.
     fn mostly_open(&self) -> bool {
         self.answer.allowed.size() >= self.answer.asked.size() / 2
+    }
+    /// Open for some, each by a rule about this port.
+    fn chosen(&self) -> bool {
+        self.answer.verdict() == Verdict::Partly && !self.mostly_open() && self.on_purpose()
     }
     /// Somebody has opened this very port for those senders.
     fn on_purpose(&self) -> bool {
@@ -96,7 +101,7 @@ pub fn inbound(case: &Case<'_>) -> Judged {
         }
     }
     let seen = look(case, &rules, facts, &ways);
-    let outcome = worst(case, &rules, &seen);
+    let outcome = worst(case, &rules, facts, &seen);
     let outcome = if supposed {
         outcome.seen("interfaces", "none has an address but lo; judged for an interface called eth0")
     } else {
@@ -133,7 +138,7 @@ fn proto(transport: Transport) -> u8 {
     }
 }
 
-fn worst(case: &Case<'_>, rules: &Ruleset, seen: &[Seen]) -> Outcome {
+fn worst(case: &Case<'_>, rules: &Ruleset, facts: &FirewallFacts, seen: &[Seen]) -> Outcome {
     let closed = |s: &&Seen| s.answer.verdict() == Verdict::Closed;
     // IPv6 counts where there is nothing else.
     let only_v6 = seen.iter().all(|s| s.way.local.is_ipv6());
@@ -148,11 +153,16 @@ fn worst(case: &Case<'_>, rules: &Ruleset, seen: &[Seen]) -> Outcome {
         let lost: Vec<&Seen> = seen.iter().filter(|s| shut.contains(&s.door)).collect();
         return blocked(case, rules, &lost, Outcome::fail);
     }
+    if let Some(out) = swallowed(case, rules) {
+        return out;
+    }
     let unknown: Vec<&Seen> = seen.iter().filter(|s| s.answer.verdict() == Verdict::Unknown).collect();
     if let Some(first) = unknown.first() {
-        return unsure(first, &unknown);
+        return unread(case, rules).unwrap_or_else(|| unsure(first, &unknown));
     }
-    let lost: Vec<&Seen> = seen.iter().filter(closed).collect();
+    // Who opened the port for some senders of IPv4 did not forget IPv6: none of those has an address of it.
+    let chosen = |door: Door| seen.iter().any(|s| s.door == door && s.way.local.is_ipv4() && s.chosen());
+    let lost: Vec<&Seen> = seen.iter().filter(closed).filter(|s| s.way.local.is_ipv4() || !chosen(s.door)).collect();
     if !lost.is_empty() {
         return blocked(case, rules, &lost, Outcome::warn);
     }
@@ -161,9 +171,43 @@ fn worst(case: &Case<'_>, rules: &Ruleset, seen: &[Seen]) -> Outcome {
     if let Some(first) = partly.first() {
         return some_only(case, rules, first, &partly);
     }
+    let near = |s: &&Seen| case.target.source.is_none() && near::shut_out(facts, &s.way, &s.answer).is_some();
+    let near: Vec<&Seen> = seen.iter().filter(near).collect();
+    if let Some(first) = near.first().and_then(|s| near::shut_out(facts, &s.way, &s.answer)) {
+        return neighbours(rules, &first, &near);
+    }
     let from = case.target.source.map(|s| format!(" from {s}")).unwrap_or_default();
     let out = Outcome::pass(format!("nothing on this box keeps {}{from}", named(&all, "off")));
     out.seen_all(seen.iter().flat_map(shut_out))
+}
+
+/// A rule that is not judged, and a test event that was lost just where it stands.
+fn swallowed(case: &Case<'_>, rules: &Ruleset) -> Option<Outcome> {
+    let lost = |door: &Door| {
+        let judged = match door.transport {
+            Transport::Udp => super::probe::udp(case),
+            Transport::Tcp => super::probe::tcp(case),
+        };
+        let at_port = case.facts.probe.get(&door.transport).is_some_and(ProbeFacts::lost_at_port);
+        !door.tls && at_port && judged.is_ok_and(|o| o.status == Status::Fail)
+    };
+    for door in case.target.doors().into_iter().filter(lost) {
+        let answer = port::loopback(rules, false, proto(door.transport), door.port, None);
+        if answer.verdict() != Verdict::Unknown {
+            continue;
+        }
+        let (word, port) = (door.word(), door.port);
+        let reason = answer.unknown.first().map(|u| u.1.text().to_owned()).unwrap_or_default();
+        let text = format!(
+            "a test event over {word} was lost at port {port}, where a rule stands that is not judged here: {reason}"
+        );
+        let lines = answer.unknown.iter().take(3).map(|u| (format!("{word}/{port}"), u.2.words()));
+        let out = Outcome::fail(text).seen_all(lines);
+        let out = out.advise("take the rule away for the syslog port, or put one before it that lets events in; then run the check again");
+        let commands: Vec<String> = answer.unknown.iter().filter_map(|u| removal(rules, &u.2)).take(3).collect();
+        return Some(commands.into_iter().fold(out, |out, command| out.command(command)));
+    }
+    None
 }
 
 fn doors(seen: &[&Seen]) -> Vec<Door> {
@@ -239,11 +283,8 @@ fn blocked(case: &Case<'_>, rules: &Ruleset, lost: &[&Seen], make: fn(String) ->
     by.sort();
     by.dedup();
     let from = case.target.source.map(|s| format!(" from {s}")).unwrap_or_default();
-    let place = if make("".into()).status == crate::report::Status::Fail {
-        String::new()
-    } else {
-        format!(" by {}", words::list(&by))
-    };
+    let place =
+        if make("".into()).status == Status::Fail { String::new() } else { format!(" by {}", words::list(&by)) };
     let diverted = blocks.iter().all(|b| b.diverted);
     let verb = if diverted { "sent elsewhere" } else { "blocked" };
     let is = if doors(lost).len() == 1 { "is" } else { "are" };
@@ -304,8 +345,13 @@ fn to_open(case: &Case<'_>, owners: &[Owner], doors: &[Door], out: Outcome) -> O
     let mut words: Vec<(u16, &str)> = doors.iter().map(|d| (d.port, d.transport.word())).collect();
     words.sort_unstable();
     words.dedup();
+    // Those tools have one command for it; where a rule of nftables or iptables belongs is for its author to say.
+    let by_hand = owners.iter().any(|o| matches!(o, Owner::Firewalld { .. } | Owner::Ufw));
+    let by_hand = if by_hand { "; by hand with the commands below it" } else { "" };
     let mut out = out
-        .advise("open the port, for the senders' networks only where they are known (--open-firewall=10.0.0.0/8); by hand with the commands below it")
+        .advise(format!(
+            "open the port, for the senders' networks only where they are known (--open-firewall=10.0.0.0/8){by_hand}"
+        ))
         .command(format!("{} --open-firewall{from}", case.install_command()));
     if can_open(case, &words) {
         let source = case.target.source.map_or_else(|| "any".to_owned(), |s| s.to_string());
@@ -343,6 +389,19 @@ fn can_open(case: &Case<'_>, doors: &[(u16, &str)]) -> bool {
     let rules = facts.listings.read();
     let plan = opening::plan(&rules, &facts.interfaces, &port::ways(&facts.interfaces), &wanted, "public");
     !plan.settings.is_empty() && plan.notes.is_empty()
+}
+
+/// Where a tool could not list its rules nothing is known of any port.
+fn unread(case: &Case<'_>, rules: &Ruleset) -> Option<Outcome> {
+    if rules.gaps.is_empty() {
+        return None;
+    }
+    let gaps = rules.gaps.iter().map(|gap| ("rules", gap.as_str()));
+    if case.facts.is_root() {
+        return Some(Outcome::unknown("not all rules of this box's firewalls could be read").seen_all(gaps));
+    }
+    let out = Outcome::unknown("only root can read the rules of this box's firewalls").seen_all(gaps);
+    Some(out.advise("run it again as root").command("sudo cefctl troubleshoot"))
 }
 
 fn unsure(first: &Seen, unknown: &[&Seen]) -> Outcome {
@@ -391,6 +450,21 @@ fn some_only(case: &Case<'_>, rules: &Ruleset, first: &Seen, partly: &[&Seen]) -
     to_open(case, &owners, &doors, out.seen_all(lines))
 }
 
+/// Only those next to this box are shut out. Nothing is opened unasked here: somebody may have meant it.
+fn neighbours(rules: &Ruleset, first: &near::Shut, all: &[&Seen]) -> Outcome {
+    let by = |s: &&Seen| s.answer.blocked.iter().find(|b| !b.who.intersect(&first.who).is_empty()).cloned();
+    let blocks: Vec<Block> = all.iter().filter_map(by).collect();
+    let mut who: Vec<String> = blocks.iter().map(|b| keeper(rules, b)).collect();
+    who.dedup();
+    let mut commands: Vec<String> = blocks.iter().filter_map(|b| removal(rules, &b.place)).collect();
+    commands.dedup();
+    let text = format!("what {} sends to {} is blocked by {}", first.text, numbers(all), words::list(&who));
+    let out = Outcome::warn(text).seen_all(all.iter().flat_map(|s| shut_out(s)));
+    let out = out
+        .advise("if devices send from there, take the rule that is named away, or put one before it that lets them in");
+    commands.into_iter().fold(out, |out, command| out.command(command))
+}
+
 pub fn loopback(case: &Case<'_>) -> Judged {
     let lo = Some(IpAddr::from(Ipv4Addr::LOCALHOST));
     if let Some(out) = by_unit(case, lo, "the daemon from the agent on loopback") {
@@ -419,6 +493,9 @@ pub fn loopback(case: &Case<'_>) -> Judged {
     match answer.verdict() {
         Verdict::Open => Ok(Outcome::pass(format!("nothing keeps the daemon from port {port} over loopback"))),
         Verdict::Unknown => {
+            if let Some(out) = unread(case, &rules) {
+                return Ok(out);
+            }
             let reason = answer.unknown.first().map(|u| u.1.text().to_owned()).unwrap_or_default();
             let lines = answer.unknown.iter().map(|u| ("loopback", format!("{}: {}", u.1.text(), u.2.words())));
             let text = format!("whether loopback is open hangs on something that is not judged here: {reason}");

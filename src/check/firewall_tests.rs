@@ -1,4 +1,5 @@
 use super::*;
+use crate::check::facts::Bytes;
 use crate::check::fixture::*;
 use crate::check::target::{Target, TargetOptions};
 use crate::report::Status;
@@ -73,6 +74,49 @@ fn some_senders_only() {
 }
 
 #[test]
+fn those_next_to_this_box_are_no_unwanted_addresses() {
+    let next = |rule: &str, seen: &[&str]| {
+        let mut facts = healthy();
+        let mut f = firewall(&format!(":INPUT ACCEPT [0:0]\n{rule}"));
+        let eth0 = f.interfaces.iter_mut().find(|i| i.name == "eth0").unwrap();
+        eth0.prefixes = vec![("192.0.2.1".parse().unwrap(), 24)];
+        f.neighbours = seen.iter().map(|ip| ("eth0".to_owned(), ip.parse().unwrap())).collect();
+        facts.firewall = Ok(f);
+        let o = judge(inbound, &facts);
+        (o.status, o.summary)
+    };
+    let (status, text) = next("-A INPUT -s 192.0.2.0/24 -j DROP", &[]);
+    assert_eq!(status, Status::Warn);
+    assert_eq!(text, "what 192.0.2.0/24, the network of eth0, sends to port 514 is blocked by iptables (chain INPUT)");
+    // One of them counts if it is there.
+    assert_eq!(next("-A INPUT -s 192.0.2.77 -j DROP", &["192.0.2.2"]).0, Status::Pass);
+    let (status, text) = next("-A INPUT -s 192.0.2.77 -j DROP", &["192.0.2.2", "192.0.2.77"]);
+    assert_eq!((status, text.contains("what 192.0.2.77 on the network of eth0 sends")), (Status::Warn, true), "{text}");
+    // Addresses of a public interface that nobody can have.
+    assert_eq!(next("-A INPUT -s 10.0.0.0/8 -j DROP", &["192.0.2.2"]).0, Status::Pass);
+}
+
+#[test]
+fn a_port_opened_for_some_senders_is_not_one_that_ipv6_was_forgotten_for() {
+    let v4 = format!("{CLOSED}-A INPUT -s 10.0.0.0/8 -p udp -m udp --dport 514 -j ACCEPT");
+    let of = |v4: &str| {
+        let mut facts = healthy();
+        let mut f = firewall(v4);
+        let mut v6 = f.listings.iptables[0].clone();
+        v6.command = "ip6tables-save".into();
+        v6.output = Ok(format!("*filter\n{CLOSED}COMMIT\n"));
+        f.listings.ip6tables.push(v6);
+        facts.firewall = Ok(f);
+        let mut target = Target::resolve(&TargetOptions::default(), &facts);
+        target.promised = vec![Transport::Udp];
+        let o = judge_for(inbound, &facts, &target);
+        (o.status, o.summary)
+    };
+    assert_eq!(of(&v4), (Status::Pass, "port 514 is open for 10.0.0.0/8 only".into()));
+    assert_eq!(of(&format!("{CLOSED}-A INPUT -p udp -m udp --dport 514 -j ACCEPT")).0, Status::Warn);
+}
+
+#[test]
 fn one_sender_is_judged_for_itself() {
     let rules = format!("{CLOSED}-A INPUT -s 10.0.0.0/8 -p udp -m udp --dport 514 -j ACCEPT");
     let from = |source: &str| {
@@ -97,9 +141,45 @@ fn what_cannot_be_judged_is_unknown_and_a_limit_is_a_warning() {
     assert_eq!(o.status, Status::Warn);
     let mut facts = healthy();
     facts.firewall.as_mut().unwrap().listings.nft.as_mut().unwrap().output = Err("Operation not permitted".into());
-    assert_eq!(judge(inbound, &facts).status, Status::Unknown);
+    let o = judge(inbound, &facts);
+    assert_eq!(o.status, Status::Unknown);
+    // Said once, not for every interface and transport.
+    assert_eq!(evidence(&o).matches("not permitted").count(), 1, "{}", evidence(&o));
+    facts.host.euid = 1000;
+    for check in [inbound, loopback] {
+        let o = judge(check, &facts);
+        assert!(o.summary.contains("only root"), "{}", o.summary);
+        assert_eq!(o.advice.unwrap().commands, ["sudo cefctl troubleshoot"]);
+    }
     facts.firewall = Err("it was not looked at".into());
     assert_eq!(judge(inbound, &facts).status, Status::Unknown);
+}
+
+#[test]
+fn a_rule_that_is_not_judged_is_the_cause_where_the_test_event_was_lost() {
+    let of = |rule: &str, arrived: bool| {
+        let mut facts = healthy();
+        facts.firewall = Ok(firewall(&format!(":INPUT ACCEPT [0:0]\n{rule}")));
+        let line = Bytes(b"<164>Aug  1 10:00:00 c1 CEF:0|TestCommonEventFormat|MOCK|1.0|mock|Self test|1|".to_vec());
+        let probe = ProbeFacts {
+            sent: line.clone(),
+            to: "127.0.0.1:514".into(),
+            send_error: None,
+            blind: None,
+            seen_at_listener: Some(true),
+            arrived: arrived.then_some(line),
+            took_ms: 1000,
+        };
+        facts.probe.insert(Transport::Udp, probe);
+        judge(inbound, &facts)
+    };
+    let rule = "-A INPUT -p udp -m udp --dport 514 -m string --string \"CEF:\" --algo bm --to 65535 -j DROP";
+    let o = of(rule, false);
+    assert_eq!(o.status, Status::Fail);
+    assert!(o.summary.contains("over udp was lost at port 514") && o.summary.contains("-m string"), "{}", o.summary);
+    assert_eq!(of(rule, true).status, Status::Unknown);
+    // One that does not touch what the box sends to itself is not to blame for it.
+    assert_eq!(of(&rule.replace("INPUT -p", "INPUT -i eth0 -p"), false).status, Status::Unknown);
 }
 
 #[test]

@@ -75,6 +75,7 @@ pub fn healthy() -> Facts {
         validation: Ok(validation(0, &[])),
         own_lines: Ok(Vec::new()),
         spools: vec![Spool {
+            link: false,
             path: "/var/spool/rsyslog".into(),
             real: "/var/spool/rsyslog".into(),
             walk: folders(&["/", "/var", "/var/spool", "/var/spool/rsyslog"]),
@@ -82,7 +83,13 @@ pub fn healthy() -> Facts {
             read: Default::default(),
             space: Some(space),
         }],
-        mounts: Ok(vec![Mount { point: "/".into(), fs_type: "ext4".into(), read_only: false, noexec: false }]),
+        mounts: Ok(vec![Mount {
+            point: "/".into(),
+            fs_type: "ext4".into(),
+            read_only: false,
+            noexec: false,
+            ..Mount::default()
+        }]),
         drop_in_folder: Ok(Vec::new()),
         ..DaemonFacts::unknown(RSYSLOG_CONF)
     };
@@ -122,6 +129,7 @@ pub fn firewall(rules: &str) -> FirewallFacts {
         },
         no_way_to_self: None,
         routes: Vec::new(),
+        neighbours: Vec::new(),
         interfaces: vec![interface("lo", &["127.0.0.1", "::1"]), interface("eth0", &["192.0.2.1", "2001:db8::1"])],
     }
 }

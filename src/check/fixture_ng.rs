@@ -50,6 +50,7 @@ pub fn ng_healthy() -> Facts {
         validation: Ok(ng_validation(0, "")),
         own_lines: Ok(Vec::new()),
         spools: vec![Spool {
+            link: false,
             path: SYSLOG_NG_STATE.into(),
             real: SYSLOG_NG_STATE.into(),
             walk: folders(&["/", "/var", "/var/lib", SYSLOG_NG_STATE]),
@@ -57,7 +58,13 @@ pub fn ng_healthy() -> Facts {
             read: Default::default(),
             space: None,
         }],
-        mounts: Ok(vec![Mount { point: "/".into(), fs_type: "ext4".into(), read_only: false, noexec: false }]),
+        mounts: Ok(vec![Mount {
+            point: "/".into(),
+            fs_type: "ext4".into(),
+            read_only: false,
+            noexec: false,
+            ..Mount::default()
+        }]),
         drop_in_folder: Ok(Vec::new()),
         ..DaemonFacts::unknown(SYSLOG_NG_CONF)
     };

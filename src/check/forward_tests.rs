@@ -28,8 +28,12 @@ fn the_current_rule_passes() {
 #[test]
 fn no_rule_at_all_fails_and_tells_what_is_there_instead() {
     let mut facts = with_rule("*.* @@siem.example.org:514\n*.* @127.0.0.1:25224\n");
-    let missing =
-        ReceiptFile { path: "/etc/rsyslog.d/x.conf".into(), sha256: String::new(), state: FileState::Missing };
+    let missing = ReceiptFile {
+        path: "/etc/rsyslog.d/x.conf".into(),
+        sha256: String::new(),
+        state: FileState::Missing,
+        immutable: None,
+    };
     facts.receipt = Ok(Some(ReceiptFacts { files: vec![missing], ..ReceiptFacts::default() }));
     let o = judge(rule, &facts);
     assert_eq!(o.status, Status::Fail);

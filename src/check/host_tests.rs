@@ -74,6 +74,7 @@ fn a_full_file_system_that_is_written_to_is_a_failure() {
 fn the_spool_counts_as_written_to() {
     let mut facts = with_disk(disk_of(0, GIB, (0, 0), false, &["/data/spool"]));
     facts.rsyslog.spools = vec![Spool {
+        link: false,
         path: "/data/spool".into(),
         real: "/data/spool".into(),
         walk: Vec::new(),

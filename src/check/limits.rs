@@ -2,12 +2,14 @@
 //! daemon's own, what the kernel counts is the same for both.
 
 use super::case::Case;
+use super::facts::ProbeFacts;
 use super::outcome::{Judged, NotJudged, Outcome};
 use super::pipeline::Config;
 use super::ports::{self, Family};
 use super::target::Daemon;
 use super::words;
 use crate::host::proc_net::{Socket, SocketState, Transport};
+use crate::report::Status;
 use crate::syslog::{rsyslog as rs, syslogng as ng};
 
 /// Bytes that a long security event has; what is longer is rare.
@@ -16,6 +18,8 @@ const MESSAGE: i64 = 32 << 10;
 const RECEIVE: u64 = 2 << 20;
 /// Milliseconds that looking up a sender's name may take: nothing is taken from the socket meanwhile.
 const SLOW_LOOKUP: u64 = 500;
+
+const THROWN_AWAY: &str = "are thrown away";
 
 /// Place, and what is wrong there.
 type Finding = (String, String);
@@ -39,9 +43,18 @@ pub fn limits(case: &Case<'_>) -> Judged {
         let (own, _) = ports::split(case, net, Transport::Udp, *port)?;
         findings.extend(own.iter().flat_map(|socket| narrow_socket(socket)));
     }
-    findings.extend(slow_names(case, &ports)?);
+    let slow = slow_names(case, &ports)?;
+    // What the test event was lost by comes first, and is no warning any more.
+    let loses: Vec<Finding> =
+        findings.iter().filter(|f| f.1.contains(THROWN_AWAY)).cloned().chain(slow.clone()).collect();
+    findings.extend(slow);
+    let lost = loses.first().filter(|_| test_event_lost(case));
+    if let Some(first) = lost {
+        findings.retain(|f| f != first);
+        findings.insert(0, first.clone());
+    }
     let files = super::open_files::judge(case);
-    if let Some(out) = files.filter(|o| findings.is_empty() || o.status == crate::report::Status::Fail) {
+    if let Some(out) = files.filter(|o| findings.is_empty() || o.status == Status::Fail) {
         return Ok(out.seen_all(findings));
     }
     let Some((_, first)) = findings.first() else {
@@ -61,9 +74,20 @@ pub fn limits(case: &Case<'_>) -> Judged {
     };
     let changed = super::forward::changed_files(case);
     let ours = !changed.is_empty();
-    let out = Outcome::warn(first.clone()).seen_all(findings).seen_all(changed).advise(advice);
+    let make = if lost.is_some() { Outcome::fail } else { Outcome::warn };
+    let first = match lost {
+        Some(_) => format!("the test event was lost: {first}"),
+        None => first.clone(),
+    };
+    let out = make(first).seen_all(findings).seen_all(changed).advise(advice);
     let out = if ours { out.command(case.install_command()) } else { out };
     Ok(out.command(case.load_command()).fixable_if(ours))
+}
+
+/// Did a datagram come to the port and no further, while nothing else explains that?
+fn test_event_lost(case: &Case<'_>) -> bool {
+    let at_port = case.facts.probe.get(&Transport::Udp).is_some_and(ProbeFacts::lost_at_port);
+    at_port && super::probe::udp(case).is_ok_and(|o| o.status == Status::Fail)
 }
 
 /// What a datagram socket for senders from outside has too little of.
@@ -125,7 +149,7 @@ fn rsyslog(config: &rs::Effective, ports: &[u16], sessions: &dyn Fn(u16) -> usiz
     }
     // What comes faster than a listener's rate limit is thrown away.
     findings.extend(on_port().filter_map(|l| Some((l, l.rate_limit?))).map(|(l, limit)| {
-        let text = format!("more than {} messages in {} s are thrown away (ratelimit)", limit.burst, limit.interval);
+        let text = format!("more than {} messages in {} s {THROWN_AWAY} (ratelimit)", limit.burst, limit.interval);
         (l.at.to_string(), text)
     }));
     (size, findings)

@@ -1,7 +1,7 @@
 use std::net::SocketAddr;
 
 use super::*;
-use crate::check::facts::Facts;
+use crate::check::facts::{Bytes, Facts};
 use crate::check::fixture::*;
 use crate::report::Status;
 
@@ -34,6 +34,28 @@ fn narrow_limits_warn_one_by_one() {
         sockets(&mut facts).push(s);
     }
     warns(&facts, "450 of 500 TCP sessions");
+}
+
+#[test]
+fn a_limit_that_the_test_event_was_lost_by_fails() {
+    let mut facts = with("rcvbufSize=\"8m\"", "rcvbufSize=\"8m\" ratelimit.interval=\"60\" ratelimit.burst=\"2\"");
+    let line = Bytes(b"<164>Aug  1 10:00:00 c1 CEF:0|TestCommonEventFormat|MOCK|1.0|mock|Self test|1|".to_vec());
+    let mut probe = ProbeFacts {
+        sent: line.clone(),
+        to: "127.0.0.1:514".into(),
+        send_error: None,
+        blind: None,
+        seen_at_listener: Some(true),
+        arrived: None,
+        took_ms: 1000,
+    };
+    facts.probe.insert(Transport::Udp, probe.clone());
+    let o = judge(limits, &facts);
+    assert_eq!(o.status, Status::Fail);
+    assert!(o.summary.contains("lost: more than 2 messages in 60 s"), "{}", o.summary);
+    probe.arrived = Some(line);
+    facts.probe.insert(Transport::Udp, probe);
+    assert_eq!(judge(limits, &facts).status, Status::Warn);
 }
 
 #[test]

@@ -310,6 +310,19 @@ fn not_open(case: &Case<'_>, port: &Port<'_>, closed: &[Family]) -> Outcome {
             .command(format!("sudo systemctl edit {unit}"))
             .command(format!("sudo systemctl restart {unit}"));
     }
+    if let Some(why) = sandbox::no_low_ports(case.facts.unit(&unit), case.process(), port.number) {
+        let drop_ins = case.facts.unit(&unit).map(|u| u.state.drop_ins.clone()).unwrap_or_default();
+        return out
+            .seen(&unit, &why)
+            .seen_all(drop_ins.iter().map(|d| (d.to_string_lossy().into_owned(), "changes the unit")))
+            .advise(format!(
+                "{why}, and ports below 1024 need it: give the unit AmbientCapabilities=CAP_NET_BIND_SERVICE, and have \
+                 it in CapabilityBoundingSet= where that is set"
+            ))
+            .command(format!("systemctl cat {unit}"))
+            .command(format!("sudo systemctl edit {unit}"))
+            .command(format!("sudo systemctl restart {unit}"));
+    }
     let restart = case.load_command();
     let younger = port.listeners.iter().find(|l| case.is_younger_than_daemon(&l.at.file));
     match younger {

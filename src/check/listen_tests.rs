@@ -119,7 +119,8 @@ fn nothing_configured_fails_one_of_two_warns() {
 fn open_but_no_longer_configured_fails_and_names_the_missing_file() {
     let mut facts = healthy();
     set_config(&mut facts, &[("/etc/rsyslog.conf", MAIN)]);
-    let missing = ReceiptFile { path: DROP_IN_PATH.into(), sha256: String::new(), state: FileState::Missing };
+    let missing =
+        ReceiptFile { path: DROP_IN_PATH.into(), sha256: String::new(), state: FileState::Missing, immutable: None };
     facts.receipt = Ok(Some(ReceiptFacts {
         path: "/var/lib/cefctl/receipt.json".into(),
         protocols: vec![Transport::Udp, Transport::Tcp],
@@ -309,6 +310,7 @@ fn a_promised_tls_listener_is_judged_and_nothing_else_is_missed() {
         path: "/etc/rsyslog.d/cefctl-tls/key.pem".into(),
         sha256: String::new(),
         state: FileState::Missing,
+        immutable: None,
     };
     pem.receipt.as_mut().unwrap().as_mut().unwrap().files.push(key);
     assert!(judged(tcp, &pem).1.contains("key.pem is gone"), "{:?}", judged(tcp, &pem));

@@ -433,6 +433,7 @@ fn what_waits_for_the_agent() {
     let mut facts = ng_with("disk-buffer(", "disk-buffer(dir(\"/data/q\") ");
     is("forward.reliable", &facts, Status::Unknown, "/data/q was not looked at");
     let gone = Spool {
+        link: false,
         path: "/data/q".into(),
         real: "/data/q".into(),
         walk: folders(&["/", "/data"]),

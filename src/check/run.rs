@@ -8,6 +8,7 @@ use super::case::Case;
 use super::catalogue::{self, Check};
 use super::late;
 use super::outcome::Outcome;
+use super::promise;
 use super::select::Selection;
 use crate::host::Clock;
 use crate::report::{CheckResult, Remedy, Status, clean};
@@ -52,7 +53,10 @@ impl Runner<'_, '_> {
             Some(cause) => Outcome::blocked(cause, format!("cannot be judged while {cause} fails")),
             None => match late::unknown(check, self.case.facts, self.case.target) {
                 Some(unknown) => unknown,
-                None => self.settle((check.judge)(self.case).unwrap_or_else(Outcome::from)),
+                None => {
+                    let outcome = (check.judge)(self.case).unwrap_or_else(Outcome::from);
+                    promise::kept(self.case, self.settle(outcome))
+                }
             },
         };
         self.done.insert(check.id, (outcome, self.clock.monotonic().saturating_sub(start)));

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 
 use super::facts::{DaemonFacts, Facts, Sandbox, UnitFacts};
 use super::pipeline::Family;
+use crate::host::proc_process::Process;
 use crate::host::subnet::Subnet;
 
 /// The daemon runs, but not in this box's network.
@@ -56,6 +57,25 @@ pub fn forbidden(unit: Option<&UnitFacts>, families: &[Family]) -> Vec<Family> {
         Family::V6 => "AF_INET6",
     };
     families.iter().copied().filter(|f| !unit.sandbox.allows(name(*f))).collect()
+}
+
+/// CAP_NET_BIND_SERVICE of capabilities(7).
+const BIND_LOW_PORTS: u64 = 1 << 10;
+
+/// Why a process of the unit may not open a port of the lower ones. rsyslog that gives its rights away itself opens its
+/// ports before; a unit that starts as somebody else has none to begin with.
+pub fn no_low_ports(unit: Option<&UnitFacts>, process: Option<&Process>, port: u16) -> Option<String> {
+    let process = process?;
+    if port >= 1024 {
+        return None;
+    }
+    if process.cap_bounding & BIND_LOW_PORTS == 0 {
+        return Some("the unit takes CAP_NET_BIND_SERVICE from the daemon".into());
+    }
+    let user = unit.map(|u| u.user.as_str()).unwrap_or_default();
+    let other = !matches!(user, "" | "root" | "0") && process.uid != 0;
+    (other && process.cap_effective & BIND_LOW_PORTS == 0)
+        .then(|| format!("the unit starts the daemon as {user} without CAP_NET_BIND_SERVICE"))
 }
 
 /// What systemd's own filter of addresses does with packets of others: it stands in the unit, not in any firewall's rules.
@@ -112,6 +132,22 @@ mod tests {
     use crate::check::fixture::{DAEMON, healthy};
 
     const UNIT: &str = "rsyslog.service";
+
+    #[test]
+    fn low_ports_need_a_capability() {
+        let mut facts = healthy();
+        let of = |facts: &Facts, port| no_low_ports(facts.unit(UNIT), facts.process(DAEMON), port);
+        assert_eq!(of(&facts, 514), None);
+        facts.processes.get_mut(&DAEMON).unwrap().cap_effective = 0;
+        // rsyslog that gave them away, which it does once its ports are open.
+        assert_eq!(of(&facts, 514), None);
+        facts.processes.get_mut(&DAEMON).unwrap().uid = 104;
+        facts.units.as_mut().unwrap().get_mut(UNIT).unwrap().user = "syslog".into();
+        assert_eq!(of(&facts, 514).unwrap(), "the unit starts the daemon as syslog without CAP_NET_BIND_SERVICE");
+        assert_eq!(of(&facts, 5514), None);
+        facts.processes.get_mut(&DAEMON).unwrap().cap_bounding = !BIND_LOW_PORTS;
+        assert!(of(&facts, 514).unwrap().contains("takes CAP_NET_BIND_SERVICE"));
+    }
 
     fn moved(change: impl FnOnce(&mut Sandbox)) -> Option<Elsewhere> {
         let mut facts = healthy();

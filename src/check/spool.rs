@@ -122,6 +122,18 @@ fn unwritable(case: &Case<'_>, dir: &Spool) -> Result<Option<Outcome>, NotJudged
     }
     let Some(last) = there else {
         let (who, group) = writer(case).map(|w| (w.uid, w.gid)).unwrap_or_default();
+        if dir.link {
+            return Ok(Some(
+                lost("it is a link that leads to no folder".into())
+                    .seen(&dir.path, format!("a link; followed to its end: {}", dir.real))
+                    .advise(
+                        "make the folder that it should lead to, or put a folder in its place; then restart the daemon",
+                    )
+                    .command(format!("ls -l {quoted}"))
+                    .command(format!("sudo rm {quoted} && sudo install -d -m 0700 -o {who} {quoted}"))
+                    .command(restart),
+            ));
+        }
         return Ok(Some(
             lost("it does not exist".into())
                 .seen(&dir.path, "no such folder")
@@ -233,6 +245,23 @@ fn complained(case: &Case<'_>, dir: &Spool) -> Option<Outcome> {
     let text = format!("the daemon could not use {} since it was started: {}", dir.path, first.text);
     // A line in a log file may be anybody's; the journal vouches for its own.
     let out = if first.source == "journal" { Outcome::fail(text) } else { Outcome::warn(text) };
+    // What it cannot read again it cannot write either, after every start anew.
+    let left = if case.target.daemon == Daemon::Rsyslog { left_behind(dir) } else { Vec::new() };
+    if !left.is_empty() && lines.iter().any(|l| l.text.contains("disk queue")) {
+        let folder = shell_quote(&format!("{}.damaged", dir.real));
+        let files: Vec<String> = left.iter().map(|stem| format!("{}/{stem}.*", dir.real)).collect();
+        let name = case.unit_name();
+        return Some(
+            out.seen_all(lines.iter().take(4).map(|l| (l.source.as_str(), l.text.as_str())))
+                .seen_all(left.iter().map(|stem| (dir.path.clone(), format!("{stem}.qi, left by an earlier run"))))
+                .advise(
+                    "the queue's files are damaged: move them away while the daemon is stopped (the events in them are \
+                     lost to it; a person can still read them); if it is no better then, a security module may forbid the folder",
+                )
+                .command(format!("sudo systemctl stop {name}; sudo mkdir -p {folder}; sudo mv {} {folder}/", files.join(" ")))
+                .command(format!("sudo systemctl start {name}")),
+        );
+    }
     Some(
         out.seen_all(lines.iter().take(4).map(|l| (l.source.as_str(), l.text.as_str())))
             .advise(
@@ -240,6 +269,13 @@ fn complained(case: &Case<'_>, dir: &Spool) -> Option<Outcome> {
             )
             .command(format!("sudo systemctl restart {}", case.unit_name())),
     )
+}
+
+/// Names of queues of which an earlier run has left its notes (`NAME.qi`): rsyslog reads them when it starts.
+fn left_behind(dir: &Spool) -> Vec<String> {
+    let names =
+        dir.files.iter().flatten().filter_map(|f| Path::new(&f.path).file_name()?.to_str()?.strip_suffix(".qi"));
+    names.filter(|n| n.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-.".contains(&b))).map(str::to_owned).collect()
 }
 
 /// Disk queue given up (2036), file not opened (2433); 2181 is the missing folder itself. syslog-ng says it in words.

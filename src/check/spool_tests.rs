@@ -64,13 +64,24 @@ fn a_spool_that_is_missing_or_no_folder_fails() {
 }
 
 #[test]
+fn a_link_that_leads_nowhere_is_for_a_person_to_mend() {
+    let mut facts = healthy();
+    spool(&mut facts).walk.pop();
+    assert!(failing(&facts).advice.unwrap().fixable);
+    spool(&mut facts).link = true;
+    let o = failing(&facts);
+    assert!(o.summary.contains("a link that leads to no folder"), "{}", o.summary);
+    assert!(!o.advice.unwrap().fixable);
+}
+
+#[test]
 fn a_spool_the_daemon_sees_read_only_fails() {
     let mut facts = healthy();
     facts.rsyslog.mounts.as_mut().unwrap().push(Mount {
         point: "/var/spool".into(),
         fs_type: "tmpfs".into(),
         read_only: true,
-        noexec: false,
+        ..Mount::default()
     });
     let o = failing(&facts);
     assert!(o.evidence.iter().any(|e| e.text == "/var/spool (tmpfs) read-only"), "{o:?}");
@@ -116,6 +127,16 @@ fn a_daemon_that_gave_its_queue_up_fails_until_it_is_restarted() {
     let mut facts = healthy();
     facts.rsyslog.own_lines = Ok(vec![line("journal")]);
     assert_eq!(failing(&facts).advice.unwrap().commands, ["sudo systemctl restart rsyslog"]);
+    // What a restart would not mend.
+    let mut damaged = facts.clone();
+    let notes = SizedFile { path: "/var/spool/rsyslog/cefctl_fwd.qi".into(), size: 9 };
+    spool(&mut damaged).files = Ok(vec![notes]);
+    let advice = failing(&damaged).advice.unwrap();
+    assert!(advice.summary.contains("damaged"), "{}", advice.summary);
+    assert!(
+        advice.commands[0].contains("mv /var/spool/rsyslog/cefctl_fwd.* /var/spool/rsyslog.damaged/"),
+        "{advice:?}"
+    );
     facts.rsyslog.own_lines = Ok(vec![line("/var/log/syslog")]);
     assert_eq!(judge(reliable, &facts).status, Status::Warn);
     facts.rsyslog.own_lines = Ok(vec![line("journal")]);
@@ -128,6 +149,7 @@ fn a_queue_with_a_folder_of_its_own_is_judged_by_that() {
     let mut facts = with("queue.fileName", "queue.spoolDirectory=\"/data/q\" queue.fileName");
     assert_eq!(judge(reliable, &facts).status, Status::Unknown);
     let own = Spool {
+        link: false,
         path: "/data/q".into(),
         real: "/data/q".into(),
         walk: folders(&["/", "/data"]),

@@ -53,8 +53,12 @@ fn a_rebuilt_header_is_no_fault_where_the_rule_is_there() {
     let mut facts = facts(&[GOOD, "<164>CEF:0|V|P|1|id|name|5|x=y"]);
     facts.receipt = Ok(None);
     assert_eq!(of(format, &facts).0, Status::Fail);
-    let file =
-        crate::check::facts::ReceiptFile { path: "/f".into(), sha256: String::new(), state: FileState::AsWritten };
+    let file = crate::check::facts::ReceiptFile {
+        path: "/f".into(),
+        sha256: String::new(),
+        state: FileState::AsWritten,
+        immutable: None,
+    };
     let receipt = crate::check::facts::ReceiptFacts { files: vec![file], ..Default::default() };
     facts.receipt = Ok(Some(receipt));
     assert_eq!(of(format, &facts).0, Status::Pass);

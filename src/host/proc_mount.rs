@@ -1,11 +1,11 @@
 //! What is mounted where, as one process sees it (`/proc/PID/mountinfo`): a unit's sandbox can make a folder read-only
 //! or hide it for the daemon while everybody else may write there.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Mount {
     /// Mount point; bytes that are no UTF-8 are replaced.
     pub point: String,
@@ -13,6 +13,20 @@ pub struct Mount {
     /// Read-only by the mount itself or by its file system.
     pub read_only: bool,
     pub noexec: bool,
+    /// `major:minor` of the file system. Facts of older bundles do not say.
+    #[serde(default)]
+    pub device: String,
+    /// The folder of the file system that is seen at the mount point.
+    #[serde(default)]
+    pub root: String,
+}
+
+impl Mount {
+    /// Which file of which file system a path below the mount point is.
+    pub fn place(&self, path: &Path) -> (&str, PathBuf) {
+        let below = path.strip_prefix(&self.point).unwrap_or(path);
+        (self.device.as_str(), Path::new(&self.root).join(below))
+    }
 }
 
 /// All mounts in the order the kernel lists them; a later one hides an earlier one of the same place.
@@ -30,6 +44,8 @@ fn parse_line(line: &[u8]) -> Option<Mount> {
         fs_type: String::from_utf8_lossy(fields.get(dash + 1)?).into_owned(),
         read_only: options.contains(&&b"ro"[..]) || super_options.split(|b| *b == b',').any(|o| o == b"ro"),
         noexec: options.contains(&&b"noexec"[..]),
+        device: String::from_utf8_lossy(fields.get(2)?).into_owned(),
+        root: String::from_utf8_lossy(&unescape(fields.get(3)?)).into_owned(),
     })
 }
 
@@ -76,6 +92,7 @@ garbage\n\
         assert_eq!(m[1].point, "/var/spool x");
         assert!(m[1].read_only && m[1].noexec);
         assert!(m[2].read_only && !m[0].read_only);
+        assert_eq!(m[2].place(Path::new("/var/log/a/b")), ("8:1", "/x/a/b".into()));
     }
 
     #[test]

@@ -73,6 +73,7 @@ pub fn spool(root: &Root, path: &Path) -> Spool {
         path: encode_path(path),
         real: encode_path(&real),
         walk: walk(root, path),
+        link: root.stat(path).ok().flatten().is_some_and(|m| m.kind == FileKind::Link),
         files,
         read: Default::default(),
         space,

@@ -100,7 +100,11 @@ pub fn gather(host: &Host, options: &TargetOptions, depth: Depth, limit: Option<
     });
     let source = options.source;
     let firewall = looking.begin(Part::Firewall, move |host| match deep {
-        true => firewall(host).map(|f| FirewallFacts { routes: routes::gather(host, &f.interfaces, source), ..f }),
+        true => firewall(host).map(|f| FirewallFacts {
+            routes: routes::gather(host, &f.interfaces, source),
+            neighbours: routes::seen(host),
+            ..f
+        }),
         false => Err("not looked at".to_owned()),
     });
     let who = identity.clone();
@@ -245,6 +249,7 @@ pub fn firewall(host: &Host) -> Fact<FirewallFacts> {
         listings: Listings::gather(host),
         interfaces: crate::host::interfaces::interfaces()?,
         routes: Vec::new(),
+        neighbours: Vec::new(),
         no_way_to_self: way.err().map(|e| e.to_string()),
     })
 }

@@ -5,8 +5,8 @@ use std::path::Path;
 use sha2::{Digest, Sha256};
 
 use crate::check::facts::{Fact, FileState, ReceiptFacts, ReceiptFile};
-use crate::host::Root;
 use crate::host::proc_net::Transport;
+use crate::host::{Root, facts};
 
 const RECEIPT: &str = "/var/lib/cefctl/receipt.json";
 
@@ -22,6 +22,7 @@ pub fn gather(root: &Root) -> Fact<Option<ReceiptFacts>> {
     let mut receipt = parse_receipt(&value);
     for file in &mut receipt.files {
         file.state = state_of(root, file);
+        file.immutable = immutable(root, file);
     }
     Ok(Some(receipt))
 }
@@ -42,7 +43,7 @@ fn parse_receipt(value: &serde_json::Value) -> ReceiptFacts {
     let written = entries.filter(|e| e["entry"] == "file" && e["after"]["kind"] != "absent");
     let file = |e: &serde_json::Value| {
         let sha256 = e["after"]["sha256"].as_str().unwrap_or_default().to_owned();
-        Some(ReceiptFile { path: e["path"].as_str()?.to_owned(), sha256, state: FileState::Missing })
+        Some(ReceiptFile { path: e["path"].as_str()?.to_owned(), sha256, state: FileState::Missing, immutable: None })
     };
     ReceiptFacts {
         path: RECEIPT.into(),
@@ -59,6 +60,14 @@ fn parse_receipt(value: &serde_json::Value) -> ReceiptFacts {
         local_copy: option(["local_copy", "local-copy"]).and_then(|v| v.as_str()).map(str::to_owned),
         files: written.filter_map(file).collect(),
     }
+}
+
+fn immutable(root: &Root, file: &ReceiptFile) -> Option<String> {
+    let path = Path::new(&file.path);
+    // It is replaced as a whole, and the folder has to let that happen.
+    let places = [Some(path), path.parent()].into_iter().flatten();
+    let mut fixed = places.filter(|p| facts::is_immutable(root, p));
+    fixed.next().map(|p| p.to_string_lossy().into_owned())
 }
 
 /// What has become of a file since `install` wrote it.

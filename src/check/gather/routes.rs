@@ -15,18 +15,21 @@ use crate::platform::firewall::port;
 const SAMPLES: usize = 3;
 /// Interfaces that are looked at: a router with hundreds is no collector.
 const MOST: usize = 8;
+/// Neighbours that are kept.
+const MOST_SEEN: usize = 1024;
+const ARP: &str = "/proc/net/arp";
 const LIMIT: Duration = Duration::from_secs(1);
 
 /// Asks for `source`, or for neighbours of this box on each of its networks.
 pub fn gather(host: &Host, interfaces: &[Interface], source: Option<IpAddr>) -> Vec<RouteFacts> {
     let own: BTreeSet<IpAddr> = interfaces.iter().flat_map(|i| i.addresses.iter().copied()).collect();
-    let arp = host.root.read_opt(Path::new("/proc/net/arp")).ok().flatten().unwrap_or_default();
+    let seen = seen(host);
     let mut found = Vec::new();
     for way in port::ways(interfaces).into_iter().take(MOST) {
         let senders = match source {
             Some(source) if source.is_ipv6() == way.local.is_ipv6() => vec![source],
             Some(_) => Vec::new(),
-            None => neighbours(interfaces, &way, &arp),
+            None => neighbours(interfaces, &way, &seen),
         };
         for sender in senders.into_iter().filter(|s| !own.contains(s)) {
             let (from, to) = (sender.to_string(), way.local.to_string());
@@ -61,19 +64,28 @@ fn told(stderr: &str) -> Option<String> {
     known.contains(&said).then(|| said.to_owned())
 }
 
-/// Those that were seen there, and one that may be there. IPv4: what nearly all devices send by.
-fn neighbours(interfaces: &[Interface], way: &port::Way, arp: &[u8]) -> Vec<IpAddr> {
-    let IpAddr::V4(local) = way.local else { return Vec::new() };
-    let mut found: Vec<IpAddr> = Vec::new();
-    for line in String::from_utf8_lossy(arp).lines().skip(1) {
+/// Machines of the same networks that have answered this box, with the interface they are behind.
+pub fn seen(host: &Host) -> Vec<(String, Ipv4Addr)> {
+    answered(&host.root.read_opt(Path::new(ARP)).ok().flatten().unwrap_or_default())
+}
+
+fn answered(arp: &[u8]) -> Vec<(String, Ipv4Addr)> {
+    let text = String::from_utf8_lossy(arp);
+    let one = |line: &str| {
         let fields: Vec<&str> = line.split_ascii_whitespace().collect();
-        let ip = fields.first().and_then(|ip| ip.parse::<Ipv4Addr>().ok());
-        let here = fields.get(5).is_some_and(|d| *d == way.interface);
         // 0x0: asked for, and nobody answered.
         let answered = fields.get(2).is_some_and(|flags| *flags != "0x0");
-        found.extend(ip.filter(|_| here && answered).map(IpAddr::V4));
-    }
-    found.truncate(SAMPLES);
+        let ip = fields.first()?.parse().ok().filter(|_| answered)?;
+        Some(((*fields.get(5)?).to_owned(), ip))
+    };
+    text.lines().skip(1).filter_map(one).take(MOST_SEEN).collect()
+}
+
+/// Those that were seen there, and one that may be there. IPv4: what nearly all devices send by.
+fn neighbours(interfaces: &[Interface], way: &port::Way, seen: &[(String, Ipv4Addr)]) -> Vec<IpAddr> {
+    let IpAddr::V4(local) = way.local else { return Vec::new() };
+    let here = seen.iter().filter(|(interface, _)| *interface == way.interface);
+    let mut found: Vec<IpAddr> = here.map(|(_, ip)| IpAddr::V4(*ip)).take(SAMPLES).collect();
     let prefix = interfaces.iter().flat_map(|i| &i.prefixes).find(|(ip, _)| *ip == local).map(|(_, prefix)| *prefix);
     found.extend(prefix.and_then(|bits| next_to(local, bits)).map(IpAddr::V4).filter(|ip| !found.contains(ip)));
     found
@@ -113,7 +125,7 @@ mod tests {
             ..Interface::default()
         };
         let way = port::Way { interface: "eth0".into(), local: eth0.addresses[0] };
-        let all: Vec<String> = neighbours(&[eth0], &way, arp).iter().map(ToString::to_string).collect();
+        let all: Vec<String> = neighbours(&[eth0], &way, &answered(arp)).iter().map(ToString::to_string).collect();
         assert_eq!(all, ["192.0.2.9", "192.0.2.2"]);
     }
 

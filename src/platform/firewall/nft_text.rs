@@ -46,7 +46,28 @@ pub fn one(name: &str, body: &Json) -> String {
         "queue" => "queue".to_owned(),
         "redirect" => format!("redirect to :{}", part("port")),
         "dnat" => format!("dnat to {}:{}", part("addr"), part("port")),
-        "ct count" => format!("ct count {}", part("val")),
+        "ct count" => {
+            let over = if body.get("inv").and_then(Json::as_bool) == Some(true) { "over " } else { "" };
+            format!("ct count {over}{}", part("val"))
+        }
+        "quota" => {
+            let over = if body.get("inv").and_then(Json::as_bool) == Some(true) { "over " } else { "" };
+            format!("quota {over}{} {}", part("val"), part("val_unit")).trim_end().to_owned()
+        }
+        // `meter` is what older versions call a set with limits of its own for each element.
+        "set" | "meter" => {
+            let op = body.get("op").and_then(Json::as_str).unwrap_or("add");
+            let name = body.get("set").or(body.get("name")).map(expression).unwrap_or_default();
+            let (element, each) = (body.get("elem").or(body.get("key")), body.get("stmt"));
+            let element = element.map(expression).unwrap_or_default();
+            let each = match each {
+                Some(Json::Array(all)) => rule(all),
+                Some(one) => statement(one),
+                None => String::new(),
+            };
+            let name = if name.starts_with('@') { name } else { format!("@{name}") };
+            format!("{op} {name} {{ {element} {each}").trim_end().to_owned() + " }"
+        }
         _ => format!("{name} {body}"),
     }
 }
@@ -93,5 +114,18 @@ pub fn expression(json: &Json) -> String {
             None => String::new(),
         },
         other => other.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn sets_with_limits_for_each_element() {
+        let of = |text: &str| super::statement(&serde_json::from_str(text).unwrap());
+        let count = r#"{"set":{"op":"add","elem":{"payload":{"protocol":"ip","field":"saddr"}},"set":"@m","stmt":[{"ct count":{"val":2,"inv":true}}]}}"#;
+        assert_eq!(of(count), "add @m { ip saddr ct count over 2 }");
+        let meter = r#"{"meter":{"name":"flood","key":{"payload":{"protocol":"ip","field":"saddr"}},"stmt":{"limit":{"rate":10,"per":"second","inv":true}}}}"#;
+        assert_eq!(of(meter), "add @flood { ip saddr limit rate over 10/second }");
+        assert_eq!(of(r#"{"quota":{"val":25,"val_unit":"mbytes","inv":true}}"#), "quota over 25 mbytes");
     }
 }

@@ -12,7 +12,7 @@ fn common() -> Vec<Fault> {
         fault("1.30", "the agent does not start at boot", "ama.running", "systemctl -q disable azuremonitoragent").warns().fixed(),
         fault("1.13", "the agent's file is missing in the daemon's configuration", "ama.forward-config", "rm $FORWARD; restart").rsyslog().fixed(),
         fault("1.13", "the agent's file is missing in the daemon's configuration", "ama.forward-config", "rm $FORWARD; restart").syslog_ng().warns().fixed(),
-        fault("1.13", "the agent has told its watcher nothing of a rule that wants syslog", "ama.forward-config", "echo false >$CACHE/syslog.marker"),
+        fault("1.13", "the agent has told its watcher nothing of a rule that wants syslog", "ama.forward-config", "echo false >$CACHE/syslog.marker").warns(),
         fault("1.29", "the listeners hand over to a ruleset without the agent's rule", "listen.reachable",
             "printf 'ruleset(name=\"elsewhere\") { action(type=\"omfile\" file=\"/var/log/elsewhere\") }\n' >$CONF/05-other.conf; edit $OURS 's/^(input.*)\\)$/\\1 ruleset=\"elsewhere\")/'; restart").rsyslog().fixed(),
         fault("1.29", "somebody's listener hands over to a ruleset without the agent's rule", "listen.reachable",
@@ -31,6 +31,18 @@ fn common() -> Vec<Fault> {
             "sed 's/ws.ods/other.ods/; s/\"fw\"/\"two\"/; s/ods-1/ods-2/g; s/local4/local5/' $CACHE/configchunks/fw.json | chunk two").warns(),
         fault("1.6", "the agent's cache had no room", "ama.log",
             "mkdir -p /var/opt/microsoft/azuremonitoragent/log; date '+%Y-%m-%dT%H:%M:%S.0000000Z: write failed: No space left on device' >/var/opt/microsoft/azuremonitoragent/log/mdsd.err"),
+        fault("", "the agent's programs may not be started where they are", "ama.installed",
+            "mount --bind /opt/microsoft/azuremonitoragent /opt/microsoft/azuremonitoragent; mount -o remount,bind,noexec /opt/microsoft/azuremonitoragent")
+            .undo("umount -l /opt/microsoft/azuremonitoragent"),
+        fault("", "the system is one that the agent does not support", "host.os",
+            "cp -L /etc/os-release /root/os-release; sed 's/^VERSION_ID=.*/VERSION_ID=\"8\"/' /root/os-release >/usr/lib/os-release")
+            .undo("cp /root/os-release /usr/lib/os-release").warns(),
+        fault("", "the agent of Azure Arc is gone", "ama.identity", "mkdir -p /var/opt/azcmagent; echo '{}' >/var/opt/azcmagent/localconfig.json")
+            .undo("rm -r /var/opt/azcmagent"),
+        fault("", "no upload of the agent succeeds", "ama.upload",
+            "mkdir -p /var/opt/microsoft/azuremonitoragent/log; printf 'Operation,Object,TotalCount,SuccessCount,Retries\nMaODSRequest,https://ws.ods.opinsights.azure.com,12,0,9\n' >/var/opt/microsoft/azuremonitoragent/log/mdsd.qos"),
+        fault("", "some uploads of the agent fail", "ama.upload",
+            "mkdir -p /var/opt/microsoft/azuremonitoragent/log; printf 'Operation,Object,TotalCount,SuccessCount,Retries\nMaODSRequest,https://ws.ods.opinsights.azure.com,12,7,9\n' >/var/opt/microsoft/azuremonitoragent/log/mdsd.qos").warns(),
         fault("1.8", "the version of the agent is one that nobody supports", "ama.version", "sed -i '/^Package: azuremonitoragent/,/^$/s/^Version: .*/Version: 1.20.3/' /var/lib/dpkg/status"),
     ]
 }
@@ -82,13 +94,16 @@ fn ports() -> Vec<Fault> {
         .syslog_ng()
         .warns()
         .fixed(),
-        fault("1.13", "the agent's port file is missing", "ama.forward-config", "rm $CACHE/syslog.port").fixed(),
+        fault("1.13", "the agent's port file is missing", "ama.forward-config", "rm $CACHE/syslog.port")
+            .warns()
+            .fixed(),
         fault(
             "1.13",
             "the agent's port file names another port than it has",
             "ama.forward-config",
             "echo 31000 >$CACHE/syslog.port",
         )
+        .warns()
         .fixed(),
         fault(
             "1.26",

@@ -44,6 +44,10 @@ pub fn faults() -> Vec<Fault> {
         fault("", "our file is empty", "listen.udp", ": >$OURS; restart").fixed(),
         fault("", "our file was cut off", "listen.udp", "truncate -s 1500 $OURS; restart").rsyslog().fixed(),
         fault("", "our file was cut off", "daemon.config", "truncate -s 1500 $OURS; restart").syslog_ng().fixed(),
+        fault("", "the include leaves out the name of our file", "daemon.include",
+            "if ng; then edit $MAIN 's/conf\\.d\\/\\*\\.conf/conf.d\\/[0-9]*.conf/'; else edit $MAIN 's/rsyslog\\.d\\/\\*\\.conf/rsyslog.d\\/[2-9]*.conf/'; fi; restart").fixed(),
+        fault("", "our file is empty, and its folder is read-only", "listen.udp",
+            ": >$OURS; restart; mount --bind $CONF $CONF; mount -o remount,bind,ro $CONF").undo("umount -l $CONF"),
         fault("1.25", "a file of the daemon is a link to nowhere", "daemon.config", "ln -s /nowhere $CONF/20-lost.conf; restart"),
     ]
 }

@@ -22,6 +22,11 @@ pub fn faults() -> Vec<Fault> {
             .undo("umount -l /var/lib/syslog-ng /var/spool/rsyslog 2>/dev/null"),
         fault("", "the spool is a file", "forward.reliable", "rm -rf /var/spool/rsyslog; echo x >/var/spool/rsyslog; restart")
             .undo("rm -f /var/spool/rsyslog; install -d -m 700 /var/spool/rsyslog").rsyslog(),
+        fault("", "the spool is a link that leads nowhere", "forward.reliable", "rm -rf /var/spool/rsyslog; ln -s /nowhere/spool /var/spool/rsyslog; restart")
+            .undo("rm -f /var/spool/rsyslog; install -d -m 700 /var/spool/rsyslog").rsyslog(),
+        fault("", "the files of the queue are damaged", "forward.reliable",
+            "systemctl stop syslog.socket $UNIT; n=$(grep -oi 'queue.fileName=\"[^\"]*' $OURS | head -1 | cut -d'\"' -f2); echo nonsense >/var/spool/rsyslog/$n.qi; head -c 3000 /dev/urandom >/var/spool/rsyslog/$n.00000001; restart; sleep 0.5")
+            .undo("systemctl stop syslog.socket $UNIT; rm -f /var/spool/rsyslog/*").rsyslog(),
         fault("1.6", "the disk of the spool is full", "host.disk",
             "d=$( ng && echo /var/lib/syslog-ng || echo /var/spool/rsyslog); mount -t tmpfs -o size=1m tmpfs $d; restart; dd if=/dev/zero of=$d/junk bs=64k 2>/dev/null")
             .undo("umount -l /var/lib/syslog-ng /var/spool/rsyslog 2>/dev/null"),
@@ -42,6 +47,10 @@ pub fn faults() -> Vec<Fault> {
         fault("", "a rule sends what comes in back to the listener", "forward.duplicate",
             "if ng; then other 90-loop.conf <<<'destination d_loop { network(\"127.0.0.1\" port(514) transport(\"udp\")); }; log { source(s_cefctl); destination(d_loop); };'; else other 90-loop.conf <<<'*.* @127.0.0.1:514'; fi"),
         fault("", "a backup of our file is read too", "daemon.config", "cp $OURS ${OURS%.conf}-old.conf; restart; sleep 0.5"),
+        fault("", "the rule writes events by another template", "probe.udp",
+            "edit $OURS '/omfwd/s/template=\"[^\"]*\"/template=\"RSYSLOG_SyslogProtocol23Format\"/'; restart").rsyslog().fixed(),
+        fault("", "datagrams were lost while the daemon was busy", "traffic.loss",
+            "kill -STOP $(systemctl show --value -p MainPID $UNIT); python3 -c 'import socket\ns = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)\nfor i in range(700): s.sendto(b\"x\" * 60000, (\"127.0.0.1\", 514))'; kill -CONT $(systemctl show --value -p MainPID $UNIT)").warns(),
         fault("", "the rule takes one event of five", "forward.rule",
             "edit $OURS 's/type=\"omfwd\"/type=\"omfwd\" action.execOnlyEveryNthTime=\"5\"/'; restart").rsyslog().fixed(),
         fault("", "the rule throws away what comes too fast", "forward.reliable",

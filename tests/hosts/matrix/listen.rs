@@ -38,6 +38,8 @@ pub fn faults() -> Vec<Fault> {
             "if ng; then edit $OURS 's/so-rcvbuf\\([0-9]+\\)/so-rcvbuf(20000)/'; else edit $OURS 's/rcvbufSize=\"[0-9a-z]+\"/rcvbufSize=\"20k\"/'; fi; restart").warns().fixed(),
         fault("1.51", "the listener drops what comes too fast", "listen.limits",
             "edit $OURS 's/(imudp.*)rateLimit.interval=\"0\"/\\1rateLimit.interval=\"5\" rateLimit.burst=\"20\"/'; restart").rsyslog().warns().fixed(),
+        fault("", "the listener drops nearly everything", "listen.limits",
+            "edit $OURS 's/(imudp.*)rateLimit.interval=\"0\"/\\1rateLimit.interval=\"600\" rateLimit.burst=\"1\"/'; restart; for i in 1 2 3; do logger -n 127.0.0.1 -P 514 -d x; done").rsyslog().fixed(),
         fault("facts 6.5", "few TCP senders are let in", "listen.limits",
             "edit $OURS 's/max-connections\\([0-9]+\\)/max-connections(1)/g'; restart; exec 7<>/dev/tcp/127.0.0.1/514; sleep 0.2; cefctl troubleshoot >/dev/null")
             .syslog_ng().warns().fixed(),

@@ -43,6 +43,11 @@ pub fn faults() -> Vec<Fault> {
         fault("1.17", "the agent's certificate is gone", "agent.onboarded", "rm /etc/opt/microsoft/omsagent/$WS/certs/oms.crt"),
         fault("1.36", "the file with the workspace key was left behind", "agent.onboarded",
             "printf 'WORKSPACE_ID=%s\nSHARED_KEY=x\n' $WS >/etc/omsagent-onboard.conf").warns().fixed(),
+        fault("", "the agent's programs may not be started where they are", "agent.installed",
+            "mount --bind /opt/microsoft/omsagent /opt/microsoft/omsagent; mount -o remount,bind,noexec /opt/microsoft/omsagent")
+            .undo("umount -l /opt/microsoft/omsagent"),
+        fault("", "the agent's plugin takes the time from elsewhere", "agent.event-time",
+            "edit /opt/microsoft/omsagent/plugin/filter_syslog_security.rb \"s/Time.now.utc/Time.at(0)/\"").warns(),
         fault("facts 1.12", "ASA events lose the number of their message", "agent.asa-ident",
             "edit /opt/microsoft/omsagent/plugin/security_lib.rb \"s/return ident if ident.include/return '%ASA' if ident.include/\"").warns().fixed(),
         fault("1.28", "the field Computer is the collector's name", "agent.host-field",

@@ -16,6 +16,7 @@ pub fn faults() -> Vec<Fault> {
         fault("1.47", "the unit hides the drop-in folder", "daemon.files", "hardened InaccessiblePaths=$CONF"),
         fault("1.25", "our file is somebody else's, and the unit may not read everything", "daemon.files",
             "chmod 600 $OURS; chown nobody $OURS; hardened 'CapabilityBoundingSet=~CAP_DAC_OVERRIDE CAP_DAC_READ_SEARCH'").rsyslog().fixed(),
+        fault("", "the unit shows the daemon another folder", "daemon.files", "mkdir -p /root/older; hardened BindReadOnlyPaths=/root/older:$CONF"),
         fault("", "the unit reads another main file", "daemon.include",
             "if ng; then printf '@version: 3.38\nsource s_x { internal(); };\n' >/etc/syslog-ng/other.conf; c='syslog-ng -F -f /etc/syslog-ng/other.conf'; else echo '*.* /var/log/all' >/etc/rsyslog-other.conf; c='rsyslogd -n -iNONE -f /etc/rsyslog-other.conf'; fi; hardened ExecStart= \"ExecStart=/usr/sbin/$c\"")
             .undo("rm -f /etc/syslog-ng/other.conf /etc/rsyslog-other.conf").fixed(),

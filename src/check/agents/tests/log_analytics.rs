@@ -31,7 +31,8 @@ fn oms_installed() {
         Status::Pass,
         "1.19.0",
     );
-    let noexec = Mount { point: "/opt".into(), fs_type: "xfs".into(), read_only: false, noexec: true };
+    let noexec =
+        Mount { point: "/opt".into(), fs_type: "xfs".into(), read_only: false, noexec: true, ..Mount::default() };
     is(&oms_with(|f| f.agent_states.mounts = Ok(vec![noexec])), "agent.installed", Status::Fail, "noexec");
 }
 

@@ -219,6 +219,12 @@ fn works(
     let changes = super::overlay(path, bytes, insertions, found.source);
     let candidate_source = Overlay { base: found.source, changes };
     let candidate = Effective::load(&found.config.main, &candidate_source);
+    if !candidate.files.iter().any(|f| f.path == path) {
+        return Err(Refusal::new(
+            format!("no include reads a file of the name {}", show(path)),
+            "have the main file include every *.conf of that folder, and run the command again",
+        ));
+    }
     let known: BTreeSet<&str> = found.config.problems.iter().map(|p| p.text.as_str()).collect();
     let new = candidate.problems.iter().find(|p| p.severity == Severity::Error && !known.contains(p.text.as_str()));
     if let Some(problem) = new {

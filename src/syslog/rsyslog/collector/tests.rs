@@ -203,6 +203,14 @@ fn without_an_include_the_main_file_gets_one_before_its_first_rule() {
 }
 
 #[test]
+fn an_include_that_leaves_out_our_usual_name_gets_another_one() {
+    let narrow = MapSource::new().with("/etc/rsyslog.conf", STOCK.replace("/*.conf", "/[2-9]*.conf"));
+    let collector = decided(&narrow, &Wish::usual()).unwrap();
+    assert_eq!(collector.insertions, []);
+    assert_eq!(ends(&candidate(&narrow, &collector), Transport::Udp), ["127.0.0.1:25226"]);
+}
+
+#[test]
 fn what_cannot_be_done_safely_is_refused_with_the_place() {
     let hand_made = main_with("if $rawmsg contains \"CEF:\" then @@127.0.0.1:25226\n");
     assert!(decided(&hand_made, &Wish::usual()).unwrap_err().what.contains("rsyslog.conf:9"));
