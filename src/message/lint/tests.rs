@@ -383,7 +383,7 @@ fn clocks_of_odd_headers() {
 #[test]
 fn several_events_in_one_datagram_are_named() {
     let line = format!("<164>Aug  1 10:00:00 fw1 {CEF}");
-    let lines = format!("{line}\r\n{line}");
+    let lines = format!("{line}\n{line}");
     assert_eq!(lint(lines.as_bytes(), Framing::Datagram).oddities().len(), 1, "nothing else is odd about them");
     for (text, word) in [(format!("{line}\n{line}"), "takes them apart"), (format!("{line} {line}"), "keeps one")] {
         let found = lint(text.as_bytes(), Framing::Datagram);
