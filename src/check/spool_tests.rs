@@ -1,5 +1,5 @@
 use super::*;
-use crate::check::facts::Facts;
+use crate::check::facts::{Facts, SizedFile};
 use crate::check::fixture::*;
 use crate::host::proc_mount::Mount;
 use crate::report::Status;
