@@ -7,6 +7,7 @@
 pub mod damage;
 pub mod event;
 pub mod header;
+pub mod meant;
 mod pattern;
 pub mod reason;
 pub mod time;

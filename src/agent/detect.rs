@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use crate::agent::ama::Ama;
 use crate::host::{FileKind, Root};
 
 /// Where the Log Analytics agent takes CEF and ASA events unless told otherwise.
@@ -77,6 +78,9 @@ pub struct OmsInput {
 pub struct AmaFacts {
     /// Content of its port file; `None` where there is none.
     pub port: Option<u16>,
+    /// A data collection rule asks it for security events: it throws away what none asks for.
+    #[serde(default)]
+    pub asked: bool,
 }
 
 impl AgentFacts {
@@ -85,13 +89,19 @@ impl AgentFacts {
         let there = |path: &str| matches!(root.stat(Path::new(path)), Ok(Some(_)));
         AgentFacts {
             oms: there(OMS_HOME).then(|| oms(root)),
-            ama: AMA_HOMES.iter().any(|home| there(home)).then(|| AmaFacts { port: ama_port(root) }),
+            ama: AMA_HOMES
+                .iter()
+                .any(|home| there(home))
+                .then(|| AmaFacts { port: ama_port(root), asked: Ama::gather(root).is_asked() }),
         }
     }
 
-    /// The agent that is meant when nothing was said: the one that is installed, the supported one if both are.
-    pub fn installed(&self) -> AgentKind {
+    /// The agent that is meant when nothing was said: the one that is installed. Of two the supported one, once Azure has
+    /// asked it for security events: until then it throws away what it gets, and events stay with the other one if that one has
+    /// them now (`carries`).
+    pub fn meant(&self, carries: impl FnOnce() -> bool) -> AgentKind {
         match (&self.ama, &self.oms) {
+            (Some(ama), Some(_)) if !ama.asked && carries() => AgentKind::Oms,
             (Some(_), _) => AgentKind::Ama,
             (None, Some(_)) => AgentKind::Oms,
             (None, None) => AgentKind::None,
@@ -185,7 +195,7 @@ mod tests {
     fn nothing_installed() {
         let (_dir, root) = tree(&[]);
         let facts = AgentFacts::gather(&root);
-        assert_eq!((facts.installed(), facts.port(AgentKind::None)), (AgentKind::None, 25226));
+        assert_eq!((facts.meant(|| false), facts.port(AgentKind::None)), (AgentKind::None, 25226));
     }
 
     #[test]
@@ -196,7 +206,7 @@ mod tests {
             "/etc/opt/microsoft/omsagent/11111111-2222-3333-4444-555555555555/conf/omsagent.d/security_events.conf";
         let (_dir, root) = tree(&[(OMS_HOME, ""), (ws, conf), ("/etc/opt/microsoft/omsagent/sysconf/x", "")]);
         let facts = AgentFacts::gather(&root);
-        assert_eq!(facts.installed(), AgentKind::Oms);
+        assert_eq!(facts.meant(|| false), AgentKind::Oms);
         assert_eq!(facts.port(AgentKind::Oms), 25300);
         let oms = facts.oms.unwrap();
         assert_eq!(oms.workspaces.len(), 1);
@@ -207,6 +217,27 @@ mod tests {
     fn the_azure_monitor_agent_wins_and_names_its_own_port() {
         let (_dir, root) = tree(&[(OMS_HOME, ""), (AMA_HOMES[0], ""), (AMA_PORT_FILE, "28331\n")]);
         let facts = AgentFacts::gather(&root);
-        assert_eq!((facts.installed(), facts.port(AgentKind::Ama)), (AgentKind::Ama, 28331));
+        assert_eq!((facts.meant(|| false), facts.port(AgentKind::Ama)), (AgentKind::Ama, 28331));
+    }
+
+    #[test]
+    fn an_agent_that_azure_has_not_asked_for_security_events_leaves_them_where_they_are() {
+        use crate::agent::ama::{paths, rules::tests::rule};
+        let security = rule("SECURITY_CEF_BLOB", &["local4"], &["Warning"], "w");
+        let plain = rule("LINUX_SYSLOGS_BLOB", &["local4"], &["Warning"], "w");
+        for (marker, chunk, carries, meant) in [
+            ("true\n", Some(&security), true, AgentKind::Ama),
+            ("true\n", None, true, AgentKind::Ama),
+            ("true\n", Some(&plain), true, AgentKind::Oms),
+            ("false", Some(&security), true, AgentKind::Oms),
+            ("", None, true, AgentKind::Oms),
+            ("false", None, false, AgentKind::Ama),
+        ] {
+            let file = format!("{}/fw.json", paths::CHUNKS);
+            let mut files = vec![(OMS_HOME, ""), (AMA_HOMES[0], ""), (paths::MARKER, marker)];
+            files.extend(chunk.map(|text| (file.as_str(), text.as_str())));
+            let (_dir, root) = tree(&files);
+            assert_eq!(AgentFacts::gather(&root).meant(|| carries), meant, "{marker:?} {chunk:?} {carries}");
+        }
     }
 }

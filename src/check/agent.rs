@@ -30,8 +30,8 @@ pub fn ama_listening(case: &Case<'_>) -> Judged {
     }
     ports::net(case)?;
     let Some(ama) = &case.facts.agent_states.ama else { return Err(NotJudged::Skip("there is no agent".into())) };
-    let seen = |out: Outcome| out.seen(SOCKET, if ama.socket.exists { "there" } else { "not there" });
-    match (ama.socket.exists, ama.socket.bound) {
+    let seen = |out: Outcome| out.seen(SOCKET, if ama.own.socket.exists { "there" } else { "not there" });
+    match (ama.own.socket.exists, ama.own.socket.bound) {
         (true, Some(true)) => Ok(seen(Outcome::pass("the agent's unix socket is open"))),
         (true, None) => Err("whether somebody holds the agent's unix socket could not be seen".to_owned().into()),
         _ => Ok(seen(restarted(

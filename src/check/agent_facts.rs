@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::facts::{Bytes, Fact, OwnLine, SizedFile};
-use crate::agent::ama::qos;
+use crate::agent::ama::{Ama, qos};
 use crate::agent::logs::Found;
 use crate::host::proc_mount::Mount;
 use crate::platform::access::{Step, Who};
@@ -199,21 +199,11 @@ pub struct Chunk {
 /// The Azure Monitor Agent.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct AmaState {
-    /// `mdsd` is there.
-    pub program: bool,
+    /// What its files say.
+    pub own: Ama,
     pub packages: Packages,
     /// What `mdsd -V` or the extension's folder says, and which of them.
     pub said_version: Option<(String, String)>,
-    /// Its configuration folder is there.
-    pub conf: bool,
-    /// `Ok(None)`: the folder of rules is not there.
-    pub chunks: Option<Fact<Vec<RuleFile>>>,
-    /// Content of `syslog.marker` and `syslog.port`; `Ok(None)` in words: the file is not there.
-    pub marker: Option<Fact<String>>,
-    pub port: Option<Fact<String>>,
-    /// Files of its watcher that are there.
-    pub daemon_files: Vec<String>,
-    pub socket: SocketState,
     pub user: Option<Who>,
     /// The user is a member of the group of Arc's tokens; `None`: there is no such group.
     pub in_arc_group: Option<bool>,
@@ -229,23 +219,6 @@ pub struct AmaState {
     /// Its cache on the disk.
     pub events: Option<Fact<Folder>>,
     pub qos: Option<Fact<Qos>>,
-}
-
-/// A data collection rule on the disk.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct RuleFile {
-    pub name: String,
-    pub content: Fact<Bytes>,
-    pub mtime: i64,
-}
-
-/// The unix socket of older or SELinux boxes.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SocketState {
-    /// Something is at its path.
-    pub exists: bool,
-    /// A process holds it open; `None`: could not be seen.
-    pub bound: Option<bool>,
 }
 
 /// Files below a folder.

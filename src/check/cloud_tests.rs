@@ -294,10 +294,10 @@ fn the_services_time_is_the_measure_of_the_clock() {
 #[test]
 fn what_waits_for_the_services_is_a_symptom() {
     let mut facts = with(AgentKind::Ama, cut("refused"));
-    facts.agent_states.ama.as_mut().unwrap().chunks = Some(Ok(Vec::new()));
+    facts.agent_states.ama.as_mut().unwrap().own.chunks = Some(Ok(Vec::new()));
     assert_eq!(judge(crate::check::agents::dcr::present, &facts).blocked_by, Some("cloud.endpoints"));
     let mut facts = with(AgentKind::Ama, |_, _| ());
-    facts.agent_states.ama.as_mut().unwrap().chunks = Some(Ok(Vec::new()));
+    facts.agent_states.ama.as_mut().unwrap().own.chunks = Some(Ok(Vec::new()));
     assert_eq!(judge(crate::check::agents::dcr::present, &facts).status, Status::Fail);
 }
 

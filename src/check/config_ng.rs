@@ -89,8 +89,7 @@ pub fn config(case: &Case<'_>, config: &Effective) -> Judged {
 pub fn agents_come_back(case: &Case<'_>) -> bool {
     let ama = case.facts.agent_states.ama.as_ref().filter(|_| case.target.agent == AgentKind::Ama);
     let Some(ama) = ama else { return false };
-    let marker = ama.marker.as_ref().and_then(|m| m.as_ref().ok()).is_some_and(|m| m == "true");
-    marker && super::agents::forward_config::placeable(ama, case)
+    ama.own.is_told() && super::agents::forward_config::placeable(ama, case)
 }
 
 fn said(message: &Message) -> (String, String) {

@@ -180,10 +180,10 @@ fn collected(sources: &[SyslogSource], one: &Seen) -> End {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::agent::ama::Chunk;
     use crate::agent::ama::rules::tests::{WS, rule};
-    use crate::check::agent_facts::RuleFile;
     use crate::check::agents::boxes::{ama_box, oms_box};
-    use crate::check::facts::{Bytes, Facts, TrafficFacts};
+    use crate::check::facts::{Facts, TrafficFacts};
     use crate::check::fixture::*;
     use crate::message::lint::frames::Framing;
     use crate::message::lint::lint;
@@ -207,12 +207,10 @@ mod tests {
     /// An AMA box with these rules on which these messages arrived.
     fn ama(rules: &[(&str, &[&str], &[&str])], messages: &[String]) -> Outcome {
         let mut facts = ama_box();
-        let file = |(stream, facilities, levels): &(&str, &[&str], &[&str])| RuleFile {
-            name: "r.json".into(),
-            content: Ok(Bytes(rule(stream, facilities, levels, WS).into_bytes())),
-            mtime: 0,
+        let file = |(stream, facilities, levels): &(&str, &[&str], &[&str])| {
+            Chunk::read("r.json", 0, Ok(rule(stream, facilities, levels, WS).as_bytes()))
         };
-        facts.agent_states.ama.as_mut().unwrap().chunks = Some(Ok(rules.iter().map(file).collect()));
+        facts.agent_states.ama.as_mut().unwrap().own.chunks = Some(Ok(rules.iter().map(file).collect()));
         send(&mut facts, messages);
         judge(facility, &facts)
     }

@@ -158,7 +158,7 @@ fn worst(case: &Case<'_>, rules: &Ruleset, facts: &FirewallFacts, seen: &[Seen])
     }
     let unknown: Vec<&Seen> = seen.iter().filter(|s| s.answer.verdict() == Verdict::Unknown).collect();
     if let Some(first) = unknown.first() {
-        return unsure(first, &unknown);
+        return unread(case, rules).unwrap_or_else(|| unsure(first, &unknown));
     }
     // Who opened the port for some senders of IPv4 did not forget IPv6: none of those has an address of it.
     let chosen = |door: Door| seen.iter().any(|s| s.door == door && s.way.local.is_ipv4() && s.chosen());
@@ -345,8 +345,13 @@ fn to_open(case: &Case<'_>, owners: &[Owner], doors: &[Door], out: Outcome) -> O
     let mut words: Vec<(u16, &str)> = doors.iter().map(|d| (d.port, d.transport.word())).collect();
     words.sort_unstable();
     words.dedup();
+    // Those tools have one command for it; where a rule of nftables or iptables belongs is for its author to say.
+    let by_hand = owners.iter().any(|o| matches!(o, Owner::Firewalld { .. } | Owner::Ufw));
+    let by_hand = if by_hand { "; by hand with the commands below it" } else { "" };
     let mut out = out
-        .advise("open the port, for the senders' networks only where they are known (--open-firewall=10.0.0.0/8); by hand with the commands below it")
+        .advise(format!(
+            "open the port, for the senders' networks only where they are known (--open-firewall=10.0.0.0/8){by_hand}"
+        ))
         .command(format!("{} --open-firewall{from}", case.install_command()));
     if can_open(case, &words) {
         let source = case.target.source.map_or_else(|| "any".to_owned(), |s| s.to_string());
@@ -384,6 +389,19 @@ fn can_open(case: &Case<'_>, doors: &[(u16, &str)]) -> bool {
     let rules = facts.listings.read();
     let plan = opening::plan(&rules, &facts.interfaces, &port::ways(&facts.interfaces), &wanted, "public");
     !plan.settings.is_empty() && plan.notes.is_empty()
+}
+
+/// Where a tool could not list its rules nothing is known of any port.
+fn unread(case: &Case<'_>, rules: &Ruleset) -> Option<Outcome> {
+    if rules.gaps.is_empty() {
+        return None;
+    }
+    let gaps = rules.gaps.iter().map(|gap| ("rules", gap.as_str()));
+    if case.facts.is_root() {
+        return Some(Outcome::unknown("not all rules of this box's firewalls could be read").seen_all(gaps));
+    }
+    let out = Outcome::unknown("only root can read the rules of this box's firewalls").seen_all(gaps);
+    Some(out.advise("run it again as root").command("sudo cefctl troubleshoot"))
 }
 
 fn unsure(first: &Seen, unknown: &[&Seen]) -> Outcome {
@@ -475,6 +493,9 @@ pub fn loopback(case: &Case<'_>) -> Judged {
     match answer.verdict() {
         Verdict::Open => Ok(Outcome::pass(format!("nothing keeps the daemon from port {port} over loopback"))),
         Verdict::Unknown => {
+            if let Some(out) = unread(case, &rules) {
+                return Ok(out);
+            }
             let reason = answer.unknown.first().map(|u| u.1.text().to_owned()).unwrap_or_default();
             let lines = answer.unknown.iter().map(|u| ("loopback", format!("{}: {}", u.1.text(), u.2.words())));
             let text = format!("whether loopback is open hangs on something that is not judged here: {reason}");

@@ -141,7 +141,16 @@ fn what_cannot_be_judged_is_unknown_and_a_limit_is_a_warning() {
     assert_eq!(o.status, Status::Warn);
     let mut facts = healthy();
     facts.firewall.as_mut().unwrap().listings.nft.as_mut().unwrap().output = Err("Operation not permitted".into());
-    assert_eq!(judge(inbound, &facts).status, Status::Unknown);
+    let o = judge(inbound, &facts);
+    assert_eq!(o.status, Status::Unknown);
+    // Said once, not for every interface and transport.
+    assert_eq!(evidence(&o).matches("not permitted").count(), 1, "{}", evidence(&o));
+    facts.host.euid = 1000;
+    for check in [inbound, loopback] {
+        let o = judge(check, &facts);
+        assert!(o.summary.contains("only root"), "{}", o.summary);
+        assert_eq!(o.advice.unwrap().commands, ["sudo cefctl troubleshoot"]);
+    }
     facts.firewall = Err("it was not looked at".into());
     assert_eq!(judge(inbound, &facts).status, Status::Unknown);
 }

@@ -100,7 +100,7 @@ pub fn troubleshoot(
     tell: &mut dyn FnMut(Progress<'_>),
 ) -> (Facts, Report) {
     let start = host.clock.monotonic();
-    let started = host.clock.now().to_string();
+    let started = format!("{:.0}", host.clock.now());
     let depth = if asks_services(&options.selection) { gather::Depth::Diagnosis } else { gather::Depth::Local };
     // What is left then is for the test event.
     let looking = options.limit.map(|limit| limit - (limit / 5).min(AFTERWARDS));
@@ -173,7 +173,7 @@ pub fn not_in_time(
     facts.late.push(late(Part::Probe));
     let target = Target::resolve(&options.target, &facts);
     let checks = diagnose(&facts, &target, &options.selection, clock);
-    report(&facts, &target, clock.now().to_string(), limit, checks)
+    report(&facts, &target, format!("{:.0}", clock.now()), limit, checks)
 }
 
 /// Judges facts. Pure but for the clock that says how long each check took.

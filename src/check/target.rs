@@ -198,7 +198,11 @@ impl Target {
 /// gone left behind.
 fn find_agent(facts: &Facts, receipt: Option<&ReceiptFacts>) -> AgentKind {
     let received = || receipt.and_then(|r| agent_of(r.agent.as_deref()?));
-    match (agents::present(facts), facts.agents.installed()) {
+    let listens =
+        || facts.net.as_ref().is_ok_and(|n| n.open(Transport::Tcp, facts.agents.port(AgentKind::Oms)).next().is_some());
+    let meant = facts.agents.meant(|| received().map_or_else(listens, |a| a == AgentKind::Oms));
+    match (agents::present(facts), meant) {
+        ((AgentKind::Ama, true), AgentKind::Oms) => AgentKind::Oms,
         ((agent, true), _) => agent,
         // Facts that have no more than which files are there.
         ((AgentKind::None, _), agent) if agent != AgentKind::None => agent,
@@ -314,7 +318,7 @@ mod tests {
         let input = OmsInput { file: "/s".into(), port: Some(25400), bind: None, protocol: None };
         facts.agents.oms = Some(OmsFacts { workspaces: Vec::new(), input: Some(input) });
         assert_eq!((of(&facts, &none).agent_port, of(&facts, &none).agent), (25400, AgentKind::Oms));
-        facts.agents.ama = Some(AmaFacts { port: Some(28331) });
+        facts.agents.ama = Some(AmaFacts { port: Some(28331), asked: true });
         assert_eq!(of(&facts, &none).agent_port, 28331);
         let options = TargetOptions {
             agent_port: Some(1),

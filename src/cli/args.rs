@@ -7,6 +7,7 @@ use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum, ValueHint};
 
 use crate::agent::Cloud;
 use crate::agent::oms::workspace::WorkspaceId;
+use crate::host::proc_net::Transport;
 use crate::ui::ColorChoice;
 
 /// Turns a Linux box into a CEF/ASA collector for Microsoft Sentinel, proves that it works, and finds out why it does not
@@ -140,6 +141,17 @@ pub enum Protocol {
     Tcp,
     /// TCP with encryption, on a port of its own
     Tls,
+}
+
+impl Protocol {
+    /// The transport, if it is one without encryption.
+    pub fn plain(self) -> Option<Transport> {
+        match self {
+            Protocol::Udp => Some(Transport::Udp),
+            Protocol::Tcp => Some(Transport::Tcp),
+            Protocol::Tls => None,
+        }
+    }
 }
 
 /// What happens to security events besides being forwarded.

@@ -15,7 +15,6 @@ use crate::check::facts::Facts;
 use crate::check::select::Selection;
 use crate::check::target::{Daemon, Target, TargetOptions};
 use crate::check::{self, Progress};
-use crate::host::proc_net::Transport;
 use crate::host::{Host, Interrupt, Run as _, WaitingRunner};
 use crate::message::lint::live::Traffic;
 use crate::report::{Report, TextOptions};
@@ -179,15 +178,7 @@ pub fn target_options(target: &super::args::Target) -> TargetOptions {
         port: target.port,
         tls: target.protocol.iter().flatten().any(|p| *p == Protocol::Tls),
         tls_port: target.tls_port,
-        protocols: target.protocol.as_ref().map(|list| {
-            list.iter()
-                .filter_map(|p| match p {
-                    Protocol::Udp => Some(Transport::Udp),
-                    Protocol::Tcp => Some(Transport::Tcp),
-                    Protocol::Tls => None,
-                })
-                .collect()
-        }),
+        protocols: target.protocol.as_ref().map(|list| list.iter().filter_map(|p| p.plain()).collect()),
         ..TargetOptions::default()
     }
 }

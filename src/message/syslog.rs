@@ -8,6 +8,7 @@ use serde::Serialize;
 use super::cef::{self, Cef};
 use crate::agent::accept::event::{self, Event};
 use crate::agent::accept::header::{self, Header, TimeKind};
+use crate::agent::accept::meant::{self, Meant};
 
 pub use crate::agent::accept::event::Kind;
 
@@ -98,6 +99,13 @@ impl<'a> Line<'a> {
         self.part(&self.header.time.place)
     }
 
+    /// The time that the header means, whatever its form; `today` is the collector's date, for dates that can be read in two
+    /// ways. `None` where there is none.
+    pub fn meant(&self, today: jiff::civil::Date) -> Option<Meant> {
+        let end = self.event.map_or(self.header.end.min(self.raw.len()), |event| event.start);
+        meant::read(self.raw.get(..end)?, today)
+    }
+
     pub fn kind(&self) -> Option<Kind> {
         self.event.map(|event| event.kind)
     }
@@ -119,10 +127,23 @@ pub fn read(raw: &[u8]) -> Line<'_> {
     let behind = raw.get(text..).unwrap_or_default();
     let header = shift(header::read(behind, event.and_then(|e| e.start.checked_sub(text))), text);
     let limit = event.map_or(raw.len(), |e| e.start);
+    let header = named_as_forwarded(raw, header, event);
     let (form, tag) = form_and_tag(raw, &header, limit);
     let cef = event.filter(|e| e.kind == Kind::Cef).and_then(|e| cef::parse(raw.get(e.start..)?));
     let traces = traces(raw, count.is_some(), event);
     Line { raw, pri, text, form, header, tag, event, cef, traces }
+}
+
+/// The host as the rules of both daemons find it in the text in front of an event. Its place does not depend on the date.
+fn named_as_forwarded(raw: &[u8], header: Header, event: Option<Event>) -> Header {
+    let head = event.and_then(|event| raw.get(..event.start));
+    let host = head.and_then(|head| meant::host_place(head, jiff::civil::date(2000, 1, 1)));
+    match host {
+        Some(host) if header.host.as_ref().is_none_or(|known| known.start < host.end && host.start < known.end) => {
+            Header { end: header.end.max(host.end), host: Some(host), ..header }
+        }
+        _ => header,
+    }
 }
 
 /// Length of a count in front of a PRI, blank included.
@@ -223,7 +244,7 @@ pub fn time_words(kind: TimeKind) -> &'static str {
         TimeKind::IsoBlank => "ISO time with a blank",
         TimeKind::Epoch => "epoch seconds",
         TimeKind::Nil => "no time (RFC 5424 -)",
-        TimeKind::Odd => "time in an unknown form",
+        TimeKind::Odd => "time in a form of its own",
         TimeKind::None => "no time",
     }
 }

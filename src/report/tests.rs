@@ -74,7 +74,11 @@ fn healthy_is_said_only_of_what_was_proven() {
     assert_eq!(verdict(vec![check("probe.udp", Status::Skip)]), Verdict::Degraded);
     let mut held = check("probe.udp", Status::Skip);
     held.blocked_by = Some("daemon.running".into());
-    assert_eq!(verdict(vec![check("host.os", Status::Pass), held]), Verdict::Degraded);
+    let held_up = report(vec![check("host.os", Status::Pass), held]);
+    assert_eq!(held_up.verdict, Verdict::Degraded);
+    // and why, where no finding says it
+    let text = text::render(&held_up, &TextOptions::default());
+    assert!(text.contains("waits for daemon.running"), "{text}");
 }
 
 #[test]

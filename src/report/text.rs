@@ -188,13 +188,23 @@ impl Page {
         };
         let verdict = self.paint(&style, report.verdict.word());
         self.line(&format!("verdict: {verdict}"));
-        let Some(root) = report.root() else { return };
+        let Some(root) = report.root() else { return self.left_out(report) };
         self.wrap(0, 2, &format!("root cause: {}: {}", root.id, root.summary));
         if let Some(remedy) = &root.remedy {
             self.wrap(0, 2, &format!("what to do: {}", remedy.summary));
             for command in &remedy.commands {
                 self.line(&format!("  $ {}", clean(command)));
             }
+        }
+    }
+
+    /// What holds checks up and is not in the report itself, because the selection kept it out.
+    fn left_out(&mut self, report: &Report) {
+        let mut causes: Vec<&str> = report.checks.iter().filter_map(|c| c.blocked_by.as_deref()).collect();
+        causes.dedup();
+        for id in causes {
+            self.wrap(0, 2, &format!("not judged: what waits for {id}, which fails and was not asked for"));
+            self.line(&format!("  $ cefctl troubleshoot --only {id}"));
         }
     }
 

@@ -3,6 +3,7 @@
 
 pub mod collector;
 pub mod glob;
+pub mod problem;
 pub mod rsyslog;
 pub(crate) mod shapes;
 pub mod source;

@@ -75,7 +75,9 @@ fn commands_on_pages_exist() {
         let inline = prose.split('`').skip(1).step_by(2).map(str::to_owned);
         for line in code.lines().map(str::to_owned).chain(inline) {
             let typed = line.split(" #").next().unwrap_or_default().replace('\'', "");
-            let words: Vec<&str> = typed.split_whitespace().skip_while(|w| *w == "sudo").collect();
+            // What the shell does with it is not the command's.
+            let words = typed.split_whitespace().take_while(|w| !w.starts_with(['>', '<', '|', '&', ';']));
+            let words: Vec<&str> = words.skip_while(|w| *w == "sudo").collect();
             let placeholder = words.iter().any(|w| w.len() > 1 && w.chars().all(|c| c.is_ascii_uppercase()));
             if words.first() != Some(&"cefctl") || words.len() < 2 || placeholder {
                 continue;

@@ -6,6 +6,7 @@
 //! the distribution or the daemon's version. Its name is `<suite>-<daemon>::<area>::<test>`; arguments are those of any Rust test binary.
 #![allow(clippy::disallowed_methods, clippy::disallowed_macros)] // a test looks at the machine itself
 
+mod again;
 mod agent;
 mod agents;
 mod bare;
@@ -152,7 +153,8 @@ fn main() -> ExitCode {
         return ExitCode::from(2);
     }
     keep_panics_for_the_report();
-    libtest_mimic::run(&args, trials(kinds)).exit_code()
+    let conclusion = libtest_mimic::run(&args, trials(kinds));
+    if again::report() { conclusion.exit_code() } else { ExitCode::from(101) }
 }
 
 /// The words of a variable; `None` where there are none.
@@ -222,21 +224,29 @@ fn trials(kinds: Vec<Kind>) -> Vec<Trial> {
     trials
 }
 
+/// A failure's text.
+type Failure = String;
+
 fn run(case: &Case, kind: &Kind) -> Result<(), Failed> {
+    let host = format!("{}-{}", kind.suite, kind.daemon);
+    again::after(&case.name, &host, once(case, kind, case.alone), || once(case, kind, true)).map_err(Failed::from)
+}
+
+fn once(case: &Case, kind: &Kind, alone: bool) -> Result<(), Failure> {
     // A test that failed while holding the lock says nothing about the next one.
-    let (_alone, _shared) = if case.alone {
+    let (_alone, _shared) = if alone {
         (Some(MACHINE.write().unwrap_or_else(|e| e.into_inner())), None)
     } else {
         (None, Some(MACHINE.read().unwrap_or_else(|e| e.into_inner())))
     };
     match std::panic::catch_unwind(AssertUnwindSafe(|| (case.run)(kind))) {
-        Ok(result) => result.map_err(|e| Failed::from(format!("{e:#}"))),
-        Err(panic) => Err(Failed::from(describe(panic.as_ref()))),
+        Ok(result) => result.map_err(|e| format!("{e:#}")),
+        Err(panic) => Err(describe(panic.as_ref())),
     }
 }
 
 /// A failed assertion as the failure's text; where it was comes from the hook, since the runner prints only this.
-fn describe(panic: &(dyn std::any::Any + Send)) -> String {
+fn describe(panic: &(dyn std::any::Any + Send)) -> Failure {
     let text =
         panic.downcast_ref::<String>().cloned().or_else(|| panic.downcast_ref::<&str>().map(|s| (*s).to_owned()));
     let place = PLACE.with(std::cell::RefCell::take);

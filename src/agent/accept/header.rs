@@ -166,7 +166,9 @@ impl Cursor<'_> {
         let word = self.run(|b| !b.is_ascii_whitespace() && !matches!(b, b':' | b'%' | b'|' | b'<' | b'['));
         let mut behind = Cursor { at: self.at + word, ..self.clone() }.byte(b':').and_then(Self::blanks)?;
         behind.skip(|b| matches!(b, b'*' | b'.'));
-        if word == 0 || behind.iso().or_else(|| behind.month_first()).is_none() {
+        // Digits alone are a sequence number.
+        let number = self.rest().get(..word).is_some_and(|w| w.iter().all(u8::is_ascii_digit));
+        if word == 0 || number || behind.iso().or_else(|| behind.month_first()).is_none() {
             return None;
         }
         let host = self.at..self.at + word;

@@ -1,13 +1,10 @@
 //! Data collection rules as the agent keeps them: one JSON file each (facts 3.5). Parsed, never searched.
 
-use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
-
 use serde::{Deserialize, Serialize};
 
-use super::rules::{self, Rule, SyslogSource};
+use super::rules::{self, Rule};
 
-/// Where events of a rule go.
+/// Where events of a rule go, as people ask for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub enum Stream {
@@ -22,14 +19,15 @@ pub enum Stream {
 }
 
 impl Stream {
-    /// Its name in the agent's files.
-    pub fn on_disk(self) -> &'static str {
+    /// The stream of rules that has it.
+    pub fn stream(self) -> rules::Stream {
         match self {
-            Stream::Cef => "SECURITY_CEF_BLOB",
-            Stream::Asa | Stream::Ftd => "SECURITY_CISCO_ASA_BLOB",
-            Stream::Syslog => "LINUX_SYSLOGS_BLOB",
+            Stream::Cef => rules::Stream::Cef,
+            Stream::Asa | Stream::Ftd => rules::Stream::Asa,
+            Stream::Syslog => rules::Stream::Syslog,
         }
     }
+
     /// Its name in the rule as people write it.
     pub fn in_rule(self) -> &'static str {
         match self {
@@ -41,73 +39,49 @@ impl Stream {
 }
 
 /// One file.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Chunk {
-    pub file: PathBuf,
-    pub rule: Rule,
+    /// Its name in the folder of rules.
+    pub name: String,
+    /// Seconds since the epoch.
+    pub mtime: i64,
+    pub rule: Result<Rule, Unfit>,
 }
 
-impl Chunk {
-    /// # Errors
-    /// Why it is no rule.
-    pub fn parse(file: &Path, text: &[u8]) -> Result<Chunk, String> {
-        Ok(Chunk { file: file.to_owned(), rule: rules::parse(text)? })
+/// Why a file gives no rule.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Unfit {
+    /// We cannot read it.
+    Unread(String),
+    /// It is none.
+    Invalid(String),
+}
+
+impl std::fmt::Display for Unfit {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (Unfit::Unread(why) | Unfit::Invalid(why)) = self;
+        f.write_str(why)
     }
 }
 
-/// Does a rule ask for `stream`?
-pub fn has(chunks: &[Chunk], stream: Stream) -> bool {
-    of(chunks, stream).next().is_some()
-}
-
-fn of(chunks: &[Chunk], stream: Stream) -> impl Iterator<Item = &SyslogSource> {
-    let wanted = move |s: &&SyslogSource| s.streams.iter().any(|n| n == stream.on_disk());
-    chunks.iter().flat_map(move |c| c.rule.syslog.iter().filter(wanted))
-}
-
-/// Facilities that one rule stores as security events and another as plain syslog: stored and billed twice.
-pub fn doubled(chunks: &[Chunk]) -> Vec<String> {
-    let facilities = |streams: &[Stream]| -> BTreeSet<String> {
-        let of = streams.iter().flat_map(|s| of(chunks, *s));
-        of.flat_map(|s| s.facilities.iter().map(|f| f.to_ascii_lowercase())).collect()
-    };
-    let (security, plain) = (facilities(&[Stream::Cef, Stream::Asa]), facilities(&[Stream::Syslog]));
-    let both = |a: &BTreeSet<String>, b: &BTreeSet<String>| -> BTreeSet<String> {
-        a.iter().filter(|f| b.contains(*f) || b.contains("*")).cloned().collect()
-    };
-    both(&security, &plain).union(&both(&plain, &security)).cloned().collect()
+impl Chunk {
+    pub fn read(name: &str, mtime: i64, text: Result<&[u8], String>) -> Chunk {
+        let rule = text.map_err(Unfit::Unread).and_then(|text| rules::parse(text).map_err(Unfit::Invalid));
+        Chunk { name: name.to_owned(), mtime, rule }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn chunk(stream: &str, facilities: &[&str]) -> Chunk {
-        let text = rules::tests::rule(stream, facilities, &["Warning"], rules::tests::WS);
-        Chunk::parse(Path::new("/c.json"), text.as_bytes()).unwrap()
-    }
-
-    #[test]
-    fn streams_of_rules() {
-        let chunks = [chunk("SECURITY_CEF_BLOB", &["local4"])];
-        assert!(has(&chunks, Stream::Cef) && !has(&chunks, Stream::Asa) && !has(&chunks, Stream::Syslog));
-        assert_eq!(chunks[0].rule.receivers(rules::Stream::Cef).len(), 1);
-        assert!(has(&[chunk("SECURITY_CISCO_ASA_BLOB", &[])], Stream::Ftd));
-    }
-
-    #[test]
-    fn doubled_facilities_are_named() {
-        let cef = chunk("SECURITY_CEF_BLOB", &["local4", "local5"]);
-        assert_eq!(doubled(&[cef.clone(), chunk("LINUX_SYSLOGS_BLOB", &["LOCAL4", "auth"])]), ["local4"]);
-        assert_eq!(doubled(&[cef.clone(), chunk("LINUX_SYSLOGS_BLOB", &["*"])]), ["local4", "local5"]);
-        assert!(doubled(&[cef]).is_empty());
-    }
-
     #[test]
     fn settings_and_rubbish() {
-        let settings = br#"{"dataSources":[{"kind":"AgentSettings"}]}"#;
-        assert!(Chunk::parse(Path::new("/x"), settings).unwrap().rule.syslog.is_empty());
-        assert!(Chunk::parse(Path::new("/x"), b"{").is_err());
-        assert!(Chunk::parse(Path::new("/x"), b"[]").is_err());
+        let of = |text: &[u8]| Chunk::read("x.json", 0, Ok(text)).rule;
+        assert!(of(br#"{"dataSources":[{"kind":"AgentSettings"}]}"#).unwrap().syslog.is_empty());
+        assert!(matches!(of(b"{"), Err(Unfit::Invalid(_))) && matches!(of(b"[]"), Err(Unfit::Invalid(_))));
+        let unread = Chunk::read("x.json", 0, Err("may not".into())).rule.unwrap_err();
+        assert_eq!(unread.to_string(), "may not");
     }
 }

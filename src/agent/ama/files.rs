@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::paths::SOCKET;
+use crate::syslog::syslogng::effective::DestKind;
 use crate::syslog::{MapSource, rsyslog, syslogng};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -31,16 +33,6 @@ pub enum Entry {
     Socket,
 }
 
-/// Over what a daemon hands events over: as the agent's own files have it; without one, as the agent itself can take them.
-pub fn transport(files: impl IntoIterator<Item = Transport>, has_port: bool, has_socket: bool) -> Transport {
-    let mut files = files.into_iter();
-    match files.next() {
-        None if !has_port && has_socket => Transport::Socket,
-        Some(Transport::Socket) if files.all(|t| t == Transport::Socket) => Transport::Socket,
-        _ => Transport::Tcp,
-    }
-}
-
 /// What the agent's watcher puts into the configuration of a daemon.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Place {
@@ -61,18 +53,23 @@ pub const PLACES: [Place; 4] = [
     place("/etc/syslog-ng/conf.d/azuremonitoragent.conf", Daemon::SyslogNg, Transport::Socket),
 ];
 
+/// Loads the module by which rsyslog hands events to the socket; beside the file that does.
+pub const LOADER: &str = "/etc/rsyslog.d/05-azuremonitoragent-loadomuxsock.conf";
+
 /// One of them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DaemonFile {
     pub path: PathBuf,
     pub daemon: Daemon,
     pub transport: Transport,
-    /// Of a TCP forward.
+    /// Why what lies there cannot be read: a folder, a link to nothing.
+    pub unread: Option<String>,
+    /// It hands events to this machine in the way that its name says.
+    pub hands: bool,
+    /// Of a TCP forward to this machine.
     pub port: Option<u16>,
     /// Sources that a syslog-ng file takes from.
     pub sources: Vec<String>,
-    /// It holds nothing but comments.
-    pub empty: bool,
     /// The daemon gives up reading in it, or behind it.
     pub damaged: bool,
     #[serde(skip)]
@@ -80,41 +77,93 @@ pub struct DaemonFile {
 }
 
 impl DaemonFile {
-    pub(crate) fn read(path: &str, daemon: Daemon, transport: Transport, content: Vec<u8>) -> DaemonFile {
-        let text = code(&content);
-        let mut sources: Vec<String> = match daemon {
-            Daemon::SyslogNg => arguments(&text, "source").map(str::to_owned).collect(),
-            Daemon::Rsyslog => Vec::new(),
+    pub fn of(place: &Place, content: Result<Vec<u8>, String>) -> DaemonFile {
+        let (unread, content) = match content {
+            Ok(content) => (None, content),
+            Err(why) => (Some(why), Vec::new()),
         };
-        sources.dedup();
+        let told = told(place.daemon, &content);
         DaemonFile {
-            path: path.into(),
-            daemon,
-            transport,
-            port: port(&content),
-            sources,
-            empty: text.trim().is_empty(),
-            damaged: is_damaged(daemon, &content),
+            path: place.path.into(),
+            daemon: place.daemon,
+            transport: place.transport,
+            unread,
+            hands: match place.transport {
+                Transport::Tcp => told.port.is_some(),
+                Transport::Socket => told.socket,
+            },
+            port: told.port.filter(|_| place.transport == Transport::Tcp),
+            sources: told.sources,
+            damaged: told.damaged,
             content,
         }
     }
+
+    /// Read as the file of that path.
+    #[cfg(test)]
+    pub(crate) fn read(path: &str, content: &[u8]) -> DaemonFile {
+        let place = PLACES.into_iter().find(|p| p.path == path).expect("a place of the agent's");
+        DaemonFile::of(&place, Ok(content.to_vec()))
+    }
 }
 
-/// Does a daemon give up in a file of this content? One that is cut short makes it stumble in the next file only.
-pub fn is_damaged(daemon: Daemon, content: &[u8]) -> bool {
+/// What a daemon makes of a file of the agent's, by itself.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Told {
+    port: Option<u16>,
+    socket: bool,
+    sources: Vec<String>,
+    damaged: bool,
+}
+
+fn told(daemon: Daemon, content: &[u8]) -> Told {
     let main = Path::new("/file");
     let alone = MapSource::new().with(main, content);
     match daemon {
         Daemon::Rsyslog => {
             let read = rsyslog::Effective::load(main, &alone);
-            read.stopped.is_some() || read.problems.iter().any(|p| p.topic == rsyslog::Topic::Syntax)
+            let port = read.forwards().filter(|(action, f)| action.enabled && f.is_loopback() && f.is_plain_tcp());
+            let port = port.filter_map(|(_, f)| f.port_number()).next();
+            Told {
+                port,
+                socket: read.actions.iter().any(|a| a.module.is("omuxsock")),
+                sources: Vec::new(),
+                damaged: read.stopped.is_some() || read.problems.iter().any(|p| p.topic == rsyslog::Topic::Syntax),
+            }
         }
         Daemon::SyslogNg => {
             let read = syslogng::Effective::load(main, &alone);
             let error = |p: &&syslogng::Problem| p.severity == syslogng::Severity::Error;
-            read.problems.iter().filter(error).any(|p| p.topic == syslogng::Topic::Syntax)
+            let drivers = || read.destinations.iter().flat_map(|d| &d.drivers);
+            let port = drivers().find_map(|d| match &d.kind {
+                DestKind::Forward(f) if f.is_loopback() && f.is_plain_tcp() => f.port_number(),
+                _ => None,
+            });
+            Told {
+                port,
+                socket: drivers().any(|d| is_socket(&d.kind)),
+                sources: sources(content),
+                damaged: read.problems.iter().filter(error).any(|p| p.topic == syslogng::Topic::Syntax),
+            }
         }
     }
+}
+
+/// Sources that a file of syslog-ng takes from, whether they are there or not.
+pub fn sources(content: &[u8]) -> Vec<String> {
+    let mut sources: Vec<String> = arguments(&code(content), "source").map(str::to_owned).collect();
+    sources.dedup();
+    sources
+}
+
+/// The agent's unix socket.
+pub fn is_socket(kind: &DestKind) -> bool {
+    matches!(kind, DestKind::Unix { path, stream: false } if path.as_bytes() == SOCKET.as_bytes())
+}
+
+/// Does a daemon give up in a file of this content? One that is cut short makes it stumble in the next file only.
+pub fn is_damaged(daemon: Daemon, content: &[u8]) -> bool {
+    told(daemon, content).damaged
 }
 
 /// The text without comments.
@@ -150,11 +199,6 @@ fn port_place(content: &[u8]) -> Option<std::ops::Range<usize>> {
     })
 }
 
-pub fn port(content: &[u8]) -> Option<u16> {
-    let place = port_place(content)?;
-    std::str::from_utf8(content.get(place)?).ok()?.parse().ok()
-}
-
 /// The file with another port; `None` where it names none.
 pub fn with_port(content: &[u8], port: u16) -> Option<Vec<u8>> {
     let place = port_place(content)?;
@@ -174,6 +218,7 @@ pub fn with_sources(content: &[u8], from: &str, to: &[String]) -> Vec<u8> {
 mod tests {
     use super::*;
 
+    const OMFWD: &str = "/etc/rsyslog.d/10-azuremonitoragent-omfwd.conf";
     const RSYSLOG: &[u8] = b"# Azure Monitor Agent configuration: forward logs to azuremonitoragent, port 1\n\
         template(name=\"AMA_RSYSLOG_TraditionalForwardFormat\" type=\"string\" string=\"<%PRI%>\")\n\
         *.* action(type=\"omfwd\"\ntemplate=\"AMA_RSYSLOG_TraditionalForwardFormat\" target=\"127.0.0.1\" Port=\"28330\" Protocol=\"tcp\")\n";
@@ -183,9 +228,11 @@ mod tests {
 
     #[test]
     fn ports_are_found_and_replaced() {
-        assert_eq!((port(RSYSLOG), port(SYSLOG_NG)), (Some(28330), Some(28330)));
+        let (of_rsyslog, of_ng) =
+            (|text: &[u8]| told(Daemon::Rsyslog, text).port, |text: &[u8]| told(Daemon::SyslogNg, text).port);
+        assert_eq!((of_rsyslog(RSYSLOG), of_ng(SYSLOG_NG)), (Some(28330), Some(28330)));
         let new = with_port(RSYSLOG, 31000).unwrap();
-        assert_eq!(port(&new), Some(31000));
+        assert_eq!(of_rsyslog(&new), Some(31000));
         assert!(String::from_utf8_lossy(&new).contains("Port=\"31000\" Protocol"));
         assert!(with_port(SYSLOG_NG, 1).unwrap().windows(7).any(|w| w == b"port(1)"));
         assert_eq!(with_port(b"# port=\"1\"\n", 2), None);
@@ -206,11 +253,29 @@ mod tests {
     }
 
     #[test]
+    fn what_goes_elsewhere_is_not_handed_to_the_agent() {
+        let of = |from: &str, to: &str| {
+            let text = String::from_utf8_lossy(RSYSLOG).replace(from, to);
+            DaemonFile::read(OMFWD, text.as_bytes()).hands
+        };
+        assert!(of("", "") && of("\"127.0.0.1\"", "\"localhost\""));
+        assert!(!of("127.0.0.1", "10.9.9.9") && !of("\"tcp\"", "\"udp\"") && !of("*.* action", "#*.* action"));
+        let of = |from: &str, to: &str| {
+            let text = String::from_utf8_lossy(SYSLOG_NG).replace(from, to);
+            told(Daemon::SyslogNg, text.as_bytes()).port
+        };
+        assert_eq!((of("127.0.0.1\"", "10.9.9.9\""), of("\" port", "\" transport(udp) port")), (None, None));
+        let socket = "$OMUxSockSocket /run/azuremonitoragent/default_syslog.socket\n*.* :omuxsock:\n";
+        assert!(DaemonFile::read("/etc/rsyslog.d/10-azuremonitoragent.conf", socket.as_bytes()).hands);
+        assert!(!DaemonFile::read("/etc/rsyslog.d/10-azuremonitoragent.conf", RSYSLOG).hands);
+    }
+
+    #[test]
     fn sources_and_emptiness() {
-        let file = DaemonFile::read("/x", Daemon::SyslogNg, Transport::Tcp, SYSLOG_NG.to_vec());
-        assert_eq!((file.sources, file.empty), (vec!["s_src".to_owned()], false));
-        let empty = DaemonFile::read("/x", Daemon::Rsyslog, Transport::Tcp, b"# Azure\n\n".to_vec());
-        assert!(empty.empty && empty.port.is_none());
+        let file = DaemonFile::read("/etc/syslog-ng/conf.d/azuremonitoragent-tcp.conf", SYSLOG_NG);
+        assert_eq!((file.sources, file.hands), (vec!["s_src".to_owned()], true));
+        let empty = DaemonFile::read(OMFWD, b"# Azure\n\n");
+        assert!(!empty.hands && empty.port.is_none() && !empty.damaged);
         let moved = with_sources(SYSLOG_NG, "s_src", &["s_sys".into(), "s_net".into()]);
         assert!(String::from_utf8_lossy(&moved).contains("log { source(s_sys); source(s_net); #"));
     }

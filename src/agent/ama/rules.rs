@@ -327,6 +327,29 @@ pub fn stored_twice(rules: &[&Rule]) -> Vec<(usize, usize, Vec<String>)> {
     found.into_iter().map(|((a, b), names)| (a, b, names.into_iter().collect())).collect()
 }
 
+/// Which facilities two rules (their places in `rules`) both take into one security stream of one workspace: the agent sends
+/// a copy for each.
+pub fn sent_twice(rules: &[&Rule]) -> Vec<(usize, usize, Stream, Vec<String>)> {
+    let mut found = Vec::new();
+    for (at, rule) in rules.iter().enumerate() {
+        for (other_at, other) in rules.iter().enumerate().skip(at + 1) {
+            for stream in [Stream::Cef, Stream::Asa] {
+                let (here, there) = (rule.receivers(stream), other.receivers(stream));
+                if here.is_disjoint(&there) {
+                    continue;
+                }
+                let pairs = rule.syslog.iter().filter(|s| s.has(stream));
+                let pairs = pairs.flat_map(|a| other.syslog.iter().filter(|s| s.has(stream)).map(move |b| (a, b)));
+                let names: BTreeSet<String> = pairs.flat_map(|(a, b)| a.shared(b)).collect();
+                if !names.is_empty() {
+                    found.push((at, other_at, stream, names.into_iter().collect()));
+                }
+            }
+        }
+    }
+    found
+}
+
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;

@@ -25,10 +25,10 @@ pub fn installed(case: &Case<'_>) -> Judged {
             .command("sudo dpkg --configure -a"));
     }
     let runs = process(case, AgentKind::Ama);
-    if !ama.program && runs.is_none() {
+    if !ama.own.program && runs.is_none() {
         let left =
-            [(ama.conf, paths::CONF)].into_iter().filter(|(there, _)| *there).map(|(_, path)| (path, "left over"));
-        let files = ama.daemon_files.iter().map(|f| (f.as_str(), "left over"));
+            [(ama.own.conf, paths::CONF)].into_iter().filter(|(there, _)| *there).map(|(_, path)| (path, "left over"));
+        let files = ama.own.files.iter().map(|f| (f.path.display().to_string(), "left over"));
         let listed = ama.packages.0.as_ref().ok().and_then(|p| p.first());
         return Ok(extension(
             Outcome::fail("the Azure Monitor Agent's program is gone, only what it left behind is there")
@@ -108,7 +108,7 @@ pub fn identity(case: &Case<'_>) -> Judged {
         return Ok(Outcome::pass("this is a virtual machine of Azure: the agent's identity is the machine's")
             .seen_all(ama.azure.iter().map(|p| (p.as_str(), "there"))));
     }
-    let rules = ama.chunks.as_ref().and_then(|c| c.as_ref().ok()).map_or(0, Vec::len);
+    let rules = ama.own.chunks().len();
     if rules > 0 {
         return Ok(Outcome::pass("the agent got its rules from the service, so it has an identity")
             .seen(paths::CHUNKS, crate::check::words::count(rules, "file")));

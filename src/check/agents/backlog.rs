@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use super::{the_ama, the_oms, workspaces};
 use crate::agent::ama::paths as ama_paths;
-use crate::agent::ama::rules as dcr;
 use crate::check::agent_facts::{AmaState, Chunk, OmsWorkspace};
 use crate::check::case::Case;
 use crate::check::outcome::{Judged, NotJudged, Outcome};
@@ -163,7 +162,5 @@ fn ama_waits(case: &Case<'_>) -> Judged {
 }
 
 fn quota(ama: &AmaState) -> u64 {
-    let rules = ama.chunks.as_ref().and_then(|c| c.as_ref().ok()).map(Vec::as_slice).unwrap_or_default();
-    let settings = rules.iter().filter_map(|r| dcr::parse(&r.content.as_ref().ok()?.0).ok()?.disk_quota);
-    settings.max().map_or(QUOTA, |mb| mb << 20)
+    ama.own.rules().filter_map(|r| r.disk_quota).max().map_or(QUOTA, |mb| mb << 20)
 }

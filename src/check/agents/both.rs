@@ -2,12 +2,15 @@
 //! (field-failures 1.16)?
 
 use super::{is_agent, meant};
+use std::collections::BTreeSet;
+
 use crate::agent::ama::paths as ama_paths;
 use crate::agent::oms::leftovers;
 use crate::agent::{AgentKind, OMS_PORT};
 use crate::check::case::Case;
 use crate::check::outcome::{Judged, NotJudged, Outcome};
 use crate::check::pipeline::Forward;
+use crate::check::samples::Fate;
 use crate::check::words;
 use crate::host::proc_net::Transport;
 
@@ -26,7 +29,7 @@ pub fn both(case: &Case<'_>) -> Judged {
     let (oms, ama) = (there(case, AgentKind::Oms), there(case, AgentKind::Ama));
     let ways = ways(case);
     if oms && ama {
-        return Ok(side_by_side(case, &ways).seen_all(others()));
+        return Ok(side_by_side(case, ways).seen_all(others()));
     }
     if !oms && let Some(out) = left_behind(case, &ways) {
         return Ok(out);
@@ -53,7 +56,7 @@ fn there(case: &Case<'_>, agent: AgentKind) -> bool {
     let installed = match agent {
         AgentKind::Oms => states.oms.as_ref().is_some_and(|o| o.program),
         AgentKind::Ama => {
-            states.ama.as_ref().is_some_and(|a| a.program)
+            states.ama.as_ref().is_some_and(|a| a.own.program)
                 || case.facts.unit(ama_paths::UNIT).is_some_and(|u| u.state.exists())
         }
         AgentKind::None => false,
@@ -65,6 +68,13 @@ fn there(case: &Case<'_>, agent: AgentKind) -> bool {
 struct Ways {
     oms: Vec<Forward>,
     ama: Vec<Forward>,
+}
+
+/// Forwards that a security event comes to from where devices send; `None`: not known.
+fn reached(case: &Case<'_>) -> Option<BTreeSet<usize>> {
+    let flow = case.flow().ok()?;
+    let ways = flow.entries.iter().flat_map(|e| &e.ways).filter(|w| w.sample.fate == Fate::Forwarded);
+    Some(ways.flat_map(|w| w.visits.iter().map(|v| v.forward)).collect())
 }
 
 fn ways(case: &Case<'_>) -> Ways {
@@ -80,7 +90,11 @@ fn ways(case: &Case<'_>) -> Ways {
     Ways { oms, ama }
 }
 
-fn side_by_side(case: &Case<'_>, ways: &Ways) -> Outcome {
+fn side_by_side(case: &Case<'_>, mut ways: Ways) -> Outcome {
+    if let Some(reached) = reached(case) {
+        ways.oms.retain(|f| reached.contains(&f.id));
+        ways.ama.retain(|f| reached.contains(&f.id));
+    }
     let runs = |agent: AgentKind| super::process(case, agent).is_some();
     let seen = ways.oms.iter().map(|f| (f.at.to_string(), format!("{}, the Log Analytics agent", f.describe())));
     let seen =
@@ -99,8 +113,7 @@ fn side_by_side(case: &Case<'_>, ways: &Ways) -> Outcome {
     let out = Outcome::warn(text).seen_all([state(AgentKind::Oms), state(AgentKind::Ama)]).seen_all(seen);
     let out = out
         .advise("once events arrive through the Azure Monitor Agent, take the Log Analytics agent and its rules away");
-    let rules =
-        ways.oms.iter().map(|f| f.at.file.to_string_lossy().into_owned()).collect::<std::collections::BTreeSet<_>>();
+    let rules = ways.oms.iter().map(|f| f.at.file.to_string_lossy().into_owned()).collect::<BTreeSet<_>>();
     let rules: Vec<String> = rules
         .into_iter()
         .map(|f| format!("# after a look into it: sudo rm {}", crate::report::shell_quote(&f)))

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use crate::agent::AgentKind;
-use crate::agent::ama::qos;
 use crate::agent::ama::rules::tests::{WS, rule};
+use crate::agent::ama::{Ama, DaemonFile, SocketState, dcr, qos};
 use crate::agent::oms::{fluentd, input};
 use crate::check::agent_facts::*;
 use crate::check::facts::{Bytes, Facts};
@@ -163,8 +163,8 @@ pub const AMA_RULE: &str = "# Azure Monitor Agent configuration: forward logs to
 pub const LISTENER: &str = "module(load=\"imudp\")\nmodule(load=\"imtcp\")\ninput(type=\"imudp\" port=\"514\")\ninput(type=\"imtcp\" port=\"514\")\n";
 
 /// A rule's file.
-pub fn chunk(name: &str, text: String) -> RuleFile {
-    RuleFile { name: name.into(), content: Ok(Bytes(text.into_bytes())), mtime: NOW - 1000 }
+pub fn chunk(name: &str, text: String) -> dcr::Chunk {
+    dcr::Chunk::read(name, NOW - 1000, Ok(text.as_bytes()))
 }
 
 pub fn cef_rule() -> String {
@@ -195,20 +195,23 @@ pub fn ama_box() -> Facts {
     close(&mut facts, Transport::Tcp, |a| a.port() == 25226);
     add_socket(&mut facts, Transport::Tcp, "127.0.0.1:28330", AGENT);
     sockets(&mut facts).iter_mut().filter(|s| s.remote.port() == 25226).for_each(|s| s.remote.set_port(28330));
-    facts.agents.ama = Some(crate::agent::detect::AmaFacts { port: Some(28330) });
+    facts.agents.ama = Some(crate::agent::detect::AmaFacts { port: Some(28330), asked: true });
     facts.agent_states.ama = Some(AmaState {
-        program: true,
+        own: Ama {
+            program: true,
+            conf: true,
+            chunks: Some(Ok(vec![chunk("1.json", cef_rule())])),
+            marker: Some(Ok("true".into())),
+            port: Some(Ok("28330".into())),
+            files: vec![DaemonFile::read(OMFWD, AMA_RULE.as_bytes())],
+            socket: SocketState { exists: false, bound: Some(false) },
+            ..Ama::default()
+        },
         packages: Packages(Ok(vec![Package {
             name: "azuremonitoragent".into(),
             version: "1.33.1-build.main.1".into(),
             state: "installed".into(),
         }])),
-        conf: true,
-        chunks: Some(Ok(vec![chunk("1.json", cef_rule())])),
-        marker: Some(Ok("true".into())),
-        port: Some(Ok("28330".into())),
-        daemon_files: vec![OMFWD.into()],
-        socket: SocketState { exists: false, bound: Some(false) },
         user: Some(Who { uid: 104, gid: 110, groups: Vec::new(), capabilities: 0 }),
         azure: vec!["/var/lib/waagent".into()],
         logs: vec![Ok(log("/var/opt/microsoft/azuremonitoragent/log/mdsd.err", Vec::new()))],
@@ -230,9 +233,10 @@ pub fn by_socket(facts: &mut Facts) {
     let text = "$ModLoad omuxsock\n$OMUxSockSocket /run/azuremonitoragent/default_syslog.socket\n*.* :omuxsock:;RSYSLOG_TraditionalForwardFormat\n";
     set_config(facts, &[("/etc/rsyslog.conf", MAIN), (FILE, text), (DROP_IN_PATH, LISTENER)]);
     let state = ama(facts);
-    state.daemon_files = vec![FILE.into()];
-    state.socket = SocketState { exists: true, bound: Some(true) };
-    state.port = None;
+    state.own.files = vec![DaemonFile::read(FILE, text.as_bytes())];
+    state.own.loader = true;
+    state.own.socket = SocketState { exists: true, bound: Some(true) };
+    state.own.port = None;
     state.packages = Packages(Ok(vec![Package {
         name: "azuremonitoragent".into(),
         version: "1.26.2".into(),

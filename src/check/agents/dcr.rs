@@ -3,54 +3,45 @@
 use std::collections::BTreeSet;
 
 use super::the_ama;
+use crate::agent::ama::dcr::{Chunk, Unfit};
 use crate::agent::ama::paths;
 use crate::agent::ama::rules::{self as dcr, Rule, Stream};
-use crate::check::agent_facts::{AmaState, RuleFile};
+use crate::check::agent_facts::AmaState;
 use crate::check::case::Case;
 use crate::check::outcome::{Judged, NotJudged, Outcome};
 use crate::check::words;
 
 const MAKE: &str = "in the portal: Microsoft Sentinel, Data connectors, Common Event Format via AMA: make a data collection rule and add this machine to it";
 
-/// A file with what it says.
-pub struct Read<'a> {
-    pub file: &'a RuleFile,
-    pub rule: Result<Rule, String>,
-}
-
-impl Read<'_> {
-    fn path(&self) -> String {
-        format!("{}/{}", paths::CHUNKS, self.file.name)
-    }
+fn path(chunk: &Chunk) -> String {
+    format!("{}/{}", paths::CHUNKS, chunk.name)
 }
 
 /// All files; none where the folder is missing.
 ///
 /// # Errors
 /// They cannot be read by us.
-pub fn read(ama: &AmaState) -> Result<Vec<Read<'_>>, NotJudged> {
-    let files = match &ama.chunks {
-        None => return Ok(Vec::new()),
-        Some(files) => files.as_ref()?,
-    };
-    let mut all = Vec::new();
-    for file in files {
-        let text =
-            file.content.as_ref().map_err(|e| NotJudged::Unknown(format!("{}/{}: {e}", paths::CHUNKS, file.name)))?;
-        all.push(Read { file, rule: dcr::parse(&text.0) });
+pub fn read(ama: &AmaState) -> Result<&[Chunk], NotJudged> {
+    if let Some(files) = &ama.own.chunks {
+        files.as_ref()?;
     }
-    Ok(all)
+    let unread = |c: &Chunk| match &c.rule {
+        Err(Unfit::Unread(why)) => Some(NotJudged::Unknown(format!("{}: {why}", path(c)))),
+        _ => None,
+    };
+    let all = ama.own.chunks();
+    all.iter().find_map(unread).map_or(Ok(all), Err)
 }
 
 /// Rules that collect something, with their files.
-fn rules<'a>(all: &'a [Read<'_>]) -> Vec<(&'a Read<'a>, &'a Rule)> {
+fn rules(all: &[Chunk]) -> Vec<(&Chunk, &Rule)> {
     all.iter().filter_map(|r| Some((r, r.rule.as_ref().ok()?))).filter(|(_, rule)| !rule.is_settings()).collect()
 }
 
 pub fn present(case: &Case<'_>) -> Judged {
     let all = read(the_ama(case)?)?;
     let broken = all.iter().filter(|r| r.rule.is_err()).count();
-    let rules = rules(&all);
+    let rules = rules(all);
     if rules.is_empty() && broken == 0 {
         let text = match all.len() {
             0 => "no data collection rule has come to this machine: the agent collects nothing",
@@ -60,20 +51,20 @@ pub fn present(case: &Case<'_>) -> Judged {
         };
         let out = Outcome::fail(text)
             .seen(paths::CHUNKS, format!("{} with a rule", words::count(0, "file")))
-            .seen_all(all.iter().map(|r| (r.path(), "settings of the agent")))
+            .seen_all(all.iter().map(|r| (path(r), "settings of the agent")))
             .advise(MAKE)
             .command(format!("sudo ls -l {}", paths::CHUNKS));
         return super::unless_cut_off(case, out);
     }
     Ok(Outcome::pass(format!("{} on this machine", words::count(rules.len() + broken, "data collection rule")))
-        .seen_all(all.iter().map(|r| (r.path(), says(&r.rule)))))
+        .seen_all(all.iter().map(|r| (path(r), says(&r.rule)))))
 }
 
 /// `CEF of local4 (Warning and worse)`
-fn says(rule: &Result<Rule, String>) -> String {
+fn says(rule: &Result<Rule, Unfit>) -> String {
     let rule = match rule {
         Ok(rule) => rule,
-        Err(why) => return why.clone(),
+        Err(why) => return why.to_string(),
     };
     let mut parts: Vec<String> = rule.syslog.iter().map(source).collect();
     if rule.is_settings() {
@@ -94,17 +85,24 @@ fn source(source: &dcr::SyslogSource) -> String {
 pub fn valid(case: &Case<'_>) -> Judged {
     let all = read(the_ama(case)?)?;
     let mut faults = Vec::new();
-    for read in &all {
+    for read in all {
         match &read.rule {
-            Err(why) => faults.push((read.path(), why.clone())),
-            Ok(rule) => faults.extend(rule.faults().into_iter().map(|f| (read.path(), f))),
+            Err(why) => faults.push((path(read), why.to_string())),
+            Ok(rule) => faults.extend(rule.faults().into_iter().map(|f| (path(read), f))),
         }
     }
-    let Some((path, first)) = faults.first().cloned() else {
+    let Some((file, first)) = faults.first().cloned() else {
         return Ok(Outcome::pass(format!("{} and complete", words::count(all.len(), "file"))));
     };
-    let name = path.rsplit('/').next().unwrap_or(&path);
-    Ok(Outcome::fail(format!("rule {name} is not valid: {first}"))
+    let name = file.rsplit('/').next().unwrap_or(&file);
+    // A whole one beside it collects security events all the same.
+    let whole = |rule: &Rule| rule.faults().is_empty() && [Stream::Cef, Stream::Asa].iter().any(|s| rule.has(*s));
+    let what = format!("rule {name} is not valid: {first}");
+    let out = match rules(all).iter().any(|(_, rule)| whole(rule)) {
+        true => Outcome::warn(format!("{what}; what it should collect is missing")),
+        false => Outcome::fail(what),
+    };
+    Ok(out
         .seen_all(faults.iter().map(|(p, f)| (p, f)))
         .advise("correct the rule in the portal; a damaged file comes anew when the agent is restarted")
         .command(super::restart(crate::agent::AgentKind::Ama, None)))
@@ -112,9 +110,9 @@ pub fn valid(case: &Case<'_>) -> Judged {
 
 pub fn stream(case: &Case<'_>) -> Judged {
     let all = read(the_ama(case)?)?;
-    let rules = rules(&all);
+    let rules = rules(all);
     let broken = all.iter().any(|r| r.rule.is_err());
-    let evidence = || rules.iter().map(|(r, _)| (r.path(), says(&r.rule)));
+    let evidence = || rules.iter().map(|(r, _)| (path(r), says(&r.rule)));
     let has = |stream: Stream| rules.iter().any(|(_, rule)| rule.has(stream));
     let there: Vec<&str> = [Stream::Cef, Stream::Asa].into_iter().filter(|s| has(*s)).map(Stream::word).collect();
     if !there.is_empty() {
@@ -140,19 +138,19 @@ pub fn stream(case: &Case<'_>) -> Judged {
 
 pub fn duplicate(case: &Case<'_>) -> Judged {
     let all = read(the_ama(case)?)?;
-    let rules = rules(&all);
+    let rules = rules(all);
     if rules.is_empty() {
         return Err(NotJudged::Skip("there is no rule that can be read".into()));
     }
     let only: Vec<&Rule> = rules.iter().map(|(_, rule)| *rule).collect();
+    let place = |at: usize| rules.get(at).map(|(r, _)| path(r)).unwrap_or_default();
     let twice = dcr::stored_twice(&only);
     let Some((_, _, names)) = twice.first() else {
-        return Ok(Outcome::pass("no facility goes into both Syslog and security events"));
+        return Ok(sent_twice(&dcr::sent_twice(&only), place));
     };
-    let path = |at: usize| rules.get(at).map(|(r, _)| r.path()).unwrap_or_default();
     let seen = twice.iter().flat_map(|(a, b, names)| {
         let names = words::list(names);
-        [(path(*a), format!("{names}: security events")), (path(*b), format!("{names}: Syslog"))]
+        [(place(*a), format!("{names}: security events")), (place(*b), format!("{names}: Syslog"))]
     });
     let all_names = if names.iter().any(|n| n == "*") { "every facility".to_owned() } else { words::list(names) };
     Ok(Outcome::warn(format!("events of {all_names} are collected as security events and as Syslog: each is stored and billed twice"))
@@ -160,9 +158,27 @@ pub fn duplicate(case: &Case<'_>) -> Judged {
         .advise("take the facility out of the Syslog rule, or give that rule (the Syslog one) the transformation `source | where ProcessName !contains \"CEF\"`"))
 }
 
+/// Two rules that send the same events to the same place.
+fn sent_twice(twice: &[(usize, usize, Stream, Vec<String>)], place: impl Fn(usize) -> String) -> Outcome {
+    let Some((_, _, stream, names)) = twice.first() else {
+        return Outcome::pass("no facility is collected twice");
+    };
+    let names = if names.iter().any(|n| n == "*") { "every facility".to_owned() } else { words::list(names) };
+    let seen = twice.iter().flat_map(|(a, b, stream, names)| {
+        let text = format!("{} of {}", stream.word(), words::list(names));
+        [(place(*a), text.clone()), (place(*b), text)]
+    });
+    Outcome::warn(format!(
+        "two rules collect {} of {names} for the same workspace: each event is stored and billed twice",
+        stream.word()
+    ))
+    .seen_all(seen)
+    .advise("take the facility, or this machine, out of one of them")
+}
+
 pub fn multi_homing(case: &Case<'_>) -> Judged {
     let all = read(the_ama(case)?)?;
-    let rules = rules(&all);
+    let rules = rules(all);
     if rules.is_empty() {
         return Err(NotJudged::Skip("there is no rule that can be read".into()));
     }
@@ -174,7 +190,7 @@ pub fn multi_homing(case: &Case<'_>) -> Judged {
             let seen = rules
                 .iter()
                 .filter(|(_, r)| !of(r).is_empty())
-                .map(|(read, r)| (read.path(), of(r).into_iter().collect::<Vec<_>>().join(", ")));
+                .map(|(read, r)| (path(read), of(r).into_iter().collect::<Vec<_>>().join(", ")));
             return Ok(Outcome::warn(format!(
                 "{} goes to {} workspaces: {}",
                 stream.word(),
@@ -198,7 +214,7 @@ pub fn multi_homing(case: &Case<'_>) -> Judged {
             words::list(&there.iter().collect::<Vec<_>>())
         ))
         .seen_all(rules.iter().map(|(read, rule)| {
-            (read.path(), rule.channels.iter().map(dcr::Channel::receiver).collect::<Vec<_>>().join(", "))
+            (path(read), rule.channels.iter().map(dcr::Channel::receiver).collect::<Vec<_>>().join(", "))
         }))
         .advise("change the destination of the rule, or name the right workspace"));
     }
@@ -207,10 +223,6 @@ pub fn multi_homing(case: &Case<'_>) -> Judged {
 
 /// Does any rule want syslog, so that the agent puts its file into the daemon's configuration?
 pub fn wants_syslog(ama: &AmaState) -> Result<bool, NotJudged> {
-    let all = read(ama)?;
-    let wanted = all.iter().filter_map(|r| r.rule.as_ref().ok()).any(|r| !r.syslog.is_empty());
-    if !wanted && all.iter().any(|r| r.rule.is_err()) {
-        return Err(NotJudged::Blocked("ama.dcr-valid", "a rule cannot be read".into()));
-    }
-    Ok(wanted)
+    read(ama)?;
+    ama.own.wants_syslog().ok_or_else(|| NotJudged::Blocked("ama.dcr-valid", "a rule cannot be read".into()))
 }

@@ -61,7 +61,7 @@ pub fn present(facts: &Facts) -> (AgentKind, bool) {
     let runs = |agent: AgentKind| facts.processes.values().any(|p| is_agent(agent, p) && !p.is_zombie());
     let unit = |name: &str| facts.unit(name).is_some_and(|u| u.state.exists());
     let known = |p: &Packages| p.0.as_ref().is_ok_and(|p| !p.is_empty());
-    let ama = states.ama.as_ref().is_some_and(|a| a.program || known(&a.packages));
+    let ama = states.ama.as_ref().is_some_and(|a| a.own.program || known(&a.packages));
     let oms = states.oms.as_ref().is_some_and(|o| o.program || known(&o.packages));
     match () {
         _ if ama || unit(ama_paths::UNIT) || runs(AgentKind::Ama) => (AgentKind::Ama, true),
@@ -81,8 +81,7 @@ pub fn cloud(facts: &Facts, agent: AgentKind) -> Option<String> {
             admins.filter_map(|a| a.get("URL_TLD").cloned()).collect()
         }
         AgentKind::Ama => {
-            let rules = dcr::read(states.ama.as_ref()?).ok()?;
-            let channels = rules.iter().filter_map(|r| r.rule.as_ref().ok()).flat_map(|r| &r.channels);
+            let channels = states.ama.as_ref()?.own.rules().flat_map(|r| &r.channels);
             // `<workspace>.ods.opinsights.azure.us`
             channels.filter_map(|c| Some(c.host().split_once(".ods.")?.1.to_owned())).collect()
         }

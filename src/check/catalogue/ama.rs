@@ -78,10 +78,11 @@ pub const CHECKS: &[Check] = &[
     },
     Check {
         id: "ama.dcr-duplicate",
-        title: "Does each facility go into one table only?",
-        why: "A facility that is collected as security events and as Syslog is stored and billed twice.",
-        looks_at: "facilities and levels that a stream of security events and one of Syslog share.",
-        mend: "take the facility out of the Syslog rule, or filter there with a transformation.",
+        title: "Is each facility collected once only?",
+        why: "A facility that is collected as security events and as Syslog, or by two rules for one workspace, is stored and billed twice.",
+        looks_at: "facilities and levels that a stream of security events and one of Syslog share, and those that two rules \
+                   send into one stream of one workspace.",
+        mend: "take the facility out of one of the rules, or filter the Syslog one with a transformation.",
         needs: RULES,
         judge: dcr::duplicate,
     },

@@ -1,4 +1,4 @@
-//! What the Azure Monitor Agent left on the box: rules, port, the daemon's files, cache, statistics, logs.
+//! What the Azure Monitor Agent left on the box beside what [`crate::agent::ama`] reads: packages, cache, statistics, logs.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -6,15 +6,13 @@ use std::time::Duration;
 
 use super::agents::{Asked, log, packages, user};
 use super::oms::assignments;
-use crate::agent::ama::{files, paths, qos, version};
+use crate::agent::ama::{Ama, paths, qos, version};
 use crate::agent::logs;
 use crate::check::agent_facts::*;
-use crate::check::facts::{Bytes, Fact, SizedFile};
+use crate::check::facts::{Fact, SizedFile};
 use crate::host::{Cmd, FileKind, Host, facts};
 use crate::platform::accounts;
 
-const MOST_RULES: usize = 200;
-const RULE_CAP: u64 = 2 << 20;
 const MOST_CACHED: u64 = 50_000;
 const DEEPEST: usize = 4;
 /// Bytes looked at from the end of the statistics.
@@ -25,12 +23,11 @@ const HARMLESS: [&str; 6] =
 
 /// `None` where nothing of the agent is there.
 pub fn gather(host: &Host, asked: &Asked<'_>) -> Option<AmaState> {
-    let there = |path: &str| matches!(host.root.stat(Path::new(path)), Ok(Some(_)));
-    let (program, conf) = (there(paths::MDSD), there(paths::CONF));
+    let own = Ama::gather(&host.root);
     let packages = packages(asked, paths::PACKAGE);
     let known = packages.0.as_ref().is_ok_and(|p| !p.is_empty());
-    let daemon_files: Vec<String> = files::PLACES.iter().filter(|f| there(f.path)).map(|f| f.path.to_owned()).collect();
-    if !program && !conf && !known && daemon_files.is_empty() && !asked.has_unit(|u| u == paths::UNIT) {
+    let seen = own.program || own.conf || !own.files.is_empty();
+    if !seen && !known && !asked.has_unit(|u| u == paths::UNIT) {
         return None;
     }
     let environment = environment(host);
@@ -41,17 +38,11 @@ pub fn gather(host: &Host, asked: &Asked<'_>) -> Option<AmaState> {
     let logs = ["mdsd.err", "mdsd.warn"];
     let logs =
         logs.iter().filter_map(|n| log(host, asked, paths::UNIT, &format!("{log_folder}/{n}"), logs::AMA)).collect();
-    let said_version = if known { None } else { said_version(host, program && asked.is_active(paths::UNIT)) };
+    let said_version = if known { None } else { said_version(host, own.program && asked.is_active(paths::UNIT)) };
     Some(AmaState {
-        program,
+        own,
         packages,
         said_version,
-        conf,
-        chunks: rules(host),
-        marker: word(host, paths::MARKER),
-        port: word(host, paths::PORT_FILE),
-        daemon_files,
-        socket: socket(host),
         user: user(host, paths::USER),
         in_arc_group: in_arc_group(host),
         arc: arc(host),
@@ -98,44 +89,6 @@ fn number_in(word: &str) -> Option<String> {
     let word = word.trim_matches(|c: char| !c.is_ascii_alphanumeric()).trim_start_matches('v');
     let dotted = word.contains('.') && word.starts_with(|c: char| c.is_ascii_digit());
     (dotted && version::Version::parse(word).is_some()).then(|| word.to_owned())
-}
-
-fn rules(host: &Host) -> Option<Fact<Vec<RuleFile>>> {
-    let dir = Path::new(paths::CHUNKS);
-    let names = match host.root.list(dir) {
-        Ok(names) => names,
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return None,
-        Err(e) => return Some(Err(format!("{}: {e}", paths::CHUNKS))),
-    };
-    let rule = |name: std::ffi::OsString| {
-        let path = dir.join(&name);
-        let meta = host.root.stat(&host.root.resolve(&path).ok()?).ok()??;
-        let content = host.root.read_capped(&path, RULE_CAP).map(Bytes).map_err(|e| e.to_string());
-        let name = name.to_string_lossy().into_owned();
-        (name.ends_with(".json") && meta.kind != FileKind::Dir).then_some(RuleFile { name, content, mtime: meta.mtime })
-    };
-    Some(Ok(names.into_iter().filter_map(rule).take(MOST_RULES).collect()))
-}
-
-/// A file of one word; `None`: it is not there.
-fn word(host: &Host, path: &str) -> Option<Fact<String>> {
-    match host.root.read_capped(Path::new(path), 4096) {
-        Ok(text) => Some(Ok(String::from_utf8_lossy(&text).trim().to_owned())),
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => None,
-        Err(e) => Some(Err(format!("{path}: {e}"))),
-    }
-}
-
-fn socket(host: &Host) -> SocketState {
-    let exists = matches!(host.root.stat(Path::new(paths::SOCKET)), Ok(Some(m)) if m.kind == FileKind::Other);
-    let bound = host.root.read(Path::new("/proc/net/unix")).ok().map(|text| is_bound(&text, paths::SOCKET));
-    SocketState { exists, bound }
-}
-
-/// `Num: RefCount Protocol Flags Type St Inode Path`; the path is there as long as somebody holds the socket.
-fn is_bound(text: &[u8], path: &str) -> bool {
-    let other = path.strip_prefix("/run/").map(|rest| format!("/var/run/{rest}")).unwrap_or_default();
-    String::from_utf8_lossy(text).lines().filter_map(|l| l.split_whitespace().nth(7)).any(|p| p == path || p == other)
 }
 
 fn in_arc_group(host: &Host) -> Option<bool> {
@@ -223,15 +176,5 @@ mod tests {
         assert_eq!(number_in("1.33.1-build.main.999").as_deref(), Some("1.33.1-build.main.999"));
         assert_eq!(number_in("(v1.28.11)").as_deref(), Some("1.28.11"));
         assert_eq!((number_in("mdsd"), number_in("2026"), number_in("...")), (None, None, None));
-    }
-
-    #[test]
-    fn a_socket_is_bound_while_its_path_is_listed() {
-        let table = b"Num       RefCount Protocol Flags    Type St Inode Path\n\
-                      0000000000000000: 00000002 00000000 00000000 0002 01 12345 /run/azuremonitoragent/default_syslog.socket\n\
-                      0000000000000000: 00000002 00000000 00000000 0002 01 12346\n";
-        assert!(is_bound(table, paths::SOCKET));
-        assert!(!is_bound(table, "/run/azuremonitoragent/default_syslog"));
-        assert!(!is_bound(b"\xff", paths::SOCKET));
     }
 }

@@ -105,9 +105,9 @@ fn oms_proxy(host: &Host) -> (Fact<Option<Found>>, String) {
 }
 
 fn ama(host: &Host, state: Option<&AmaState>, pid: Option<u32>, cloud: Cloud) -> Way {
-    let files = state.and_then(|s| s.chunks.as_ref()?.as_ref().ok()).map(Vec::as_slice).unwrap_or_default();
+    let files = state.map(|s| s.own.chunks()).unwrap_or_default();
     let rules: Vec<(String, rules::Rule)> =
-        files.iter().filter_map(|f| Some((f.name.clone(), rules::parse(&f.content.as_ref().ok()?.0).ok()?))).collect();
+        files.iter().filter_map(|f| Some((f.name.clone(), f.rule.clone().ok()?))).collect();
     let mut endpoints = endpoints::ama(&rules, cloud);
     endpoints.truncate(MOST_ENDPOINTS);
     let file = match host.root.read_capped(Path::new(ama_paths::DEFAULTS), CONF_CAP) {

@@ -1,7 +1,7 @@
 //! syslog-ng's configuration as a pipeline: sources in log paths, network destinations with their buffers.
 
 use super::*;
-use crate::agent::ama::paths;
+use crate::agent::ama::files;
 use crate::syslog::syslogng::effective::{
     DestDriver, DestKind, Destination, Effective, Framing, ListenerAt, Ref, Source, StepKind, Transport as Wire,
 };
@@ -68,12 +68,8 @@ fn source_ref(config: &Effective, source: &Source) -> Option<Ref> {
 /// What passes events on: over the network, and to the unix socket of the Azure Monitor Agent.
 fn outward(config: &Effective) -> Vec<(&Destination, &DestDriver)> {
     let drivers = config.destinations.iter().flat_map(|d| d.drivers.iter().map(move |v| (d, v)));
-    let carries = |kind: &DestKind| matches!(kind, DestKind::Forward(_)) || is_agents_socket(kind);
+    let carries = |kind: &DestKind| matches!(kind, DestKind::Forward(_)) || files::is_socket(kind);
     drivers.filter(|(_, driver)| carries(&driver.kind)).collect()
-}
-
-fn is_agents_socket(kind: &DestKind) -> bool {
-    matches!(kind, DestKind::Unix { path, stream: false } if path.as_bytes() == paths::SOCKET.as_bytes())
 }
 
 pub fn forwards(config: &Effective) -> Vec<Forward> {
@@ -301,7 +297,7 @@ mod tests {
              destination d_siem {{ network(\"192.0.2.9\" port(6000)); }};\n\
              destination d_c {{ network(\"127.0.0.1\" port(25226)); }};\n\
              log {{ source(s_net); destination(d_siem); destination(d_c); flags(flow-control); }};\n",
-            paths::SOCKET
+            crate::agent::ama::paths::SOCKET
         );
         let config = Effective::load(Path::new("/c"), &MapSource::new().with("/c", text));
         let agents: Vec<usize> = forwards(&config).iter().filter(|f| f.number == Some(25226)).map(|f| f.id).collect();

@@ -25,6 +25,8 @@ pub struct Look {
     pub findings: Vec<Finding>,
     /// Why an event cannot be followed to the agent's port; `None`: it can, at least after the mends.
     pub unproven: Option<String>,
+    /// What it gets now it throws away, or there is nobody who would take it.
+    pub takes_nothing: bool,
     pub entry: Entry,
 }
 
@@ -56,15 +58,16 @@ pub fn look(host: &Host, ui: &Ui, args: &InstallArgs, port: u16, dry: bool) -> L
         drop(progress);
     }
     let blocked = findings.iter().any(|f| f.fatal && f.mend.is_none() && f.id != "ama.dcr-stream");
+    let unasked = findings.iter().any(|f| f.id == "ama.dcr-stream");
     let ama = Ama::gather(&host.root);
     let entry = ama.entry(daemon, port);
     let unproven = match entry {
-        _ if ama.gone => Some("the agent is not there to take them".to_owned()),
+        _ if ama.is_gone() => Some("the agent is not there to take them".to_owned()),
         _ if blocked => Some("the agent takes nothing until Azure tells it to".to_owned()),
         Entry::Socket => Some("the agent takes them over its socket, where they cannot be seen".to_owned()),
         Entry::Tcp(_) => None,
     };
-    Look { findings, unproven, entry }
+    Look { findings, unproven, takes_nothing: ama.is_gone() || blocked || unasked, entry }
 }
 
 /// The watcher restarts the daemon after it has written its file.
@@ -124,5 +127,13 @@ fn in_azure(host: &Host) -> Option<bool> {
 }
 
 pub fn change(mend: &Mend) -> Change {
-    WriteFile::new(&mend.path, mend.content.clone()).mode(0o644).owner(0, 0).purpose(mend.why.clone()).lasting().into()
+    match &mend.content {
+        Some(content) => WriteFile::new(&mend.path, content.clone())
+            .mode(0o644)
+            .owner(0, 0)
+            .purpose(mend.why.clone())
+            .lasting()
+            .into(),
+        None => Change::RemoveFile { path: mend.path.clone(), secret: false },
+    }
 }

@@ -11,7 +11,9 @@ pub mod remove;
 mod site;
 
 use std::collections::BTreeMap;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
+use std::time::Duration;
 
 use anyhow::{Context, anyhow};
 
@@ -25,7 +27,7 @@ use crate::cli::args::{AgentChoice, InstallArgs};
 use crate::cli::exit::{Exit, Failure, fail, hint, usage};
 use crate::host::http::{Http, HttpError, Way};
 use crate::host::{Host, Interrupt};
-use crate::plan::Change;
+use crate::plan::{Change, Receipt};
 use crate::ui::Ui;
 
 /// What has been decided about the agent.
@@ -60,12 +62,18 @@ impl Setup {
     ///
     /// # Errors
     /// Usage, or what stands in the way.
-    pub fn decide(host: &Host, ui: &Ui, args: &InstallArgs, dry: bool) -> anyhow::Result<Setup> {
+    pub fn decide(
+        host: &Host,
+        ui: &Ui,
+        args: &InstallArgs,
+        receipt: Option<&Receipt>,
+        dry: bool,
+    ) -> anyhow::Result<Setup> {
         if !dry {
             onboard::tidy(&host.root);
         }
         let agents = AgentFacts::gather(&host.root);
-        let kind = choose(args, &agents)?;
+        let kind = choose(args, &agents, || oms_carries(host, &agents, receipt))?;
         let port = args.target.agent_port.unwrap_or_else(|| agents.port(kind));
         let mut setup = Setup {
             target: AgentTarget { kind, port },
@@ -84,8 +92,15 @@ impl Setup {
         };
         match kind {
             AgentKind::Oms => setup.oms(host, ui, args, &agents, dry)?,
-            AgentKind::Ama => setup.ama(host, ui, args, &agents, dry)?,
+            AgentKind::Ama => setup.ama(host, ui, args, &agents, receipt, dry)?,
             AgentKind::None => {}
+        }
+        if kind == AgentKind::Oms && agents.ama.as_ref().is_some_and(|a| !a.asked) {
+            setup.notes.push(format!(
+                "the Azure Monitor Agent is here as well, but no data collection rule asks it for security events, so they stay with \
+                 the Log Analytics agent; to move, {}",
+                steps_of_migration()
+            ));
         }
         if kind != AgentKind::Oms && (setup.event_time.is_some() || setup.no_portal_sync) {
             setup.notes.push(
@@ -191,7 +206,7 @@ impl Setup {
 
     /// The daemon's files of the agent that are put right: what everything else is decided on.
     pub fn mended(&self) -> BTreeMap<PathBuf, Option<Vec<u8>>> {
-        self.mends.iter().map(|m| (m.path.clone(), Some(m.content.clone()))).collect()
+        self.mends.iter().map(|m| (m.path.clone(), m.content.clone())).collect()
     }
 
     /// How the agent's own files shall be.
@@ -291,11 +306,29 @@ impl Setup {
         Ok(())
     }
 
-    fn ama(&mut self, host: &Host, ui: &Ui, args: &InstallArgs, agents: &AgentFacts, dry: bool) -> anyhow::Result<()> {
+    fn ama(
+        &mut self,
+        host: &Host,
+        ui: &Ui,
+        args: &InstallArgs,
+        agents: &AgentFacts,
+        receipt: Option<&Receipt>,
+        dry: bool,
+    ) -> anyhow::Result<()> {
         if agents.ama.is_none() {
             return Err(azure::missing(host));
         }
         let look = azure::look(host, ui, args, self.target.port, dry);
+        if agents.oms.is_some()
+            && (args.purge_oms && look.unproven.is_some() || look.takes_nothing && oms_carries(host, agents, receipt))
+        {
+            let why = look.unproven.as_deref().unwrap_or("no data collection rule asks for them");
+            return Err(fail(
+                Exit::Problems,
+                format!("the Log Analytics agent stays until its successor carries the events: {why}"),
+                steps_of_migration(),
+            ));
+        }
         self.azure = Some(look.entry);
         self.unproven = look.unproven;
         for finding in look.findings {
@@ -316,15 +349,6 @@ impl Setup {
         if agents.oms.is_none() {
             return Ok(());
         }
-        if let Some(why) = &self.unproven
-            && args.purge_oms
-        {
-            return Err(fail(
-                Exit::Problems,
-                format!("the Log Analytics agent stays until its successor carries the events: {why}"),
-                steps_of_migration(),
-            ));
-        }
         self.purge_oms = args.purge_oms;
         self.notes.push(if args.purge_oms {
             "the Log Analytics agent is removed when the Azure Monitor Agent has been seen to take the events".into()
@@ -335,12 +359,27 @@ impl Setup {
     }
 }
 
+/// Does the Log Analytics agent have the events now: because an install gave them to it, or, where none was, because it
+/// takes connections?
+fn oms_carries(host: &Host, agents: &AgentFacts, receipt: Option<&Receipt>) -> bool {
+    match receipt.and_then(|r| r.options["agent"].as_str()) {
+        Some("oms") => true,
+        Some("ama") => false,
+        _ => host.root.is_live() && listens(host, agents.port(AgentKind::Oms)),
+    }
+}
+
+/// Does anybody take connections at an agent's port?
+pub fn listens(host: &Host, port: u16) -> bool {
+    host.net.connect(SocketAddr::from((Ipv4Addr::LOCALHOST, port)), Duration::from_secs(1)).is_ok()
+}
+
 fn steps_of_migration() -> String {
     crate::agent::ama::steps::rule(&[ama::Stream::Cef, ama::Stream::Asa])
 }
 
 /// Which agent, by what was given and what is installed.
-fn choose(args: &InstallArgs, agents: &AgentFacts) -> anyhow::Result<AgentKind> {
+fn choose(args: &InstallArgs, agents: &AgentFacts, oms_carries: impl FnOnce() -> bool) -> anyhow::Result<AgentKind> {
     let given = &args.onboarding;
     let credentials = given.workspace.is_some();
     match args.target.agent {
@@ -355,9 +394,10 @@ fn choose(args: &InstallArgs, agents: &AgentFacts) -> anyhow::Result<AgentKind> 
         AgentChoice::None => Ok(AgentKind::None),
         AgentChoice::Ama => Ok(AgentKind::Ama),
         AgentChoice::Oms => Ok(AgentKind::Oms),
-        AgentChoice::Auto if agents.ama.is_some() => Ok(AgentKind::Ama),
-        AgentChoice::Auto if agents.oms.is_some() || credentials => Ok(AgentKind::Oms),
-        AgentChoice::Auto => Ok(AgentKind::None),
+        AgentChoice::Auto => Ok(match agents.meant(oms_carries) {
+            AgentKind::None if credentials => AgentKind::Oms,
+            meant => meant,
+        }),
     }
 }
 

@@ -1,7 +1,6 @@
 //! From the Log Analytics agent to the Azure Monitor Agent without a moment in which no agent gets the events: for a while
 //! both do, and only when the new one was seen to get them does the forward to the old one go.
 
-use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use anyhow::Context;
@@ -31,11 +30,6 @@ pub fn from(receipt: Option<&Receipt>, setup: &Setup) -> Option<u16> {
     let options = &receipt?.options;
     let migrates = options["agent"] == "oms" && setup.target.kind == AgentKind::Ama && setup.unproven.is_none();
     migrates.then(|| options["agent_port"].as_u64().and_then(|p| u16::try_from(p).ok())).flatten()
-}
-
-/// Does anybody take connections at an agent's port?
-pub fn listens(host: &Host, port: u16) -> bool {
-    host.net.connect(SocketAddr::from((Ipv4Addr::LOCALHOST, port)), Duration::from_secs(1)).is_ok()
 }
 
 /// Do events wait in a queue of ours? For rsyslog those on disk count: what is in memory goes there with a restart.

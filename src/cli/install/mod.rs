@@ -25,7 +25,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context, anyhow};
 
-use super::agent::Setup;
+use super::agent::{Setup, listens};
 use super::args::{Format, InstallArgs, LocalCopy, Protocol};
 use super::exit::{Exit, Failure, fail, hint, usage};
 use super::show;
@@ -69,7 +69,7 @@ pub fn run(host: &Host, ui: &Ui, args: &InstallArgs) -> anyhow::Result<Exit> {
     sweep(host);
     let adopted = adopt(host, &mut session);
     let (args, kept) = &remembered::fill(host, args, session.receipt());
-    let mut setup = Setup::decide(host, ui, args, false)?;
+    let mut setup = Setup::decide(host, ui, args, session.receipt(), false)?;
     setup.notes.extend(adopted.into_iter().chain(kept.iter().cloned()));
     let brought = match packages::add(host, ui, args, &mut session)? {
         packages::Added::Declined => {
@@ -106,7 +106,7 @@ fn collector(
     let progress = ui.progress("looking at this machine");
     let old = migrate::from(session.receipt(), setup);
     // nothing can be had of an old agent that is dead but what waits for it
-    setup.hand_over = old.is_some_and(|port| !migrate::listens(host, port));
+    setup.hand_over = old.is_some_and(|port| !listens(host, port));
     let mut proposal = propose(host, args, setup, session.receipt())?;
     let mut plan = session.plan_install(proposal.changes.clone())?;
     if plan.is_empty() && !setup.is_pending() && !session.is_adopted() {
@@ -350,13 +350,7 @@ fn protocols(args: &InstallArgs) -> Vec<Transport> {
     let mut list = args.target.protocol.clone().unwrap_or_else(|| vec![Protocol::Udp, Protocol::Tcp]);
     list.sort();
     list.dedup();
-    list.iter()
-        .filter_map(|p| match p {
-            Protocol::Udp => Some(Transport::Udp),
-            Protocol::Tcp => Some(Transport::Tcp),
-            Protocol::Tls => None,
-        })
-        .collect()
+    list.into_iter().filter_map(Protocol::plain).collect()
 }
 
 /// Every port that devices send to.
@@ -414,7 +408,7 @@ pub struct Planned {
 pub fn plan_only(host: &Host, ui: &Ui, args: &InstallArgs) -> anyhow::Result<Planned> {
     let receipt = peek(host)?.or_else(|| adopt::found(host));
     let (args, kept) = &remembered::fill(host, args, receipt.as_ref());
-    let mut setup = Setup::decide(host, ui, args, true)?;
+    let mut setup = Setup::decide(host, ui, args, receipt.as_ref(), true)?;
     setup.notes.extend(kept.iter().cloned());
     let proposal = propose(host, args, &mut setup, receipt.as_ref())?;
     let plan = plan_install(host, receipt.as_ref(), proposal.changes.clone())?;

@@ -45,6 +45,13 @@ pub fn advise(lint: &Lint<'_>) -> Vec<Advice> {
     if let Some(cef) = &lint.line.cef {
         found.extend(cef.problems.iter().filter_map(|p| for_problem(*p)));
     }
+    // Which of the two it is said to be depends on the day; that it can be both does not.
+    if lint.line.meant(jiff::civil::date(2000, 1, 1)).is_some_and(|meant| meant.either) {
+        found.push(advice(
+            "date-order",
+            "let the device write its dates as 2026-08-14: in this one either number may be the month, and the collector has to guess which",
+        ));
+    }
     found.extend(lint.line.traces.iter().filter_map(|t| for_trace(*t)));
     if lint.line.raw.len() > USUAL_LIMIT {
         found.push(advice(

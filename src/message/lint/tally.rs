@@ -216,11 +216,14 @@ fn count(counts: &mut Counts, word: String) {
 /// Seconds that the header's time is ahead of the arrival.
 fn offset(lint: &Lint<'_>, arrival: &Arrival) -> Option<i64> {
     let now = arrival.time?;
+    let meant = lint.line.meant(arrival.zone.to_datetime(now).date()).map(|meant| meant.time);
     let time = match &lint.verdict {
+        _ if meant.is_some() => meant?,
+        _ if lint.line.time().is_empty() => return None,
         Verdict::Accepted(record) => record.event_time,
         _ => EventTime::parse(lint.line.time()).ok()?,
     };
-    if !time.has_date() || lint.line.time().is_empty() {
+    if !time.has_date() {
         return None;
     }
     let resolved = time.resolve(now, &arrival.zone)?;

@@ -294,3 +294,88 @@ fn what_is_taken_for_the_host_is_named() {
         assert_eq!(found.line.host(), Some(b"fw1".as_slice()), "{header}");
     }
 }
+
+/// What a person reads in the headers of fixtures/devices is what a report says of them.
+#[test]
+fn headers_of_devices_are_read_as_a_person_would() {
+    let zone = TimeZone::fixed(jiff::tz::offset(3));
+    let now: Timestamp = "2026-08-14T12:00:00Z".parse().unwrap();
+    let mut wrong = Vec::new();
+    for line in include_str!("../../../fixtures/devices/messages.jsonl").lines() {
+        let v: serde_json::Value = serde_json::from_str(line).unwrap();
+        let bytes = |name: &str| match v[format!("{name}_b64")].as_str() {
+            Some(encoded) => crate::message::base64::decode(encoded).unwrap(),
+            None => v[name].as_str().unwrap_or_default().into(),
+        };
+        if v["forward"] == false {
+            continue;
+        }
+        let raw = [bytes("head"), bytes("event")].concat();
+        let found = lint(&raw, Framing::Datagram);
+        let host = found.line.host().map(|h| String::from_utf8_lossy(h).into_owned()).unwrap_or_default();
+        let host_is_right = match v["host"].as_str().unwrap() {
+            "any" => true,
+            "sender" => host.is_empty(),
+            name => host.replace("::ffff:", "").split('%').next().unwrap_or_default().replace(':', "-") == name,
+        };
+        if !host_is_right {
+            wrong.push(format!("{}: host {host:?} of {:?}", v["id"], String::from_utf8_lossy(&bytes("head"))));
+        }
+        let time = v["time"].as_str().unwrap();
+        let at = found.line.meant(jiff::civil::date(2026, 8, 14)).and_then(|m| m.time.resolve(now, &zone));
+        let clock = |zone: &TimeZone| at.map(|at| zone.to_datetime(at).strftime("%H:%M:%S").to_string());
+        let time_is_right = match time.split_once(':').unwrap_or((time, "")) {
+            ("any", _) => true,
+            ("now", _) => at.is_none(),
+            ("clock", wanted) => clock(&zone).as_deref() == Some(wanted),
+            ("clockutc", wanted) => clock(&TimeZone::UTC).as_deref() == Some(wanted),
+            ("local", wanted) => at.map(|at| zone.to_datetime(at)) == Some(wanted.parse().unwrap()),
+            _ => at.map(Timestamp::as_second) == Some(time.parse::<Timestamp>().unwrap().as_second()),
+        };
+        if !time_is_right {
+            wrong.push(format!(
+                "{}: time {at:?}, not {time}, of {:?}",
+                v["id"],
+                String::from_utf8_lossy(&bytes("head"))
+            ));
+        }
+    }
+    assert!(wrong.is_empty(), "{} wrong:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+#[test]
+fn a_date_that_can_be_read_in_two_ways_is_named() {
+    for (header, wanted) in [
+        ("08/04/2026 09:21:07 fw1", true),
+        ("08/14/2026 09:21:07 fw1", false),
+        ("08/04/2026 09:21:07 AM fw1", false),
+        ("04.08.2026 09:21:07 fw1", false),
+    ] {
+        assert_eq!(ids(&format!("<134>{header} {CEF}")).contains(&"date-order".into()), wanted, "{header}");
+    }
+}
+
+/// The clock of a device is judged by what its header means, also where the agent alone would not read it.
+#[test]
+fn clocks_of_odd_headers() {
+    let clock = |header: &str| {
+        let mut tally = Tally::default();
+        let text = format!("<164>{header} fw1 {CEF}");
+        let now = arrival("2026-08-01T10:00:03Z", TimeZone::UTC);
+        tally.add("10.0.0.1", "udp", &lint(text.as_bytes(), Framing::Datagram), &now);
+        tally.senders[0].time.clock()
+    };
+    for right in [
+        "1785578400",
+        "08/01/2026 10:00:00",
+        "8/1/2026 10:00:00 AM",
+        "01.08.26 10:00:00",
+        "Aug  1 12:00:00 CEST",
+        "Aug  1 2026 12:00:00 +02:00",
+        "2026 Aug  1 10:00:00",
+    ] {
+        assert_eq!(clock(right), Clock::Right, "{right}");
+    }
+    assert_eq!(clock("8/1/2026 12:00:00 PM"), Clock::Zone(7200));
+    assert_eq!(clock("1785575000"), Clock::Off(-3403));
+}

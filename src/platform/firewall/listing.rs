@@ -127,7 +127,7 @@ fn run(host: &Host, argv: &[&str]) -> Listing {
     let missing = matches!(result, Err(RunError::NotFound(_)));
     let output = match result {
         Ok(out) if out.ok() => Ok(String::from_utf8_lossy(&out.stdout).into_owned()),
-        Ok(out) => Err(format!("{} failed: {}", cmd.display(), out.last_words(2))),
+        Ok(out) => Err(format!("{} failed: {}", cmd.display(), out.last_words(2).replace('\n', "; "))),
         Err(e) => Err(e.to_string()),
     };
     Listing { command: cmd.display(), output, missing }

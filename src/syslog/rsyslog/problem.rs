@@ -1,22 +1,8 @@
 //! What is wrong with a configuration, as data: the daemon goes on after an error, so do we.
 
-use std::fmt;
-
 use serde::{Deserialize, Serialize};
 
-use crate::syslog::Location;
-
-/// How bad it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Severity {
-    /// Works as meant; worth knowing.
-    Note,
-    /// Works, but not as somebody meant it, or not for long.
-    Warning,
-    /// Something the configuration asks for does not happen.
-    Error,
-}
+pub use crate::syslog::problem::Severity;
 
 /// What a problem is about, for callers that act on some kinds only.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -66,33 +52,4 @@ pub enum Topic {
     Statement,
 }
 
-/// One finding.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Problem {
-    pub severity: Severity,
-    pub topic: Topic,
-    pub at: Option<Location>,
-    /// One sentence.
-    pub text: String,
-}
-
-impl Problem {
-    pub fn error(topic: Topic, at: &Location, text: impl Into<String>) -> Self {
-        Problem { severity: Severity::Error, topic, at: Some(at.clone()), text: text.into() }
-    }
-    pub fn warning(topic: Topic, at: &Location, text: impl Into<String>) -> Self {
-        Problem { severity: Severity::Warning, ..Problem::error(topic, at, text) }
-    }
-    pub fn note(topic: Topic, at: &Location, text: impl Into<String>) -> Self {
-        Problem { severity: Severity::Note, ..Problem::error(topic, at, text) }
-    }
-}
-
-impl fmt::Display for Problem {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.at {
-            Some(at) => write!(f, "{at}: {}", self.text),
-            None => f.write_str(&self.text),
-        }
-    }
-}
+pub type Problem = crate::syslog::problem::Problem<Topic>;

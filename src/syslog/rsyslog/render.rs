@@ -5,6 +5,7 @@
 //! our own inputs, from the default ruleset for listeners that were there before, and by rulesets of others. It never
 //! stops an event: that is up to the caller. Every figure that a setting here rests on is in docs/rsyslog.md.
 
+mod dates;
 mod rule;
 mod script;
 #[cfg(test)]
@@ -323,7 +324,6 @@ fn limits(d: &DropIn) -> String {
 const LINE: &str = "template(name=\"cefctl_line\" type=\"string\" string=\"%$.cefctl_line%\")\n";
 const TEMPLATES: &str = r##"# the time of the event as rsyslog read it, and of reception where it found none
 template(name="cefctl_now" type="string" string="%timereported:::date-year%-%timereported:::date-month%-%timereported:::date-day%T%timereported:::date-hour%:%timereported:::date-minute%:%timereported:::date-second%.000%timereported:::date-tzoffsdirection%%timereported:::date-tzoffshour%:%timereported:::date-tzoffsmin%")
-template(name="cefctl_received" type="string" string="%timegenerated:::date-year%-%timegenerated:::date-month%-%timegenerated:::date-day%T%timegenerated:::date-hour%:%timegenerated:::date-minute%:%timegenerated:::date-second%.000%timegenerated:::date-tzoffsdirection%%timegenerated:::date-tzoffshour%:%timegenerated:::date-tzoffsmin%")
 
 "##;
 

@@ -1,12 +1,9 @@
 //! What is wrong with a configuration, as data. The daemon refuses a configuration with an error as a whole; we read
 //! on, so that everything that is wrong can be said at once.
 
-use std::fmt;
-
 use serde::{Deserialize, Serialize};
 
-use crate::syslog::Location;
-pub use crate::syslog::rsyslog::Severity;
+pub use crate::syslog::problem::Severity;
 
 /// What a problem is about, for callers that act on some kinds only.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -50,33 +47,4 @@ pub enum Topic {
     Obsolete,
 }
 
-/// One finding.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Problem {
-    pub severity: Severity,
-    pub topic: Topic,
-    pub at: Option<Location>,
-    /// One sentence.
-    pub text: String,
-}
-
-impl Problem {
-    pub fn error(topic: Topic, at: &Location, text: impl Into<String>) -> Self {
-        Problem { severity: Severity::Error, topic, at: Some(at.clone()), text: text.into() }
-    }
-    pub fn warning(topic: Topic, at: &Location, text: impl Into<String>) -> Self {
-        Problem { severity: Severity::Warning, ..Problem::error(topic, at, text) }
-    }
-    pub fn note(topic: Topic, at: &Location, text: impl Into<String>) -> Self {
-        Problem { severity: Severity::Note, ..Problem::error(topic, at, text) }
-    }
-}
-
-impl fmt::Display for Problem {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.at {
-            Some(at) => write!(f, "{at}: {}", self.text),
-            None => f.write_str(&self.text),
-        }
-    }
-}
+pub type Problem = crate::syslog::problem::Problem<Topic>;

@@ -56,14 +56,20 @@ fn reference(name: &[u8], event: &SampleEvent) -> Option<Vec<u8>> {
     }
 }
 
-/// `or` takes the first argument that is not empty, `+` and `-` reckon in whole numbers; other functions are not followed.
+/// `or` takes the first argument that is not empty, signs reckon in whole numbers; other functions are not followed.
 fn function(call: &[u8], event: &SampleEvent) -> Option<Vec<u8>> {
     let mut args = arguments(call).into_iter();
     match args.next()?.as_slice() {
         b"or" => first_filled(args, event),
-        sign @ (b"+" | b"-") => {
+        [sign @ (b'+' | b'-' | b'*' | b'/' | b'%')] => {
             let numbers: Option<Vec<i64>> = args.map(|arg| whole_number(&expand(&Text(arg), event)?)).collect();
-            let sum = |a: i64, b: i64| if sign == b"+" { a.checked_add(b) } else { a.checked_sub(b) };
+            let sum = |a: i64, b: i64| match sign {
+                b'+' => a.checked_add(b),
+                b'-' => a.checked_sub(b),
+                b'*' => a.checked_mul(b),
+                b'/' => a.checked_div(b),
+                _ => a.checked_rem(b),
+            };
             let (first, others) = numbers.as_deref()?.split_first().map(|(f, o)| (*f, o.to_vec()))?;
             let result = others.into_iter().try_fold(first, sum)?;
             Some(result.to_string().into_bytes())
@@ -154,7 +160,8 @@ mod tests {
             Some("none $ one one2 fw1 $-")
         );
         assert_eq!(made("$R_YEAR-$R_MONTH $(- $R_YEAR 1) $(+ $R_YEAR 1)").as_deref(), Some("2026-01 2025 2027"));
-        assert_eq!(made("$(+ $HOST 1)"), None);
+        assert_eq!(made("$(+ $(* 6 7) $(% 17 12)) $(/ 17 5)").as_deref(), Some("47 3"));
+        assert_eq!((made("$(+ $HOST 1)"), made("$(/ 1 0)")), (None, None));
         assert_eq!(made("$(format-json --scope all)"), None);
         assert_eq!(made("$FULLDATE"), None);
         assert_eq!(made("${unclosed"), None);

@@ -12,7 +12,7 @@ fn common() -> Vec<Fault> {
         fault("1.30", "the agent does not start at boot", "ama.running", "systemctl -q disable azuremonitoragent").warns().fixed(),
         fault("1.13", "the agent's file is missing in the daemon's configuration", "ama.forward-config", "rm $FORWARD; restart").rsyslog().fixed(),
         fault("1.13", "the agent's file is missing in the daemon's configuration", "ama.forward-config", "rm $FORWARD; restart").syslog_ng().warns().fixed(),
-        fault("1.13", "the agent has told its watcher nothing of a rule that wants syslog", "ama.forward-config", "echo false >$CACHE/syslog.marker"),
+        fault("1.13", "the agent has told its watcher nothing of a rule that wants syslog", "ama.forward-config", "echo false >$CACHE/syslog.marker").warns(),
         fault("1.29", "the listeners hand over to a ruleset without the agent's rule", "listen.reachable",
             "printf 'ruleset(name=\"elsewhere\") { action(type=\"omfile\" file=\"/var/log/elsewhere\") }\n' >$CONF/05-other.conf; edit $OURS 's/^(input.*)\\)$/\\1 ruleset=\"elsewhere\")/'; restart").rsyslog().fixed(),
         fault("1.29", "somebody's listener hands over to a ruleset without the agent's rule", "listen.reachable",
@@ -100,13 +100,16 @@ fn ports() -> Vec<Fault> {
         .syslog_ng()
         .warns()
         .fixed(),
-        fault("1.13", "the agent's port file is missing", "ama.forward-config", "rm $CACHE/syslog.port").fixed(),
+        fault("1.13", "the agent's port file is missing", "ama.forward-config", "rm $CACHE/syslog.port")
+            .warns()
+            .fixed(),
         fault(
             "1.13",
             "the agent's port file names another port than it has",
             "ama.forward-config",
             "echo 31000 >$CACHE/syslog.port",
         )
+        .warns()
         .fixed(),
         fault(
             "1.26",

@@ -6,6 +6,7 @@ mod records;
 
 use super::boxes::*;
 use super::*;
+use crate::agent::ama::Ama;
 use crate::agent::ama::rules::tests::rule;
 use crate::check::agent::{ama_listening, listening};
 use crate::check::agent_facts::*;
@@ -128,12 +129,16 @@ fn without_an_agent_nothing_of_either_is_judged_but_the_port() {
     );
 }
 
+fn left_over() -> Ama {
+    Ama { conf: true, ..Ama::default() }
+}
+
 #[test]
 fn the_agent_that_is_there_decides_before_what_another_left_behind() {
-    let left = oms_with(|f| f.agent_states.ama = Some(AmaState { conf: true, ..AmaState::default() }));
+    let left = oms_with(|f| f.agent_states.ama = Some(AmaState { own: left_over(), ..AmaState::default() }));
     assert_eq!(Target::resolve(&TargetOptions::default(), &left).agent, AgentKind::Oms);
     let mut gone = bare_box();
-    gone.agent_states.ama = Some(AmaState { conf: true, ..AmaState::default() });
+    gone.agent_states.ama = Some(AmaState { own: left_over(), ..AmaState::default() });
     assert_eq!(Target::resolve(&TargetOptions::default(), &gone).agent, AgentKind::Ama);
     is(&gone, "ama.installed", Status::Fail, "gone");
     gone.receipt = Ok(Some(crate::check::facts::ReceiptFacts { agent: Some("none".into()), ..Default::default() }));
@@ -151,7 +156,7 @@ fn the_agent_that_is_there_decides_before_what_another_left_behind() {
     });
     assert_eq!(Target::resolve(&TargetOptions::default(), &us).cloud, "usgov");
     let china =
-        ama_with(|f| ama(f).chunks = Some(Ok(vec![chunk("1.json", cef_rule().replace("azure.com", "azure.cn"))])));
+        ama_with(|f| ama(f).own.chunks = Some(Ok(vec![chunk("1.json", cef_rule().replace("azure.com", "azure.cn"))])));
     assert_eq!(Target::resolve(&TargetOptions::default(), &china).cloud, "china");
 }
 

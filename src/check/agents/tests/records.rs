@@ -69,7 +69,7 @@ fn ama_logs_cache_and_counters() {
     is(&cache(2 << 30, 60), "ama.backlog", Status::Pass, "2.0 GiB");
     let small = r#"{"dataSources":[{"kind":"AgentSettings","configuration":{"agentSettings":[{"name":"MaxDiskQuotaInMB","value":"4000"}]}}]}"#;
     let quota = ama_with(|f| {
-        ama(f).chunks.as_mut().unwrap().as_mut().unwrap().push(chunk("s.json", small.into()));
+        ama(f).own.chunks.as_mut().unwrap().as_mut().unwrap().push(chunk("s.json", small.into()));
         ama(f).events = Some(Ok(Folder { files: 9, bytes: 4000 << 20, ..Folder::default() }));
     });
     is(&quota, "ama.backlog", Status::Fail, "3.9 GiB of 3.9 GiB");

@@ -9,13 +9,13 @@ use super::script::{matches, part, quoted, whole};
 use crate::syslog::shapes as p;
 
 const RAW: &str = "$rawmsg";
-const HEAD: &str = "$.cefctl_head";
+pub(super) const HEAD: &str = "$.cefctl_head";
 const EVENT: &str = "$.cefctl_event";
 const TIME: &str = "$.cefctl_time";
 const HOST: &str = "$.cefctl_host";
-const STAMP: &str = "$.cefctl_stamp";
+pub(super) const STAMP: &str = "$.cefctl_stamp";
 const OFFSET: &str = "$.cefctl_offset";
-const NONE: &str = "\"\"";
+pub(super) const NONE: &str = "\"\"";
 
 /// First version with `substring()`; `format_time()` is a little older.
 const SUBSTRING: (u32, u32, u32) = (8, 32, 0);
@@ -92,7 +92,12 @@ fn rebuild(d: &DropIn, cut: &Cut) -> String {
     let far_event = whole(RAW, &format!("({}).*", p::EVENT));
     let far_head = whole(RAW, "^[^|%]*");
     let ids = if d.rewrite_ids { rewritten_ids(cut) } else { String::new() };
-    let parts = format!("      set {HEAD} = replace({HEAD}, \"\\t\", \" \");\n{}{}", time(cut), host());
+    let parts = format!(
+        "      set {HEAD} = replace({HEAD}, \"\\t\", \" \");\n{}{}{}",
+        super::dates::half_day(),
+        time(cut),
+        host()
+    );
     let parts: String = parts.lines().map(|line| format!("  {line}\n")).collect();
     let pri = part(HEAD, "<", p::PRI, ">", "\"13\"");
     format!(
@@ -142,38 +147,31 @@ fn rewritten_ids(cut: &Cut) -> String {
 /// The time of the line, in a form that the agent takes; the time of reception where there is none.
 fn time(cut: &Cut) -> String {
     let stamp = whole(HEAD, &p::stamp());
-    let half_day = matches(HEAD, &p::half_day());
+    let odd = super::dates::odd(&stamp);
     let offset = part(STAMP, &p::before_offset(), &p::offset_words(), p::AFTER_OFFSET, NONE);
     let offset = format!("{}{}", format_args!("      set {OFFSET} = {offset};\n"), offsets());
     let digits = p::digits_time();
     let numeric = whole(STAMP, &digits);
     let thousandths = part(STAMP, &format!("{digits}[.,]"), "[0-9]{3}", "", "\"000\"");
-    let epoch = if cut.substring {
-        let seconds = part(HEAD, p::BEFORE_EPOCH, p::EPOCH_SECONDS, "", "\"0\"");
-        format!(
-            r##"      }} else if {STAMP} == "" and {} then {{
-        set {TIME} = replace(format_time(cnum({seconds}), "date-rfc3339"), "Z", ".000Z");
-"##,
-            matches(HEAD, p::EPOCH)
-        )
-    } else {
-        String::new()
+    let seconds = part(HEAD, p::BEFORE_EPOCH, p::EPOCH_SECONDS, "", "\"0\"");
+    let convert = match cut.substring {
+        true => {
+            format!("        set {TIME} = replace(format_time(cnum({seconds}), \"date-rfc3339\"), \"Z\", \".000Z\");\n")
+        }
+        false => super::dates::epoch(&seconds, TIME),
     };
+    let epoch = format!("      }} else if {STAMP} == \"\" and {} then {{\n{convert}", matches(HEAD, p::EPOCH));
     let named = named();
     format!(
         r##"      # time: 2026-08-01T10:00:00.000Z; without an offset the agent takes it for local time, as it does with Aug  1
       set {STAMP} = {stamp};
-      if {STAMP} != "" and ({HEAD} contains "AM" or {HEAD} contains "PM") and {half_day} then
-        set {STAMP} = "12";
-{offset}      set {TIME} = {numeric};
+{odd}{offset}      set {TIME} = {numeric};
       if {TIME} != "" then {{
         set {TIME} = replace(replace(replace({TIME}, "/", "-"), " ", "T"), "t", "T")
           & "." & {thousandths}
           & {OFFSET};
 {epoch}      }} else if {STAMP} == "" then {{
         set {TIME} = exec_template("cefctl_now");
-      }} else if {STAMP} == "12" then {{
-        set {TIME} = exec_template("cefctl_received");
       }} else {{
 {named}      }}
 "##
@@ -273,21 +271,20 @@ fn host() -> String {
     out
 }
 
-/// What a sender of CR LF leaves behind: rsyslog spells control characters out on reception.
+/// What a sender of CR LF leaves behind, or of empty lines: rsyslog spells control characters out on reception.
 fn carriage_return(cut: &Cut) -> String {
     let line = "$.cefctl_line";
-    let ends = matches(line, "#015$");
+    let ends = "(#01[25]|#000)+$";
+    let (found, tail) = (matches(line, ends), whole(line, ends));
     let without = if cut.substring {
-        format!("substring({line}, 0, strlen({line}) - 4)")
+        format!("substring({line}, 0, strlen({line}) - strlen({tail}))")
     } else {
-        part(line, "^", ".*", "#015$", line)
+        part(line, "^", ".*", ends, line)
     };
-    format!(
-        r##"    # the CR of senders that end lines with CR LF
-    if {line} contains "#015" and {ends} then
-      set {line} = {without};
-"##
-    )
+    let strip = format!("    if {line} contains \"#01\" and {found} then\n      set {line} = {without};\n");
+    // The greedy first part of the long form leaves all of them but one.
+    let strips = if cut.substring { strip } else { strip.repeat(2) };
+    format!("    # the CR of senders that end lines with CR LF, and empty lines behind\n{strips}")
 }
 
 /// One connection to the agent, behind a queue that outlives its absence and the daemon's restart.

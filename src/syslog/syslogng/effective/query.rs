@@ -27,6 +27,10 @@ impl Forward {
     pub fn port_number(&self) -> Option<u16> {
         port_number(&self.port, self.transport.is_stream())
     }
+    /// TCP without anything around the lines.
+    pub fn is_plain_tcp(&self) -> bool {
+        self.transport == Transport::Tcp && self.framing != Framing::OctetCounted
+    }
     /// Does it stay on this machine, as far as the name says?
     pub fn is_loopback(&self) -> bool {
         let target = self.target.to_str_lossy();

@@ -12,6 +12,7 @@ pub(super) fn write(plan: &Plan<'_>, out: &mut String) {
     filters(plan, out);
     offsets(plan, out);
     zoned(plan, out);
+    super::dates::write(&plan.stem, out);
     parser(plan, out);
     header(plan, out);
 }
@@ -34,7 +35,13 @@ fn filters(plan: &Plan<'_>, out: &mut String) {
     );
     filter("front", &kept("MESSAGE", &p::front()));
     filter("pri", &kept(&head, &p::pri()));
-    filter("stamp", &format!("not {} and {}", of(&head, &p::half_day()), kept(&head, &p::stamp())));
+    filter("half", &kept(&head, &p::half_day()));
+    filter("stamp", &kept(&head, &p::stamp()));
+    filter("undated", &of(&format!("{stem}.stamp"), r"^\z"));
+    filter("oddyear", &kept(&head, &p::odd_year_first()));
+    filter("odddate", &kept(&head, &p::odd_day_first()));
+    filter("dayfirst", &of(&format!("{stem}.order"), p::day_is_first()));
+    filter("epoch", &kept(&head, &p::epoch()));
     let stamp = |pattern: &str| kept(&format!("{stem}.stamp"), pattern);
     filter("offset", &stamp(&p::offset()));
     filter("zone", &of(&format!("{stem}.offset"), r"^[A-Za-z]+\z"));
@@ -163,13 +170,28 @@ fn header(plan: &Plan<'_>, out: &mut String) {
       subst('{front}' '' value("{stem}.event") type(pcre));
       subst('\t' ' ' value("{stem}.head") type(pcre) flags(global));
       set("13" value("{stem}.pri")); set("" value("{stem}.host")); set("" value("{stem}.stamp")); set("" value("{stem}.offset"));
-      set("000" value("{stem}.thousandths")); set("" value("{stem}.year"));
+      set("000" value("{stem}.thousandths")); set("" value("{stem}.year")); set("" value("{stem}.half"));
       # without a time of its own that of reception
       set("$S_ISODATE" value("{stem}.time"));
 {ids}    }};
     {pri}
+    junction {{ channel {{ filter(f_{stem}_half); rewrite(r_{stem}_half); flags(final); }}; channel {{ flags(final); }}; }};
     # the first date and time, and its offset
     {stamp}
+    junction {{
+      channel {{
+        filter(f_{stem}_undated);
+        junction {{
+          channel {{ filter(f_{stem}_oddyear); rewrite(r_{stem}_oddyear); flags(final); }};
+          channel {{ filter(f_{stem}_odddate); rewrite(r_{stem}_odddate); flags(final); }};
+          channel {{ filter(f_{stem}_epoch); rewrite(r_{stem}_epoch); flags(final); }};
+          channel {{ flags(final); }};
+        }};
+        {stamp}
+        flags(final);
+      }};
+      channel {{ flags(final); }};
+    }};
     {offset}
     junction {{
       channel {{ filter(f_{stem}_zone); rewrite(r_{stem}_zone); flags(final); }};

@@ -5,6 +5,7 @@
 //! new header from what the old one said. One arrangement serves all versions from 3.5 on; docs/syslog-ng.md has the
 //! reasons and the figures.
 
+mod dates;
 mod header;
 mod patterns;
 mod text;
