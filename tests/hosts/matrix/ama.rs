@@ -67,7 +67,7 @@ pub fn faults() -> Vec<Fault> {
         fault("1.26", "another program took the agent's port, and the agent went to another one", "ama.forward-config",
             "moved; restart").fixed(),
         fault("", "the agent runs and listens nowhere", "ama.listening",
-            "systemctl stop azuremonitoragent; sed -i 's#^ExecStart=.*#ExecStart=/usr/bin/sleep 1000#' /usr/lib/systemd/system/azuremonitoragent.service; systemctl daemon-reload; systemctl start azuremonitoragent; restart").fixed(),
+            "u=/usr/lib/systemd/system/azuremonitoragent.service; cp $u /root/u; systemctl stop azuremonitoragent; sed -i 's#^ExecStart=.*#ExecStart=/usr/bin/sleep 1000#' $u; systemctl daemon-reload; systemctl start azuremonitoragent; cp /root/u $u; systemctl daemon-reload; restart").fixed(),
         fault("1.12", "a firewall keeps the daemon from the agent", "firewall.loopback",
             "iptables -A OUTPUT -p tcp --dport 28330 -j DROP").undo("nft flush ruleset; iptables -F").fixed(),
         fault("1.16", "the Log Analytics agent's rule is still there", "agent.both-agents",
