@@ -143,6 +143,8 @@ pub struct Collector {
     /// Lines to insert into files that are not ours.
     pub insertions: Vec<Insertion>,
     pub intakes: Vec<Intake>,
+    /// A port of ours beside them, for senders that count octets.
+    pub counted: Option<u16>,
     /// Decisions a user may want to know, one sentence each.
     pub notes: Vec<String>,
     /// The folder our queue spills into.

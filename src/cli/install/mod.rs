@@ -333,7 +333,7 @@ fn propose(host: &Host, args: &InstallArgs, setup: &mut Setup, receipt: Option<&
     notes.extend(more);
     // With the port of its own that senders go to which count octets.
     let mut doors = ports.clone();
-    doors.extend(decided.collector.intakes.iter().filter(|i| i.counted && !i.tls).map(|i| (i.transport, i.port)));
+    doors.extend(decided.collector.counted.map(|port| (Transport::Tcp, port)));
     doors.sort_unstable();
     doors.dedup();
     let opening = firewall::Wish { sources: args.open_firewall.as_deref().unwrap_or_default(), ports: &doors };

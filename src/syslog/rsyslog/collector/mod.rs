@@ -154,7 +154,14 @@ pub fn decide(found: &Found<'_>, wish: &Wish) -> Result<Collector, Refusal> {
             bytes = with_end;
         }
     }
-    Ok(Collector { drop_in: Some((path, bytes)), insertions, intakes, notes, work_directory: work_directory(found) })
+    Ok(Collector {
+        drop_in: Some((path, bytes)),
+        insertions,
+        intakes,
+        counted: None,
+        notes,
+        work_directory: work_directory(found),
+    })
 }
 
 /// The folder queues spill into: as configured, else the one we set.

@@ -322,6 +322,7 @@ fn the_port_of_senders_that_count_octets_is_a_choice() {
         (all, made)
     };
     let (all, made) = framings(&Wish { counted_port: 1601, ..Wish::usual() });
+    assert_eq!(made.counted, Some(1601));
     assert_eq!(all, [(514, Framing::Lines), (1601, Framing::OctetCounted)]);
     assert!(made.intakes.iter().all(|i| !i.counted));
     let (all, made) = framings(&Wish { counted_port: 514, ..Wish::usual() });
