@@ -1,9 +1,12 @@
 //! rsyslog's configuration: what `rsyslogd -N1` says of it, and what it misses.
 
+use std::path::Path;
+
 use super::case::Case;
 use super::config::{by_concern, concerns_file, correct};
 use super::outcome::{Judged, NotJudged, Outcome};
-use super::words;
+use super::{config_ng, words};
+use crate::agent::ama::files;
 use crate::report::Status;
 use crate::syslog::rsyslog::validate::{self, Harm, Message};
 use crate::syslog::rsyslog::{Effective, Problem, Topic};
@@ -138,9 +141,15 @@ pub fn references(case: &Case<'_>) -> Judged {
             .command(case.install_command())
             .fixable());
     }
+    // `install` puts the agent's second file beside the first one.
+    let agents = |p: &&Problem| {
+        let at = p.at.as_ref().is_some_and(|at| files::PLACES.iter().any(|f| Path::new(f.path) == &*at.file));
+        at && p.topic == Topic::ModuleMissing
+    };
     Ok(out
         .advise("define the name before it is used, or correct the place that uses it; then restart the daemon")
-        .command(format!("sudo systemctl restart {}", case.unit_name())))
+        .command(format!("sudo systemctl restart {}", case.unit_name()))
+        .fixable_if(bad.iter().all(agents) && config_ng::agents_come_back(case)))
 }
 
 fn is_reference(topic: Topic) -> bool {

@@ -8,6 +8,7 @@ use super::ports;
 use super::samples::{Fate, SAMPLES, Sample};
 use super::target::{Door, Target};
 use crate::agent::AgentKind;
+use crate::agent::ama::files;
 use crate::host::proc_net::Transport;
 
 /// Where the Log Analytics agent takes plain syslog (facts 1.9).
@@ -147,6 +148,9 @@ pub fn is_plain_syslog(forward: &Forward) -> bool {
 fn is_to_agent(target: &Target, all: &[Forward], ours: &[usize], forward: &Forward) -> bool {
     let own_port = forward.number == Some(target.port);
     let could = forward.enabled && forward.loopback && !is_plain_syslog(forward) && !own_port;
+    // The Azure Monitor Agent's own forward beside another agent that has the events takes everything, as it should.
+    let azures = target.agent != AgentKind::Ama && files::PLACES.iter().any(|p| Path::new(p.path) == &*forward.at.file);
+    let could = could && !azures;
     let of_agent = forward.number.is_none_or(|n| AGENT_PORTS.contains(&n));
     let known = of_agent || ours.contains(&forward.id) || is_right(target, forward);
     could && (known || !all.iter().any(|f| f.enabled && is_right(target, f)))

@@ -11,13 +11,22 @@ pub fn queued(stats: &[u8], target: &str, port: Option<u16>) -> u64 {
 
 /// Events that wait for the destination `stem`, or one of that name with a number behind it, whatever its address.
 pub fn queued_by(stats: &[u8], stem: &str) -> u64 {
+    sum_by(stats, stem, "queued")
+}
+
+/// Events that such destinations have sent since the daemon started.
+pub fn written_by(stats: &[u8], stem: &str) -> u64 {
+    sum_by(stats, stem, "written")
+}
+
+fn sum_by(stats: &[u8], stem: &str, wanted: &str) -> u64 {
     let text = String::from_utf8_lossy(stats);
     let line = |line: &str| -> Option<u64> {
         let fields: Vec<&str> = line.split(';').collect();
         let [name, id, _, state, kind, number] = fields.as_slice() else { return None };
         let rest = id.strip_prefix(stem)?.trim_start_matches(|c: char| c.is_ascii_digit());
         let ours = name.starts_with("dst.") && (rest.is_empty() || rest.starts_with('#'));
-        (ours && *kind == "queued" && *state != "o").then(|| number.trim().parse().ok())?
+        (ours && *kind == wanted && *state != "o").then(|| number.trim().parse().ok())?
     };
     text.lines().filter_map(line).sum()
 }
@@ -39,6 +48,7 @@ mod tests {
         let stats = b"SourceName;SourceId;SourceInstance;State;Type;Number\n\
 dst.network;d_cefctl#0;tcp,127.0.0.1:25226;a;queued;17\n\
 dst.network;d_cefctl#0;tcp,127.0.0.1:25226;a;processed;99\n\
+dst.network;d_cefctl#0;tcp,127.0.0.1:25226;a;written;82\n\
 dst.network;d_cefctl_azure#0;tcp,127.0.0.1:28330;a;queued;3\n\
 dst.network;d_cefctl2#0;tcp,127.0.0.1:25227;a;queued;1\n\
 dst.network;d_old#0;tcp,127.0.0.1:25226;o;queued;5\n\
@@ -48,6 +58,6 @@ global;internal_source;;a;queued;3\nnonsense\n\xff\n.\n";
         assert_eq!(queued(stats, "127.0.0.1", None), 0);
         assert_eq!(queued(b"", "127.0.0.1", Some(25226)), 0);
         assert_eq!(queued_by(stats, "d_cefctl"), 18);
-        assert_eq!(queued_by(stats, "d_other"), 0);
+        assert_eq!((queued_by(stats, "d_other"), written_by(stats, "d_cefctl")), (0, 82));
     }
 }

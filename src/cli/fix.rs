@@ -188,12 +188,12 @@ fn changes(host: &Host, fixes: &[Fix], report: &Report) -> anyhow::Result<Vec<Ch
         match fix {
             Fix::Install | Fix::DropLocalCopy | Fix::NoPortalSync | Fix::OpenFirewall(_) | Fix::InstallDaemon(_) => {}
             Fix::Set(setting) => changes.push(setting.clone().into()),
-            Fix::Remove(path) => changes.push(Change::RemoveFile { path: path.clone(), secret: true }),
+            Fix::Remove(path) => changes.push(Change::RemoveFile { path: path.clone(), secret: true, lasting: false }),
             Fix::Unmask(unit) => {
                 let places = MASKS.iter().map(|folder| Path::new(folder).join(unit));
                 // Only a mask: a unit of somebody's own with that name stays.
                 let masks = places.filter(|p| is_mask(host, p));
-                let removals = masks.map(|path| Change::RemoveFile { path, secret: false });
+                let removals = masks.map(|path| Change::RemoveFile { path, secret: false, lasting: false });
                 let new: Vec<Change> = removals.filter(|c| !changes.contains(c)).collect();
                 changes.extend(new);
             }

@@ -154,7 +154,7 @@ fn record(change: &Change, op: &FileOp, before: &Saved, fix: bool) -> Option<Rec
     let path = op.path.clone();
     match change {
         Change::WriteFile(wish) if wish.for_user || wish.lasting => None,
-        Change::Access { .. } => None,
+        Change::Access { .. } | Change::RemoveFile { lasting: true, .. } => None,
         Change::EditBlock(wish) => {
             Some(Record::Put(Entry::Block { path, id: wish.id.clone(), content: wish.content.clone() }))
         }

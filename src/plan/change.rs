@@ -22,6 +22,8 @@ pub enum Change {
         path: PathBuf,
         /// The content is shown nowhere.
         secret: bool,
+        /// A repair, which uninstall does not take back.
+        lasting: bool,
     },
     /// Makes a folder. One that is there is left as it is, whatever its mode.
     CreateDir {

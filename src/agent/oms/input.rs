@@ -41,6 +41,10 @@ pub fn faults(text: &[u8], input: &OmsInput, port: u16) -> Vec<String> {
         Some(_) => found.push("its pattern is an older one".to_owned()),
         None => found.push("it has no pattern".to_owned()),
     }
+    let is_ours = |l: &&str| l.strip_prefix("tag ").is_some_and(|t| t.trim_start().starts_with("oms.security"));
+    if lines.clone().filter(is_ours).count() > 1 {
+        found.push("it is there more than once".to_owned());
+    }
     if !lines.any(|l| l.split_whitespace().eq(["type", "filter_syslog_security"])) {
         found.push("the filter that makes security events of lines is missing".to_owned());
     }
@@ -78,5 +82,7 @@ mod tests {
             assert!(found.len() == 1 && found[0].contains(word), "{from}: {found:?}");
         }
         assert_eq!(faults_of("").len(), 5);
+        let twice = faults_of(&[ours.as_str(), &ours].concat());
+        assert!(twice.len() == 1 && twice[0].contains("more than once"), "{twice:?}");
     }
 }

@@ -15,6 +15,9 @@ use crate::check::words;
 use crate::host::proc_net::Transport;
 
 pub fn both(case: &Case<'_>) -> Judged {
+    if let Some(out) = left_by_azures(case) {
+        return Ok(out);
+    }
     if case.target.agent == AgentKind::None {
         meant(case, AgentKind::Ama)?;
     }
@@ -119,6 +122,26 @@ fn side_by_side(case: &Case<'_>, mut ways: Ways) -> Outcome {
         .map(|f| format!("# after a look into it: sudo rm {}", crate::report::shell_quote(&f)))
         .collect();
     super::commands(out.command("sudo sh onboard_agent.sh --purge"), &rules)
+}
+
+/// The Azure Monitor Agent was removed, and its files in the daemon's configuration stayed: they hand everything to a port
+/// that nobody has, and with syslog-ng hold the source up.
+fn left_by_azures(case: &Case<'_>) -> Option<Outcome> {
+    let ama = case.facts.agent_states.ama.as_ref()?;
+    if there(case, AgentKind::Ama) || case.target.agent == AgentKind::Ama {
+        return None;
+    }
+    let forwards = case.config().map(|c| c.forwards()).unwrap_or_default();
+    let dead: Vec<&Forward> =
+        forwards.iter().filter(|f| f.enabled && ama.own.files.iter().any(|own| *own.path == *f.at.file)).collect();
+    let file = dead.first()?.at.file.to_string_lossy().into_owned();
+    Some(
+        Outcome::warn(format!("{file} still sends everything to the Azure Monitor Agent, which is gone"))
+            .seen_all(dead.iter().map(|f| (f.at.to_string(), f.describe())))
+            .advise("take that file away and restart the daemon")
+            .command(format!("# after a look into it: sudo rm {}", crate::report::shell_quote(&file)))
+            .command(format!("sudo systemctl restart {}", case.unit_name())),
+    )
 }
 
 /// The Log Analytics agent is gone, but its rules still send to where nobody listens (facts 1.15).

@@ -9,7 +9,7 @@ use crate::check::case::Case;
 use crate::check::facts::decode_path;
 use crate::check::outcome::{Judged, NotJudged, Outcome};
 use crate::check::words;
-use crate::host::root_glob;
+use crate::host::{FileKind, root_glob};
 use crate::platform::access::{self, Who};
 use crate::report::{Fix, shell_quote};
 
@@ -31,8 +31,7 @@ pub fn config(case: &Case<'_>) -> Judged {
         let out = Outcome::fail(format!("the agent cannot read {}: {what}", file.path))
             .seen(format!("{}:{line}", file.path), what)
             .seen(format!("{} begins with", file.path), &file.head);
-        // A file of another input is somebody else's to mend.
-        return Ok(if file.path.ends_with("/security_events.conf") {
+        return Ok(if is_own(file) {
             mend(out)
         } else {
             out.advise("correct or remove that file, then restart the agent")
@@ -40,6 +39,16 @@ pub fn config(case: &Case<'_>) -> Judged {
         });
     }
     let Some((workspace, (file, source))) = all.iter().find_map(|w| Some((w, security(w).next()?))) else {
+        let folder =
+            |f: &&InputFile| is_own(f) && f.walk.last().is_some_and(|s| s.path == f.path && s.kind == FileKind::Dir);
+        if let Some(file) = files().find(folder) {
+            let place = shell_quote(&file.path);
+            return Ok(Outcome::fail("a folder lies where the agent's input for security events belongs")
+                .seen(&file.path, "a folder")
+                .advise("move it away, then have the file written")
+                .command(format!("sudo mv {place} /root/"))
+                .command(case.install_command()));
+        }
         if let Some(why) = files().find_map(|f| f.unread.as_ref()) {
             return Err(NotJudged::Unknown(why.clone()));
         }
@@ -76,6 +85,11 @@ pub fn config(case: &Case<'_>) -> Judged {
         source.port.as_deref().unwrap_or_default()
     ))
     .seen(at, "in order"))
+}
+
+/// The file that `install` writes; one of another input is somebody else's to mend.
+fn is_own(file: &InputFile) -> bool {
+    file.path.ends_with("/security_events.conf")
 }
 
 fn no_input(all: &[OmsWorkspace]) -> Outcome {
@@ -176,7 +190,8 @@ fn doubled(all: &[OmsWorkspace], file: &InputFile, source: &Source, at: &str) ->
             .seen(at, format!("port {port}"))
             .seen(format!("{}:{}", other.path, twin.line), format!("port {port}"))
             .advise("keep one of them, then restart the agent")
-            .command(super::restart(AgentKind::Oms, None)),
+            .command(super::restart(AgentKind::Oms, None))
+            .fixable_if(other.path == file.path && is_own(file)),
     )
 }
 

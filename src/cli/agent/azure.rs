@@ -134,6 +134,6 @@ pub fn change(mend: &Mend) -> Change {
             .purpose(mend.why.clone())
             .lasting()
             .into(),
-        None => Change::RemoveFile { path: mend.path.clone(), secret: false },
+        None => Change::RemoveFile { path: mend.path.clone(), secret: false, lasting: true },
     }
 }

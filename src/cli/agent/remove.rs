@@ -66,7 +66,7 @@ pub fn leftover_changes(host: &Host) -> Vec<Change> {
     let mut changes = Vec::new();
     let files = leftovers::FILES.map(Path::new);
     for file in files.into_iter().filter(|f| matches!(host.root.stat(f), Ok(Some(_)))) {
-        changes.push(Change::RemoveFile { path: file.to_owned(), secret: false });
+        changes.push(Change::RemoveFile { path: file.to_owned(), secret: false, lasting: false });
     }
     for main in ["/etc/syslog-ng/syslog-ng.conf", "/etc/rsyslog.conf"].map(Path::new) {
         let content = host.root.read_opt(main).ok().flatten().and_then(|text| leftovers::without_block(&text));

@@ -31,7 +31,7 @@ pub fn changes(
     let kept = receipt.iter().flat_map(|r| &r.entries).filter(|e| e.path() != Some(&super::tls::folder(daemon)));
     changes.extend(kept.filter_map(kept_folder));
     if is_there(host, &decided.replaced).is_some() {
-        changes.push(Change::RemoveFile { path: decided.replaced.clone(), secret: false });
+        changes.push(Change::RemoveFile { path: decided.replaced.clone(), secret: false, lasting: false });
     }
     if let Some(mended) = &decided.mended {
         let repair = WriteFile::new(&mended.file, mended.damage.text.clone());

@@ -20,6 +20,8 @@ use crate::plan::{Goal, Outcome, Receipt, Session};
 use crate::syslog::rsyslog::render::QUEUE_FILE;
 use crate::ui::Ui;
 
+/// Our destinations for the port of an agent, with syslog-ng.
+const QUEUE_STEM: &str = "d_cefctl";
 /// How long the old agent has for what waits for it, before the new one gets that instead.
 const DRAIN: Duration = Duration::from_secs(10);
 /// How long the new agent is waited for with what the old one did not take.
@@ -37,8 +39,31 @@ pub fn waits(host: &Host, facts: &Facts, daemon: Daemon) -> bool {
     match daemon {
         Daemon::Rsyslog => facts.rsyslog.spools.iter().any(|s| s.waiting(|stem| stem == QUEUE_FILE) > 0),
         Daemon::SyslogNg => {
-            gather::syslog_ng_stats(host, facts).is_ok_and(|text| stats::queued_by(&text.0, "d_cefctl") > 0)
+            gather::syslog_ng_stats(host, facts).is_ok_and(|text| stats::queued_by(&text.0, QUEUE_STEM) > 0)
         }
+    }
+}
+
+/// Waits until the old agent has all that waited when it was called; `false`: it has not. What comes meanwhile may still
+/// wait: the new one has it as well.
+fn caught_up(host: &Host, daemon: Daemon, interrupt: &Interrupt) -> bool {
+    if daemon == Daemon::Rsyslog {
+        return drained(host, daemon, interrupt, DRAIN);
+    }
+    let end = host.clock.monotonic() + DRAIN;
+    let facts = gather::gather(host, &TargetOptions::default(), Depth::Change, None);
+    let mut enough = None;
+    loop {
+        let Ok(text) = gather::syslog_ng_stats(host, &facts) else { return true };
+        let (queued, written) = (stats::queued_by(&text.0, QUEUE_STEM), stats::written_by(&text.0, QUEUE_STEM));
+        // a queue: what stood there first is sent first
+        if queued == 0 || written >= *enough.get_or_insert(written + queued) {
+            return true;
+        }
+        if interrupt.is_set() || host.clock.monotonic() >= end {
+            return false;
+        }
+        host.clock.sleep(Duration::from_millis(200));
     }
 }
 
@@ -134,7 +159,7 @@ pub fn bridge(
     if matches!(outcome, Outcome::NothingToDo) {
         prove()?;
     }
-    let emptied = drained(host, proposal.daemon, interrupt, DRAIN);
+    let emptied = caught_up(host, proposal.daemon, interrupt);
     drop(progress);
     show::finish(outcome)?;
     ui.say("events go to both agents now, and both were seen to get them");

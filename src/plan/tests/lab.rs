@@ -188,8 +188,8 @@ pub fn wishes(version: u32) -> Vec<Change> {
         WriteFile::new("/etc/rsyslog.d/80-linked.conf", "through the link\n").into(),
         WriteFile::new("/etc/rsyslog.d/85-dangling.conf", "through the dangling link\n").into(),
         EditBlock::new("/etc/rsyslog.conf", "include", format!("include {version}\n"), Place::Append).into(),
-        Change::RemoveFile { path: "/etc/rsyslog.d/90-old.conf".into(), secret: false },
-        Change::RemoveFile { path: "/etc/rsyslog.d/95-old.conf".into(), secret: false },
+        Change::RemoveFile { path: "/etc/rsyslog.d/90-old.conf".into(), secret: false, lasting: false },
+        Change::RemoveFile { path: "/etc/rsyslog.d/95-old.conf".into(), secret: false, lasting: false },
     ];
     if version == 1 {
         wishes.push(WriteFile::new("/etc/other.d/only-in-1.conf", "one\n").into());

@@ -107,7 +107,7 @@ fn secrets_show_nowhere() {
     lab.edit("/opt/real.conf", b"oldGeheim");
     let wishes = [
         WriteFile::new("/opt/key", "newGeheim").mode(0o600).secret().into(),
-        Change::RemoveFile { path: "/opt/real.conf".into(), secret: true },
+        Change::RemoveFile { path: "/opt/real.conf".into(), secret: true, lasting: false },
     ];
     let plan = session.plan_install(wishes).unwrap();
     assert!(!plan.to_json().to_string().contains("Geheim"));
@@ -211,7 +211,7 @@ fn what_is_in_the_way_is_refused_before_anything_is_touched() {
     std::os::unix::fs::symlink("loop", lab.path("/opt/loop")).unwrap();
     let before = lab.systemd.units();
     let block = |path: &str| EditBlock::new(path, "x", "y", Place::Append).into();
-    let remove = |path: &str| Change::RemoveFile { path: path.into(), secret: false };
+    let remove = |path: &str| Change::RemoveFile { path: path.into(), secret: false, lasting: false };
     let service = |unit: &str, action| ServiceChange::new(unit, action).into();
     let cases: [(Change, &str); 11] = [
         (WriteFile::new("/opt/dir", "").into(), "a folder"),

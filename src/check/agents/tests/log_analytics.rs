@@ -1,6 +1,7 @@
 //! The Log Analytics agent: installed, onboarded, its input, plugins and workspaces.
 
 use super::*;
+use crate::host::FileKind;
 
 #[test]
 fn oms_installed() {
@@ -131,6 +132,15 @@ fn oms_input() {
         Status::Unknown,
         "may not",
     );
+    let folder = oms_with(|f| {
+        let there = &mut workspace(f).inputs[0];
+        (there.unread, there.sources) = (Some("not a regular file".into()), Vec::new());
+        there.walk.last_mut().unwrap().kind = FileKind::Dir;
+    });
+    is(&folder, "agent.input-config", Status::Fail, "a folder lies where");
+    let twice = input(&[good.as_str(), &good].concat());
+    is(&twice, "agent.input-config", Status::Fail, "EADDRINUSE");
+    assert!(of(&twice, "agent.input-config").remedy.is_some_and(|r| r.fixable));
     let main =
         |text: &str| oms_with(|f| workspace(f).main = Some(file(&format!("{}/omsagent.conf", conf(WORKSPACE)), text)));
     is(&main("@include other.d/*.conf\n"), "agent.input-config", Status::Fail, "not part");

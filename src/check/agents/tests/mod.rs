@@ -239,6 +239,14 @@ fn two_agents() {
         set_config(f, &[("/etc/rsyslog.conf", MAIN), (OMFWD, AMA_RULE), old]);
     });
     is(&left, "agent.both-agents", Status::Warn, "is gone");
+    // Removed, and its file stayed.
+    let rest = oms_with(|f| {
+        set_config(f, &[("/etc/rsyslog.conf", MAIN), (DROP_IN_PATH, DROP_IN), (OMFWD, AMA_RULE)]);
+        let files = ama_box().agent_states.ama.unwrap().own.files;
+        f.agent_states.ama = Some(AmaState { own: Ama { files, ..Ama::default() }, ..AmaState::default() });
+    });
+    is(&rest, "agent.both-agents", Status::Warn, "still sends everything to the Azure Monitor Agent, which is gone");
+    is(&rest, "forward.rule", Status::Pass, "");
     let lad = OtherShipper { name: "LAD".into(), seen: "mdsd-lde.service".into(), active: true, same_service: true };
     is(&oms_with(|f| f.agent_states.others.push(lad)), "agent.both-agents", Status::Warn, "LAD");
     let other =
