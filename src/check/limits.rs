@@ -19,6 +19,8 @@ const RECEIVE: u64 = 2 << 20;
 /// Milliseconds that looking up a sender's name may take: nothing is taken from the socket meanwhile.
 const SLOW_LOOKUP: u64 = 500;
 
+/// Events in a second that a single firewall exceeds any day: a listener that takes no more is no collector.
+const TRICKLE: i64 = 10;
 const THROWN_AWAY: &str = "are thrown away";
 
 /// Place, and what is wrong there.
@@ -74,7 +76,7 @@ pub fn limits(case: &Case<'_>) -> Judged {
     };
     let changed = super::forward::changed_files(case);
     let ours = !changed.is_empty();
-    let make = if lost.is_some() { Outcome::fail } else { Outcome::warn };
+    let make = if lost.is_some() || trickles(case, &ports)? { Outcome::fail } else { Outcome::warn };
     let first = match lost {
         Some(_) => format!("the test event was lost: {first}"),
         None => first.clone(),
@@ -126,13 +128,34 @@ fn slow_names(case: &Case<'_>, ports: &[u16]) -> Result<Option<Finding>, NotJudg
     }))
 }
 
+/// Is there a listener whose rate limit throws away most of what even one device sends?
+fn trickles(case: &Case<'_>, ports: &[u16]) -> Result<bool, NotJudged> {
+    let Config::Rsyslog(config) = case.config()? else { return Ok(false) };
+    Ok(limited(config, ports).any(|(_, limit)| limit.burst < limit.interval.saturating_mul(TRICKLE)))
+}
+
+/// The listeners that have a rate limit.
+fn limited<'a>(
+    config: &'a rs::Effective,
+    ports: &'a [u16],
+) -> impl Iterator<Item = (&'a rs::effective::Listener, rs::effective::RateLimit)> {
+    let on_port = config.listeners.iter().filter(|l| l.port_number().is_some_and(|n| ports.contains(&n)));
+    on_port.filter_map(|l| Some((l, l.rate_limit.filter(|limit| limit.interval > 0)?)))
+}
+
 // ---- rsyslog ----
 
 /// Sessions of imtcp unless told otherwise.
 const SESSIONS: i64 = 200;
 
 fn rsyslog(config: &rs::Effective, ports: &[u16], sessions: &dyn Fn(u16) -> usize) -> (i64, Vec<Finding>) {
-    let mut findings = Vec::new();
+    // What comes faster than a listener's rate limit is thrown away, whatever it is.
+    let mut findings: Vec<Finding> = limited(config, ports)
+        .map(|(l, limit)| {
+            let text = format!("more than {} messages in {} s {THROWN_AWAY} (ratelimit)", limit.burst, limit.interval);
+            (l.at.to_string(), text)
+        })
+        .collect();
     let size = config.max_message_size();
     if size < MESSAGE {
         let set = config.setting("maxmessagesize");
@@ -147,11 +170,6 @@ fn rsyslog(config: &rs::Effective, ports: &[u16], sessions: &dyn Fn(u16) -> usiz
         let full = full(sessions, most).filter(|_| !unlimited);
         findings.extend(full.map(|text| (listener.at.to_string(), text)));
     }
-    // What comes faster than a listener's rate limit is thrown away.
-    findings.extend(on_port().filter_map(|l| Some((l, l.rate_limit?))).map(|(l, limit)| {
-        let text = format!("more than {} messages in {} s {THROWN_AWAY} (ratelimit)", limit.burst, limit.interval);
-        (l.at.to_string(), text)
-    }));
     (size, findings)
 }
 

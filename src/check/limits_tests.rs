@@ -21,6 +21,9 @@ fn narrow_limits_warn_one_by_one() {
     let mut facts = healthy();
     sockets(&mut facts).iter_mut().for_each(|s| s.recv_buffer = Some(212_992));
     warns(&facts, "receive buffer of 104.0 KiB");
+    let trickle = with("rcvbufSize=\"8m\"", "rcvbufSize=\"8m\" ratelimit.interval=\"5\" ratelimit.burst=\"2\"");
+    let o = judge(limits, &trickle);
+    assert!(o.status == Status::Fail && o.summary.contains("more than 2 messages in 5 s are thrown away"), "{o:?}");
     let limited = with("rcvbufSize=\"8m\"", "rcvbufSize=\"8m\" ratelimit.interval=\"5\" ratelimit.burst=\"100\"");
     warns(&limited, "more than 100 messages in 5 s");
     let mut facts = healthy();
@@ -38,7 +41,7 @@ fn narrow_limits_warn_one_by_one() {
 
 #[test]
 fn a_limit_that_the_test_event_was_lost_by_fails() {
-    let mut facts = with("rcvbufSize=\"8m\"", "rcvbufSize=\"8m\" ratelimit.interval=\"60\" ratelimit.burst=\"2\"");
+    let mut facts = with("rcvbufSize=\"8m\"", "rcvbufSize=\"8m\" ratelimit.interval=\"60\" ratelimit.burst=\"900\"");
     let line = Bytes(b"<164>Aug  1 10:00:00 c1 CEF:0|TestCommonEventFormat|MOCK|1.0|mock|Self test|1|".to_vec());
     let mut probe = ProbeFacts {
         sent: line.clone(),
@@ -52,7 +55,7 @@ fn a_limit_that_the_test_event_was_lost_by_fails() {
     facts.probe.insert(Transport::Udp, probe.clone());
     let o = judge(limits, &facts);
     assert_eq!(o.status, Status::Fail);
-    assert!(o.summary.contains("lost: more than 2 messages in 60 s"), "{}", o.summary);
+    assert!(o.summary.contains("lost: more than 900 messages in 60 s"), "{}", o.summary);
     probe.arrived = Some(line);
     facts.probe.insert(Transport::Udp, probe);
     assert_eq!(judge(limits, &facts).status, Status::Warn);

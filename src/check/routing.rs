@@ -113,12 +113,18 @@ pub fn reachable(case: &Case<'_>) -> Judged {
     let from: Vec<String> = flow.entries.iter().filter_map(|e| e.listener.as_ref()).map(port_of).collect();
     let diversions = diversions(flow, &wanted);
     if let Some((place, _)) = diversions.first() {
+        let (what, advice) = match case.target.daemon {
+            Daemon::Rsyslog | Daemon::None => {
+                ("rule", "let the forward rule stand before that one, or take the stop away")
+            }
+            Daemon::SyslogNg => ("log path", "let the rule stand before that log path, or take its flags(final) away"),
+        };
         return Ok(Outcome::warn(format!(
-            "what some devices send to {} does not come to the forward rule: the log path at {place} takes it for good",
+            "what some devices send to {} does not come to the forward rule: the {what} at {place} takes it for good",
             words::list(&from)
         ))
         .seen_all(diversions.clone())
-        .advise("let the rule stand before that log path, or take its flags(final) away")
+        .advise(advice)
         .command(case.install_command())
         .fixable_if(case.target.agent != AgentKind::Ama));
     }

@@ -55,6 +55,12 @@ fn an_earlier_stop_is_named_with_its_place() {
     }
     let o = judge(reachable, &with_files(&[(PATH_10, "if $rawmsg contains \"%ASA-\" then stop\n")]));
     assert!(o.summary.starts_with("ASA and ASA behind a colon on udp/514 and tcp/514"), "{}", o.summary);
+    // It takes what other devices send than that of the samples.
+    for rule in [":fromhost-ip, startswith, \"10.\" /var/log/fw\n& stop\n", "local0.* stop\n"] {
+        let o = judge(reachable, &with_files(&[(PATH_10, rule)]));
+        assert_eq!(o.status, Status::Warn, "{rule}");
+        assert!(o.summary.contains(&format!("the rule at {PATH_10}:1 takes it for good")), "{}", o.summary);
+    }
     // A stop for something else is nobody's concern.
     assert_eq!(
         judge(reachable, &with_files(&[(PATH_10, ":programname, isequal, \"cron\" stop\n")])).status,

@@ -6,7 +6,8 @@ use super::words;
 use crate::host::proc_net::Transport;
 use crate::platform::apparmor::{self, Access};
 use crate::platform::selinux::{self, Denial, Mode};
-use crate::report::shell_quote;
+use crate::platform::setting::Setting;
+use crate::report::{Fix, shell_quote};
 
 const UNUSED: &str = "SELinux is not in use";
 
@@ -101,7 +102,9 @@ pub fn labels(case: &Case<'_>) -> Judged {
         )
         .advise("restore the labels and restart the daemon")
         .command(format!("sudo restorecon -v {}", paths.join(" ")))
-        .command(format!("sudo systemctl restart {}", case.unit_name())))
+        .command(format!("sudo systemctl restart {}", case.unit_name()))
+        .fix_all(wrong.iter().map(|f| Fix::Set(Setting::FileLabel { path: f.path.clone(), had: f.has.clone() })))
+        .fix(case.restart()))
 }
 
 pub fn apparmor(case: &Case<'_>) -> Judged {

@@ -84,9 +84,10 @@ fn files_must_have_the_label_of_the_policy() {
     };
     let o = judge(labels, &enforcing(moved));
     assert_eq!(o.status, Status::Fail);
-    assert!(
-        o.summary.contains("admin_home_t") && o.advice.unwrap().commands[0] == "sudo restorecon -v /etc/rsyslog.conf"
-    );
+    let advice = o.advice.unwrap();
+    assert!(o.summary.contains("admin_home_t") && advice.commands[0] == "sudo restorecon -v /etc/rsyslog.conf");
+    let label = Setting::FileLabel { path: "/etc/rsyslog.conf".into(), had: "admin_home_t".into() };
+    assert_eq!(advice.fixes, [Fix::Set(label), Fix::Restart("rsyslog.service".into())]);
     let o = judge(
         labels,
         &enforcing(|s| {

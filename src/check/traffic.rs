@@ -7,7 +7,7 @@ use super::pipeline::Listener;
 use super::ports;
 use super::words;
 use crate::agent::AgentKind;
-use crate::host::proc_net::Transport;
+use crate::host::proc_net::{Socket, Transport};
 use crate::message::lint::Level;
 use crate::message::lint::live::Traffic;
 use crate::message::lint::tally::{Clock, Sender};
@@ -206,11 +206,25 @@ pub fn loss(case: &Case<'_>) -> Judged {
         let buffer = s.recv_buffer.map(|b| format!(", receive buffer {}", words::bytes(b))).unwrap_or_default();
         out.seen(s.display(), format!("{} dropped{buffer}", s.drops.unwrap_or_default()))
     });
+    let narrow = |s: &Socket| s.drops.unwrap_or_default() > 0 && s.recv_buffer.is_none_or(|b| b < WIDE);
+    if !open().any(narrow) {
+        return Ok(seen(out).advise(
+            "the receive buffer is as large as `cefctl install` makes it: the daemon was busy or halted, or devices send \
+             more than it takes; let them send over TCP, or share the load",
+        ));
+    }
+    // Somebody's own listener keeps the buffer that its owner gave it.
+    let ours = super::forward::changed_files(case);
+    let fixable = !ours.is_empty();
     Ok(seen(out)
-        .advise("give the listener a larger receive buffer, as the rule of `cefctl install` does, or let devices send over TCP")
+        .seen_all(ours)
+        .advise("give the listener a larger receive buffer (rcvbufSize=\"8m\", so-rcvbuf(8388608)), or let devices send over TCP")
         .command(case.install_command())
-        .fixable())
+        .fixable_if(fixable))
 }
+
+/// What the kernel counts where 8 MiB were asked for.
+const WIDE: u64 = 16 << 20;
 
 /// What the whole machine lost. Whose datagrams they were nobody knows: a daemon that was restarted has a new socket that counts
 /// from zero, and other programs have sockets too. So it is told, and judged by nobody.

@@ -101,6 +101,11 @@ fn loss_now_and_before() {
     assert_eq!(of(loss, &facts).0, Status::Fail);
     facts.traffic = None;
     assert_eq!(of(loss, &facts), (Status::Warn, "7 datagrams were thrown away since the port was opened".into()));
+    // A buffer that is as large as ours is no matter for `install`, nor one that somebody else set.
+    let advice = |facts: &Facts| fixture::judge(loss, facts).advice.unwrap();
+    assert!(!advice(&facts).fixable && advice(&facts).summary.contains("as large as"));
+    facts.net.as_mut().unwrap().sockets.iter_mut().for_each(|s| s.recv_buffer = Some(212_992));
+    assert!(!advice(&facts).fixable && advice(&facts).summary.contains("larger receive buffer"));
 }
 
 #[test]

@@ -63,6 +63,8 @@ pub enum Trace {
     Control,
     /// More than one event in the line.
     SeveralEvents,
+    /// More than one event, each in a line of its own.
+    SeveralLines,
 }
 
 /// Description of one line. Places count from the start of the line.
@@ -129,8 +131,10 @@ pub fn read(raw: &[u8]) -> Line<'_> {
     let limit = event.map_or(raw.len(), |e| e.start);
     let header = named_as_forwarded(raw, header, event);
     let (form, tag) = form_and_tag(raw, &header, limit);
-    let cef = event.filter(|e| e.kind == Kind::Cef).and_then(|e| cef::parse(raw.get(e.start..)?));
-    let traces = traces(raw, count.is_some(), event);
+    let end = first_of_several(raw, event);
+    let first = end.and_then(|end| raw.get(..end)).unwrap_or(raw);
+    let cef = event.filter(|e| e.kind == Kind::Cef).and_then(|e| cef::parse(first.get(e.start..)?));
+    let traces = traces(raw, count.is_some(), event, end);
     Line { raw, pri, text, form, header, tag, event, cef, traces }
 }
 
@@ -191,7 +195,8 @@ fn form_and_tag(raw: &[u8], header: &Header, limit: usize) -> (Form, Option<Rang
         token.iter().position(|&b| b == b':').or((limit < raw.len() && rest.len() == blanks + word).then_some(word));
     let start = header.end + blanks;
     let tag = name.filter(|&len| len > 0).map(|len| start..start + len);
-    (if timeless { Form::Bare } else { Form::Rfc3164 }, tag)
+    // A time in a form of its own stands in no known place, but is a header all the same.
+    (if timeless && header.time.kind == TimeKind::None { Form::Bare } else { Form::Rfc3164 }, tag)
 }
 
 /// App name, process, message id and structured data behind the host; `None` where they are not all there. The app name
@@ -216,10 +221,20 @@ fn rfc5424_fields(rest: &[u8]) -> Option<Option<Range<usize>>> {
     }
 }
 
-fn traces(raw: &[u8], counted: bool, event: Option<Event>) -> Vec<Trace> {
+/// Where the first of several events ends that stand in lines of their own.
+fn first_of_several(raw: &[u8], event: Option<Event>) -> Option<usize> {
+    let first = event?;
+    let behind = raw.get(first.body..)?;
+    let next = event::find(behind)?;
+    let at = behind.get(..next.start)?.windows(2).position(|w| w == b"\n<")?;
+    Some(first.body + at)
+}
+
+fn traces(raw: &[u8], counted: bool, event: Option<Event>, first_ends: Option<usize>) -> Vec<Trace> {
     let body = raw.strip_suffix(b"\r").unwrap_or(raw);
-    let control = |b: &u8| b.is_ascii_control() && !matches!(b, 0 | b'\t');
-    let next = event.and_then(|e| event::find(raw.get(e.body..)?));
+    let between = |b: &u8| first_ends.is_some() && matches!(b, b'\r' | b'\n');
+    let control = |b: &u8| b.is_ascii_control() && !matches!(b, 0 | b'\t') && !between(b);
+    let several = event.is_some_and(|e| raw.get(e.body..).is_some_and(|behind| event::find(behind).is_some()));
     let found = [
         (Trace::OctetCount, counted),
         (Trace::CarriageReturn, body.len() < raw.len()),
@@ -228,7 +243,8 @@ fn traces(raw: &[u8], counted: bool, event: Option<Event>) -> Vec<Trace> {
         (Trace::Bom, raw.windows(3).any(|w| w == b"\xEF\xBB\xBF")),
         (Trace::NotUtf8, std::str::from_utf8(raw).is_err()),
         (Trace::Control, body.iter().any(control)),
-        (Trace::SeveralEvents, next.is_some()),
+        (Trace::SeveralEvents, several && first_ends.is_none()),
+        (Trace::SeveralLines, first_ends.is_some()),
     ];
     found.into_iter().filter(|(_, there)| *there).map(|(trace, _)| trace).collect()
 }

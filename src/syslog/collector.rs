@@ -2,7 +2,7 @@
 //! are pure and lie with the languages: [`super::rsyslog::collector`], [`super::syslogng::collector`].
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use super::{ConfigSource, Location};
@@ -113,6 +113,8 @@ pub struct Intake {
     pub counted: bool,
     /// Whose events alone it takes, where this box is not among them.
     pub only_of: Option<String>,
+    /// Its address is not one of this box now (a floating one, say).
+    pub absent: bool,
 }
 
 impl Intake {
@@ -123,12 +125,13 @@ impl Intake {
 
     /// Where this box itself reaches it.
     pub fn local(&self) -> SocketAddr {
-        SocketAddr::from((self.address.unwrap_or(Ipv4Addr::LOCALHOST.into()), self.port))
+        let here = if self.v4 { IpAddr::from(Ipv4Addr::LOCALHOST) } else { Ipv6Addr::LOCALHOST.into() };
+        SocketAddr::from((self.address.unwrap_or(here), self.port))
     }
 
     /// The daemon takes nothing from this box there, so that no test event can be sent.
     pub fn is_silent(&self) -> bool {
-        self.only_of.is_some()
+        self.only_of.is_some() || self.absent
     }
 }
 
@@ -140,6 +143,8 @@ pub struct Collector {
     /// Lines to insert into files that are not ours.
     pub insertions: Vec<Insertion>,
     pub intakes: Vec<Intake>,
+    /// A port of ours beside them, for senders that count octets.
+    pub counted: Option<u16>,
     /// Decisions a user may want to know, one sentence each.
     pub notes: Vec<String>,
     /// The folder our queue spills into.

@@ -63,3 +63,35 @@ fn with_ids_rewritten() {
 fn as_written_for_old_versions() {
     must_be(Count::all(), &Setup::with(|d| d.version = (8, 24, 0)), false, device::udp, |_| true);
 }
+
+/// Senders that put several events into one datagram: each arrives with a header of its own.
+#[test]
+fn twice_in_one_datagram() {
+    for (version, setup) in [("this", Setup::default()), ("8.24", Setup::with(|d| d.version = (8, 24, 0)))] {
+        let agent = Agent::start();
+        let daemon = Rsyslogd::start(&agent, &setup);
+        let (mut events, mut wrong) = (0, Vec::new());
+        for (number, message) in load().iter().enumerate() {
+            let Some(datagram) = message.twice() else { continue };
+            agent.forget();
+            device::udp(daemon.port, &datagram);
+            device::udp(daemon.port, &device::event(number));
+            let is_last = |l: &Vec<u8>| device::number(l) == Some(number);
+            let mut arrived = agent.wait(Duration::from_secs(10), |lines| lines.last().is_some_and(is_last));
+            assert!(arrived.pop().as_ref().is_some_and(is_last), "{}: nothing arrives any more", message.id);
+            events += 1;
+            if arrived.len() != 2 {
+                wrong.push(format!("{}: {} lines", message.id, arrived.len()));
+            }
+            for line in arrived {
+                wrong.extend(message.rebuilt().judge(&[line], false, &mut Count::default()));
+            }
+        }
+        assert!(
+            wrong.is_empty() && events > 600,
+            "{version}: {} of {events} wrong:\n  {}",
+            wrong.len(),
+            wrong.join("\n  ")
+        );
+    }
+}

@@ -20,6 +20,7 @@ pub const CASES: &[Case] = &[
             |m| !m.datagram_only,
         )
     }),
+    ("twice_in_one_datagram", twice),
     ("rewritten_ids", |k| must_be(k, Count::rewritten(), |c, l| send_udp(loopback(c.port), l), |_| true)),
 ];
 
@@ -54,4 +55,31 @@ fn through(
         wrong.extend(message.judge(&arrived, rewritten, &mut count));
     }
     Ok((count, wrong))
+}
+
+/// Senders that put several events into one datagram: each arrives with a header of its own, or with the first one's.
+fn twice(kind: Kind) -> Result<()> {
+    let collector = Collector::new(kind, |_| ())?;
+    let (_daemon, agent) = collector.start()?;
+    let (mut events, mut wrong) = (0, Vec::new());
+    for (number, message) in load().iter().enumerate() {
+        let Some(datagram) = message.twice() else { continue };
+        let before = agent.lines().len();
+        send_udp(loopback(collector.port), &[datagram, device::event(number)]);
+        let arrived = wait(Duration::from_secs(10), || {
+            let lines = agent.lines();
+            (lines.last().and_then(|l| device::number(l)) == Some(number)).then(|| lines[before..].to_vec())
+        });
+        let mut arrived = arrived.with_context(|| format!("{}: nothing arrives any more", message.id))?;
+        arrived.pop();
+        events += 1;
+        if arrived.len() != 2 {
+            wrong.push(format!("{}: {} lines", message.id, arrived.len()));
+        }
+        for line in arrived {
+            wrong.extend(message.rebuilt().judge(&[line], false, &mut Count::default()));
+        }
+    }
+    ensure!(wrong.is_empty() && events > 600, "{} of {events} wrong:\n  {}", wrong.len(), wrong.join("\n  "));
+    Ok(())
 }

@@ -23,7 +23,7 @@ pub fn cases() -> Vec<Case> {
         Case::new("a_removal_that_would_leave_a_broken_configuration_is_refused", needed).only("syslog-ng"),
         Case::new("a_path_that_takes_all_for_good_is_overtaken", overtaken).only("syslog-ng"),
         Case::new("a_rule_above_the_includes_is_overtaken", above_the_includes).only("rsyslog"),
-        Case::new("a_path_for_some_devices_above_the_includes_is_overtaken", some_devices).only("syslog-ng"),
+        Case::new("what_takes_some_devices_events_above_the_includes_is_overtaken", some_devices),
     ]
 }
 
@@ -257,11 +257,20 @@ fn above_the_includes(kind: &Kind) -> Result<()> {
     comes_and_goes(&host)
 }
 
-/// The same of syslog-ng: a main file that is a link, a source on the address that devices send to, and a log path that
-/// keeps what some of them send for itself. The tool's own samples come from another address.
+/// The same where it keeps what some of them send only; with syslog-ng in a main file that is a link. The tool's own samples come from another address.
 fn some_devices(kind: &Kind) -> Result<()> {
     let host = kind.boot()?;
     host.sh("ip address add 198.51.100.9/32 dev lo");
+    if kind.daemon == "rsyslog" {
+        let main = String::from_utf8(host.get("/etc/rsyslog.conf"))?;
+        let site = "module(load=\"imudp\")\nmodule(load=\"imtcp\")\n\
+                    input(type=\"imudp\" port=\"514\" address=\"198.51.100.9\")\n\
+                    input(type=\"imtcp\" port=\"514\" address=\"198.51.100.9\")\n\
+                    :fromhost-ip, isequal, \"198.51.100.9\" /var/log/devices.log\n& stop\n";
+        host.put("/etc/rsyslog.conf", [site, main.as_str()].concat());
+        restart(&host, kind);
+        return comes_and_goes(&host);
+    }
     let main = String::from_utf8(host.get(language::MAIN_NG))?;
     let site = "source s_dev {\n  network(transport(\"udp\") ip(198.51.100.9) port(514));\n\
                 \x20 network(transport(\"tcp\") ip(198.51.100.9) port(514));\n};\n\

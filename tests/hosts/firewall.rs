@@ -173,6 +173,9 @@ fn opened(kind: &Kind, shut: &Shut) -> Result<()> {
     ensure!(arrives(&agent, &device, "10.99.1.2", 20) == (true, true), "not open: {}", rules(&host));
     let report = host.cefctl(&["troubleshoot", "-o", "json"]).ok();
     ensure!(status(&report.json()?, "firewall.inbound") == "pass", "{report}");
+    // Where senders go that count octets, with a syslog-ng that takes one framing a port.
+    let counted = host.sh("ss -Hlnt 'sport = :601'");
+    ensure!(counted.is_empty() || rules(&host).contains("601"), "601 is not open: {}", rules(&host));
     let again = open("");
     ensure!(again.all().contains("nothing to do"), "the second run does something: {again}");
     host.sh(shut.boot);

@@ -108,6 +108,20 @@ impl Message {
         self.raw.first().is_some_and(u8::is_ascii_digit)
     }
 
+    /// The same where another header that says as much is as good.
+    pub fn rebuilt(&self) -> Message {
+        Message { free: true, ..self.clone() }
+    }
+
+    /// A datagram that holds this event twice, one a line; `None` where it is none, or has no number in front, or a line end
+    /// within.
+    pub fn twice(&self) -> Option<Vec<u8>> {
+        let one = trimmed(&self.raw);
+        let digits = one.strip_prefix(b"<")?.iter().take_while(|b| b.is_ascii_digit()).count();
+        let plain = digits > 0 && one.get(digits + 1) == Some(&b'>') && !one.contains(&b'\n') && !one.contains(&0);
+        (self.is_event() && plain && one.len() < 20_000).then(|| [one, b"\n", one].concat())
+    }
+
     /// Counts what arrived of this message; what is wrong with it.
     pub fn judge(&self, arrived: &[Vec<u8>], rewritten: bool, count: &mut Count) -> Vec<String> {
         let mut wrong = Vec::new();

@@ -13,8 +13,9 @@ pub const CHECKS: &[Check] = &[
                    every rule set of the kernel (nftables, iptables in both kinds, for IPv4 and IPv6, with the rules of \
                    firewalld and ufw among them), followed in the order the kernel follows it for a first packet to the \
                    port, by each interface, from everybody or from the address given with --source; for TCP also the \
-                   packets after it and the answers. A rule that cannot be judged makes the answer unknown. Security \
-                   groups of the cloud cannot be seen from inside.",
+                   packets after it and the answers. A list of unwanted addresses is in order, unless this box's own \
+                   network is on it, or a machine that is there. A rule that cannot be judged makes the answer unknown, \
+                   and is the cause where the test event was lost. Security groups of the cloud cannot be seen from inside.",
         mend: "`cefctl install --open-firewall`, or for some senders only `--open-firewall=10.0.0.0/8`, opens the port \
                with the tool that keeps the rules, for good, and `uninstall` closes it again.",
         needs: &[],

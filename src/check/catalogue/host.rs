@@ -66,7 +66,7 @@ pub const CHECKS: &[Check] = &[
         why: "A file that was moved into place keeps the label of the folder it came from, and the daemon cannot read it \
               whatever its mode.",
         looks_at: "the label of every file of the daemon's configuration, against what the policy has for its path.",
-        mend: "`restorecon -v FILE`, then restart the daemon.",
+        mend: "`restorecon -v FILE`, then restart the daemon; `--fix` does both.",
         needs: &[],
         judge: security::labels,
     },

@@ -57,8 +57,8 @@ pub const CHECKS: &[Check] = &[
         title: "Does what arrives at the listener come to the forward rule?",
         why: "A listener bound to a ruleset of its own, a source in no log path of the rule, or a `stop` or `flags(final)` in \
               an earlier file, keeps events away from the rule \
-              although both are there. A syslog-ng filter by sender or priority in front of such a flag keeps those of \
-              some devices away.",
+              although both are there. A filter by sender or priority in front of it keeps those of some devices away, \
+              which no test event shows.",
         looks_at: "sample events, followed through the configuration from each listener's ruleset or source to the forward rule.",
         mend: "bind the listener to the ruleset of the rule, call the rule's ruleset from the listener's, or move the \
                rule before the `stop` that is named.",

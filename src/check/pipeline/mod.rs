@@ -204,8 +204,7 @@ impl Config<'_> {
     /// the place, and what it does.
     pub fn diversions(self, sample: &Sample, listener: &Listener, forwards: &[usize]) -> Vec<(String, String)> {
         match self {
-            // Its samples are followed for one device only.
-            Config::Rsyslog(_) => Vec::new(),
+            Config::Rsyslog(c) => rsyslog::diversions(c, sample, listener, forwards),
             Config::SyslogNg(c) => syslogng::diversions(c, sample, listener, forwards),
         }
     }
@@ -230,10 +229,7 @@ impl Config<'_> {
     /// Families the daemon is allowed to use: by its configuration (`false`: not).
     pub fn families(self) -> (bool, bool) {
         match self {
-            Config::Rsyslog(c) => {
-                let only = |value: &str| c.setting("net.ipprotocol").is_some_and(|s| s.value.is(value));
-                (!only("ipv6-only"), !only("ipv4-only"))
-            }
+            Config::Rsyslog(c) => c.allowed_families(),
             Config::SyslogNg(_) => (true, true),
         }
     }

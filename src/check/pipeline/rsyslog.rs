@@ -218,6 +218,13 @@ pub fn matched(config: &Effective, sample: &'static Sample) -> Vec<Visit> {
     traces.flat_map(|t| visits(config, &t)).collect()
 }
 
+pub fn diversions(config: &Effective, sample: &Sample, listener: &Listener, wanted: &[usize]) -> Vec<(String, String)> {
+    let Some(own) = config.listeners.get(listener.id) else { return Vec::new() };
+    let event = config.event_at(own, sample.line);
+    let stops = config.diversions(&event, config.ruleset_of(own), &|id| wanted.contains(&id));
+    stops.iter().map(|s| (s.place().to_string(), "stops events by their sender or priority".into())).collect()
+}
+
 pub fn why_not(config: &Effective, sample: &Sample, listener: &Listener, forward: usize) -> Option<Why> {
     let own = config.listeners.get(listener.id)?;
     match config.reach(own, &config.event_at(own, sample.line), forward) {

@@ -21,6 +21,8 @@ mod syslog_ng;
 mod tls;
 mod validate;
 
+use std::collections::BTreeSet;
+use std::net::IpAddr;
 use std::path::PathBuf;
 
 use anyhow::{Context, anyhow};
@@ -279,6 +281,20 @@ impl Proposal {
     }
 }
 
+/// Listeners on an address that the box does not have: rsyslog and syslog-ng can open these, but nothing can be sent there.
+fn mark_absent(collector: &mut Collector, here: &BTreeSet<IpAddr>) {
+    let lost = |ip: &IpAddr| !here.is_empty() && !ip.is_loopback() && !here.contains(ip);
+    for intake in &mut collector.intakes {
+        let Some(ip) = intake.address.filter(lost) else { continue };
+        intake.absent = true;
+        let note =
+            format!("this box does not have the address {ip} now: nothing arrives there, and no test event is sent");
+        if !collector.notes.contains(&note) {
+            collector.notes.push(note);
+        }
+    }
+}
+
 fn propose(host: &Host, args: &InstallArgs, setup: &mut Setup, receipt: Option<&Receipt>) -> anyhow::Result<Proposal> {
     let options = TargetOptions { port: args.target.port, ..TargetOptions::default() };
     let facts = gather::gather(host, &options, Depth::Change, None);
@@ -293,10 +309,13 @@ fn propose(host: &Host, args: &InstallArgs, setup: &mut Setup, receipt: Option<&
         preflight::may_run(&facts, daemon).map_err(refused)?;
         refuse_all(preflight::in_the_way(&facts, daemon, &wish))?;
     }
-    let decided = match daemon {
+    let mut decided = match daemon {
         Daemon::Rsyslog => rsyslog::decide(host, &facts, &wish, receipt, setup.mended())?,
         Daemon::SyslogNg => syslog_ng::decide(host, &facts, &wish, receipt, args.repair, setup.mended())?,
     };
+    if host.root.is_live() {
+        mark_absent(&mut decided.collector, &host.net.local_addresses());
+    }
     let mut changes = setup.changes(host)?;
     // Before the daemon comes up with a configuration that needs them.
     let ports = ports(&wish);
@@ -314,7 +333,7 @@ fn propose(host: &Host, args: &InstallArgs, setup: &mut Setup, receipt: Option<&
     notes.extend(more);
     // With the port of its own that senders go to which count octets.
     let mut doors = ports.clone();
-    doors.extend(decided.collector.intakes.iter().filter(|i| i.counted && !i.tls).map(|i| (i.transport, i.port)));
+    doors.extend(decided.collector.counted.map(|port| (Transport::Tcp, port)));
     doors.sort_unstable();
     doors.dedup();
     let opening = firewall::Wish { sources: args.open_firewall.as_deref().unwrap_or_default(), ports: &doors };

@@ -188,7 +188,8 @@ fn missing(host: &Host, expected: &Expected, pid: u32) -> anyhow::Result<Vec<Str
     for door in &expected.doors {
         let families: [(bool, IpAddr, &str); 2] =
             [(door.v4, Ipv4Addr::UNSPECIFIED.into(), "IPv4"), (door.v6, Ipv6Addr::UNSPECIFIED.into(), "IPv6")];
-        let one = door.address.map(|ip| (true, ip, "of that address"));
+        let which = if door.absent { "on an address that this box does not have" } else { "of that address" };
+        let one = door.address.map(|ip| (true, ip, which));
         let asked = if one.is_some() { one.into_iter().collect() } else { families.to_vec() };
         for (_, any, family) in asked.into_iter().filter(|(wanted, ..)| *wanted) {
             let ours = |s: &&Socket| {

@@ -17,7 +17,7 @@ use crate::host::Host;
 use crate::plan::Receipt;
 use crate::platform::accounts;
 use crate::report::clean;
-use crate::syslog::collector::Wish;
+use crate::syslog::collector::{Collector, Wish};
 use crate::syslog::rsyslog::collector::{Found, decide as decide_on};
 use crate::syslog::rsyslog::render::TlsDriver;
 use crate::syslog::rsyslog::validate::{self, Harm};
@@ -57,9 +57,30 @@ pub fn decide(
         tls_drivers: tls_drivers(host),
         tls_hint: super::tls::driver_hint(host, facts),
     };
-    let collector = decide_on(&found, wish).map_err(refused)?;
+    let mut collector = decide_on(&found, wish).map_err(refused)?;
+    only_families(facts, &config, &mut collector);
     let runs_as = runs_as(host, &config);
     Ok(Decided { collector, replaced, mended: None, restart: true, runs_as })
+}
+
+/// Where the daemon's command line or configuration forbids a family, no socket of it is opened.
+fn only_families(facts: &Facts, config: &Effective, collector: &mut Collector) {
+    let process = facts.rsyslog.pid.and_then(|pid| facts.processes.get(&pid));
+    let option = |o: &str| process.is_some_and(|p| p.cmdline.iter().any(|a| a == o));
+    let (v4, v6) = config.allowed_families();
+    let (v4, v6) = (v4 && !option("-6"), v6 && !option("-4"));
+    for intake in &mut collector.intakes {
+        intake.v4 &= v4;
+        intake.v6 &= v6;
+    }
+    let only = match (v4, v6) {
+        (true, false) => "IPv4",
+        (false, true) => "IPv6",
+        _ => return,
+    };
+    collector
+        .notes
+        .push(format!("rsyslog is told to use {only} only: nothing comes in from senders of the other kind"));
 }
 
 /// User and group that rsyslog changes to after its start: they have to write the queue's files.

@@ -221,7 +221,7 @@ fn for_trace(trace: Trace) -> Option<Advice> {
         Trace::Bom => advice("bom", "let the device send UTF-8 without a byte order mark"),
         Trace::NotUtf8 => advice("utf8", "let the device send UTF-8"),
         Trace::Control => advice("control", "have control characters left out or escaped by the device"),
-        Trace::SeveralEvents => {
+        Trace::SeveralEvents | Trace::SeveralLines => {
             advice("one-event", "let the device send one event a message (no batches), each ended by a line feed")
         }
     })

@@ -228,7 +228,10 @@ pub fn trace_text(trace: Trace) -> &'static str {
         Trace::Bom => "it holds a byte order mark",
         Trace::NotUtf8 => "it is not UTF-8",
         Trace::Control => "it holds control characters",
-        Trace::SeveralEvents => "it holds more than one event",
+        Trace::SeveralEvents => "it holds more than one event in one line, of which the agent keeps one",
+        Trace::SeveralLines => {
+            "it holds more than one event, one a line: the rule of `cefctl install` takes them apart, other rules send them on as one, of which the agent keeps one"
+        }
     }
 }
 

@@ -98,6 +98,17 @@ fn time(ticks: u64, interface: &Interface) -> Option<Timestamp> {
     Timestamp::new(seconds, i32::try_from(rest).ok()?).ok()
 }
 
+/// What a PPP frame carries, with or without address and control in front of the protocol's one or two bytes (RFC 1661,
+/// 1662). Cisco's HDLC has an EtherType in their place.
+fn ppp(data: &[u8]) -> Option<&[u8]> {
+    let data = data.strip_prefix(&[0xFF, 0x03]).unwrap_or(data);
+    match data {
+        [0x0F | 0x8F, 0x00, 0x08, 0x00, ip @ ..] | [0x0F | 0x8F, 0x00, 0x86, 0xDD, ip @ ..] => Some(ip),
+        [0x00, 0x21 | 0x57, ip @ ..] | [0x21 | 0x57, ip @ ..] => Some(ip),
+        _ => None,
+    }
+}
+
 /// From the link's frame to what the rest of the program calls a packet.
 fn pass(data: &[u8], link: Linktype, time: Option<Timestamp>, on: &mut dyn FnMut(&Packet<'_>, Option<Timestamp>)) {
     let by_version = |bytes: &[u8]| match bytes.first().map(|b| b >> 4) {
@@ -109,6 +120,9 @@ fn pass(data: &[u8], link: Linktype, time: Option<Timestamp>, on: &mut dyn FnMut
     let bare = match link.0 {
         12 | 14 => Some(data),
         108 => data.get(4..),
+        9 | 50 => ppp(data),
+        // PPPoE: version, code, session and length in front.
+        51 => data.get(6..).and_then(ppp),
         _ => None,
     };
     if let Some((ethertype, bytes)) = bare.and_then(|bytes| Some((by_version(bytes)?, bytes))) {

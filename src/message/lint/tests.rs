@@ -379,3 +379,68 @@ fn clocks_of_odd_headers() {
     assert_eq!(clock("8/1/2026 12:00:00 PM"), Clock::Zone(7200));
     assert_eq!(clock("1785575000"), Clock::Off(-3403));
 }
+
+#[test]
+fn several_events_in_one_datagram_are_named() {
+    let line = format!("<164>Aug  1 10:00:00 fw1 {CEF}");
+    let lines = format!("{line}\n{line}");
+    assert_eq!(lint(lines.as_bytes(), Framing::Datagram).oddities().len(), 1, "nothing else is odd about them");
+    for (text, word) in [(format!("{line}\n{line}"), "takes them apart"), (format!("{line} {line}"), "keeps one")] {
+        let found = lint(text.as_bytes(), Framing::Datagram);
+        assert!(found.oddities().iter().any(|o| o.contains(word)), "{:?}", found.oddities());
+        assert!(ids(&text).contains(&"one-event".into()));
+    }
+}
+
+/// A capture file of one frame of some link.
+fn capture_of(magic: u32, link: u32, frame: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(frame.len()).unwrap();
+    let words = [magic, 0x0004_0002, 0, 0, 65_535, link, 1_785_578_400, 500_000, length, length];
+    words.into_iter().flat_map(u32::to_le_bytes).chain(frame.iter().copied()).collect()
+}
+
+#[test]
+fn links_of_every_kind() {
+    let ip = udp(514, b"<1>one");
+    let frame = |front: &[u8]| [front, &ip].concat();
+    let ethernet = [0_u8; 12];
+    let sll = [0, 0, 0, 1, 0, 6, 0, 0, 0, 0, 0, 0, 0, 0, 0x08, 0];
+    let sll2 = [0x08, 0, 0, 0, 0, 0, 0, 2, 0, 1, 0, 6, 0, 0, 0, 0, 0, 0, 0, 0];
+    for (link, front) in [
+        (0, [2_u8, 0, 0, 0].to_vec()),
+        (1, [&ethernet[..], &[0x08, 0x00]].concat()),
+        (1, [&ethernet[..], &[0x81, 0x00, 0, 7, 0x08, 0x00]].concat()),
+        (1, [&ethernet[..], &[0x88, 0xA8, 0, 7, 0x81, 0x00, 0, 8, 0x08, 0x00]].concat()),
+        (9, vec![0xFF, 0x03, 0x00, 0x21]),
+        (9, vec![0x00, 0x21]),
+        (9, vec![0x21]),
+        (50, vec![0xFF, 0x03, 0x00, 0x21]),
+        (50, vec![0x0F, 0x00, 0x08, 0x00]),
+        (51, vec![0x11, 0x00, 0x00, 0x01, 0x00, 0x40, 0x00, 0x21]),
+        (12, vec![]),
+        (101, vec![]),
+        (108, vec![0, 0, 0, 2]),
+        (113, sll.to_vec()),
+        (228, vec![]),
+        (276, sll2.to_vec()),
+    ] {
+        for magic in [0xA1B2_C3D4, 0xA1B2_3C4D] {
+            let file = capture_of(magic, link, &frame(&front));
+            let mut assembler = Assembler::new(Filter { ports: [514].into(), ..Filter::default() });
+            let mut found = Vec::new();
+            let read = pcap::packets(&file, &mut |packet, _| {
+                assembler.feed(packet, &mut |seen| found.push(seen.bytes.to_vec()));
+            });
+            assert_eq!((read, found), (Ok(1), vec![b"<1>one".to_vec()]), "link {link} {front:02x?}");
+        }
+    }
+}
+
+proptest::proptest! {
+    #[test]
+    fn no_frame_of_any_link_panics(link in 0_u32..300, frame in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..120)) {
+        let mut assembler = Assembler::new(Filter::default());
+        let file = capture_of(0xA1B2_C3D4, link, &frame);
+        let _ = pcap::packets(&file, &mut |packet, _| assembler.feed(packet, &mut |_| ()));
+    }
+}

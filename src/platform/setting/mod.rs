@@ -3,6 +3,7 @@
 
 mod firewalld;
 pub mod iptables;
+mod label;
 mod loopback;
 pub mod nft;
 mod packages;
@@ -87,6 +88,8 @@ pub enum Setting {
     Loopback { program: String, family: String, table: String, chain: String, outward: bool },
     /// A port that a confined program may use.
     SelinuxPort { label: String, protocol: String, port: u16 },
+    /// A file with the label that the policy has for its place; `had`: the type it had.
+    FileLabel { path: String, had: String },
     /// Packages that are installed: the one that was wanted, then what comes with it. `leftovers`: those of them whose
     /// configuration files were there before.
     Packages {
@@ -111,6 +114,7 @@ impl Setting {
             Setting::Iptables { program, chain, opening, .. } => iptables::is_set(host, program, chain, opening),
             Setting::Loopback { .. } => self.chain().map_or(Ok(true), |c| c.is_set(host)),
             Setting::SelinuxPort { label, protocol, port } => semanage::is_set(host, label, protocol, *port),
+            Setting::FileLabel { path, .. } => label::is_set(host, path),
             Setting::Packages { names, .. } => packages::is_set(host, names),
         }
     }
@@ -133,6 +137,7 @@ impl Setting {
             }
             Setting::Loopback { .. } => self.chain().map_or(Ok(()), |c| c.set(host)),
             Setting::SelinuxPort { label, protocol, port } => semanage::set(host, label, protocol, *port),
+            Setting::FileLabel { path, .. } => label::set(host, path),
             Setting::Packages { names, .. } => Ok(Packages::detect(host)?.install(names)?),
         }
     }
@@ -151,6 +156,7 @@ impl Setting {
             Setting::Iptables { program, chain, opening, .. } => iptables::unset(host, program, chain, opening),
             Setting::Loopback { .. } => self.chain().map_or(Ok(()), |c| c.unset(host)),
             Setting::SelinuxPort { protocol, port, .. } => semanage::unset(host, protocol, *port),
+            Setting::FileLabel { path, had } => label::unset(host, path, had),
             Setting::Packages { names, leftovers } => Ok(Packages::detect(host)?.take_back(names, leftovers)?),
         }
     }
@@ -169,6 +175,7 @@ impl Setting {
             Setting::Firewalld { .. }
             | Setting::Loopback { .. }
             | Setting::SelinuxPort { .. }
+            | Setting::FileLabel { .. }
             | Setting::Packages { .. } => {}
         }
         bare
@@ -181,7 +188,10 @@ impl Setting {
             | Setting::Ufw { opening, .. }
             | Setting::Nft { opening, .. }
             | Setting::Iptables { opening, .. } => Some(opening),
-            Setting::Loopback { .. } | Setting::SelinuxPort { .. } | Setting::Packages { .. } => None,
+            Setting::Loopback { .. }
+            | Setting::SelinuxPort { .. }
+            | Setting::FileLabel { .. }
+            | Setting::Packages { .. } => None,
         }
     }
 
@@ -224,6 +234,7 @@ impl Setting {
             Setting::SelinuxPort { label, protocol, port } => {
                 format!("{} port {port} as {label} for SELinux", protocol.to_uppercase())
             }
+            Setting::FileLabel { path, .. } => format!("SELinux's label of {path}"),
             Setting::Packages { names, .. } => packages::noun(names),
         }
     }
@@ -231,6 +242,7 @@ impl Setting {
     pub fn sentence(&self) -> String {
         match self {
             Setting::SelinuxPort { .. } => format!("label {}", self.noun()),
+            Setting::FileLabel { .. } => format!("restore {}", self.noun()),
             Setting::Packages { .. } => format!("install {}", self.noun()),
             _ => format!("open {}", self.noun()),
         }
@@ -239,6 +251,7 @@ impl Setting {
     pub fn undo_sentence(&self) -> String {
         match self {
             Setting::SelinuxPort { .. } => format!("take back the label of {}", self.noun()),
+            Setting::FileLabel { had, .. } => format!("give back {had} as {}", self.noun()),
             Setting::Packages { .. } => format!("remove {}", self.noun()),
             _ => format!("close {}", self.noun()),
         }

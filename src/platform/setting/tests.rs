@@ -155,3 +155,20 @@ fn port_labels_are_made_once_and_taken_back() {
     label(25226).unset(&host).unwrap();
     assert_eq!(runner.calls().last().unwrap(), "semanage port -d -p tcp 25226");
 }
+
+#[test]
+fn file_labels_are_those_of_their_place_and_go_back_as_they_were() {
+    let path = "/etc/rsyslog.d/10-cefctl.conf";
+    let runner = FakeRunner::new()
+        .on(&["matchpathcon", "-V", path], reply(1, "has context admin_home_t, should be syslog_conf_t\n", ""))
+        .on(&["restorecon"], reply(0, "", ""))
+        .on(&["chcon"], reply(0, "", ""));
+    let (_d, runner, host) = machine(runner);
+    let label = Setting::FileLabel { path: path.into(), had: "admin_home_t".into() };
+    assert!(!label.is_set(&host).unwrap());
+    label.set(&host).unwrap();
+    assert_eq!(runner.calls().last().unwrap(), &format!("restorecon {path}"));
+    label.unset(&host).unwrap();
+    assert_eq!(runner.calls().last().unwrap(), &format!("chcon -t admin_home_t {path}"));
+    assert_eq!(label.sentence(), format!("restore SELinux's label of {path}"));
+}

@@ -5,9 +5,10 @@
 use std::collections::BTreeMap;
 
 use super::Effective;
+use super::anybody;
 use super::ast::{Expr, Op};
 use super::event::SampleEvent;
-use super::filter::{PriFilter, PropFilter, PropOp, facility_code, severity_code};
+use super::filter::{PriFilter, PropFilter, PropOp};
 use super::names;
 use super::posix::{Pattern, Syntax};
 use crate::syslog::Text;
@@ -128,8 +129,23 @@ impl<'a> Env<'a> {
             Op::Eq | Op::Ne if optimised => self.rewritten(first, *op == Op::Eq, right),
             _ => None,
         };
-        let start = start.unwrap_or_else(|| self.binary(self.eval_as(first, optimised), *op, right, optimised));
+        let start = start
+            .or_else(|| self.of_anybody(first, *op, right, optimised))
+            .unwrap_or_else(|| self.binary(self.eval_as(first, optimised), *op, right, optimised));
         others.iter().fold(start, |left, (op, right)| self.binary(left, *op, right, optimised))
+    }
+
+    /// Comparisons of what differs between devices with something known.
+    fn of_anybody(&self, left: &Expr, op: Op, right: &Expr, optimised: bool) -> Option<Val> {
+        let Expr::Var(name) = left else { return None };
+        let name = name.to_str_lossy();
+        if !self.event.of_anybody || !anybody::varies(&name) || matches!(op, Op::And | Op::Or) {
+            return None;
+        }
+        let with = anybody::literals(right)?;
+        let with: Vec<&[u8]> = with.iter().map(Text::as_bytes).collect();
+        let test = |value: &[u8]| self.binary(Val::Text(value.to_vec()), op, right, optimised).truth();
+        Some(flag(self.event.tested(&name, &with, &test)))
     }
 
     /// Comparisons that the daemon replaces by something else.
@@ -140,13 +156,8 @@ impl<'a> Env<'a> {
             (Expr::List(_), _) => Some(self.equality(&self.eval(right), equal, left, true)),
             // Old names count too: `$syslogseverity-text == "warn"`.
             (Expr::Var(name), Expr::Text(value)) => {
-                let value = value.as_bytes();
-                let same = match name.as_bytes() {
-                    b"syslogseverity-text" => severity_code(&value.to_ascii_lowercase())? == self.event.severity,
-                    b"syslogfacility-text" => facility_code(value)? == usize::from(self.event.facility),
-                    _ => return None,
-                };
-                Some(flag(Some(same == equal)))
+                let same = self.event.is_called(name.as_bytes(), value.as_bytes())?;
+                Some(flag(same.map(|same| same == equal)))
             }
             _ => None,
         }
@@ -217,24 +228,32 @@ impl<'a> Env<'a> {
 
     // ---- old filters ----
 
-    pub fn pri(&self, filter: &PriFilter) -> bool {
-        filter.passes(self.event.facility, self.event.severity)
+    pub fn pri(&self, filter: &PriFilter) -> Maybe {
+        self.event.passes(filter)
     }
 
     pub fn prop(&self, filter: &PropFilter) -> Maybe {
-        let text = self.value(&filter.property).text()?;
-        let value = filter.value.as_bytes();
-        let regex = |syntax| Some(Pattern::new(value, syntax, false)?.is_match(&text));
-        let hit = match filter.op {
-            PropOp::Contains => contains(&text, value),
-            PropOp::IsEqual => text == value,
-            PropOp::IsEmpty => text.is_empty(),
-            PropOp::StartsWith => text.starts_with(value),
-            PropOp::Regex => regex(Syntax::Basic)?,
-            PropOp::EreRegex => regex(Syntax::Extended)?,
-        };
-        Some(hit != filter.negated)
+        let name = filter.property.to_str_lossy();
+        match self.event.of_anybody && anybody::varies(&name) {
+            true => self.event.tested(&name, &[filter.value.as_bytes()], &|text| holds(filter, text)),
+            false => holds(filter, &self.value(&filter.property).text()?),
+        }
     }
+}
+
+/// Does a property of this value pass the filter?
+fn holds(filter: &PropFilter, text: &[u8]) -> Maybe {
+    let value = filter.value.as_bytes();
+    let regex = |syntax| Some(Pattern::new(value, syntax, false)?.is_match(text));
+    let hit = match filter.op {
+        PropOp::Contains => contains(text, value),
+        PropOp::IsEqual => text == value,
+        PropOp::IsEmpty => text.is_empty(),
+        PropOp::StartsWith => text.starts_with(value),
+        PropOp::Regex => regex(Syntax::Basic)?,
+        PropOp::EreRegex => regex(Syntax::Extended)?,
+    };
+    Some(hit != filter.negated)
 }
 
 fn contains(text: &[u8], needle: &[u8]) -> bool {

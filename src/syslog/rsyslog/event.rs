@@ -4,6 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::anybody;
 use super::filter::{facility_name, severity_name};
 use crate::syslog::Text;
 
@@ -78,6 +79,9 @@ pub struct SampleEvent {
     /// Where `msg` starts in `raw`.
     msg_at: usize,
     pub origin: Origin,
+    /// It stands for the same event of any device: see [`SampleEvent::of_anybody`].
+    #[serde(default)]
+    pub of_anybody: bool,
     slash_in_programname: bool,
 }
 
@@ -104,6 +108,7 @@ impl SampleEvent {
             structured_data: None,
             msg_at: after_pri,
             origin: origin.clone(),
+            of_anybody: false,
             slash_in_programname: reception.slash_in_programname,
         };
         if raw.get(after_pri..).is_some_and(|r| r.starts_with(b"1 ")) {
@@ -186,6 +191,9 @@ impl SampleEvent {
     pub fn property(&self, name: &str) -> Option<Vec<u8>> {
         let text = |t: &Text| Some(t.0.clone());
         let of = |s: &str| Some(s.as_bytes().to_vec());
+        if self.of_anybody && anybody::varies(name) {
+            return None;
+        }
         match name.to_ascii_lowercase().as_str() {
             "msg" => Some(self.msg().to_vec()),
             "rawmsg" => text(&self.raw),

@@ -1,6 +1,7 @@
 //! rsyslog, legacy and RainerScript: [`lex`] and [`parse`] follow the daemon's own grammar (both dialects mixed, errors
 //! treated as the daemon treats them), [`effective`] says what the whole configuration amounts to, with file and line.
 
+pub mod anybody;
 pub mod ast;
 pub mod collector;
 pub mod effective;

@@ -83,13 +83,18 @@ impl Effective {
 
     /// Does a listener open sockets for IPv4, for IPv6? A name as address may mean either.
     pub fn families(&self, listener: &Listener) -> (bool, bool) {
-        let only = self.setting("net.ipprotocol").map(|s| s.value.to_lower().0);
-        let allowed = (only.as_deref() != Some(b"ipv6-only"), only.as_deref() != Some(b"ipv4-only"));
+        let allowed = self.allowed_families();
         let address = listener.address.as_ref().map(|a| a.to_str_lossy().parse::<std::net::IpAddr>());
         match address {
             Some(Ok(ip)) => (ip.is_ipv4(), ip.is_ipv6()),
             _ => allowed,
         }
+    }
+
+    /// May the daemon use IPv4, IPv6?
+    pub fn allowed_families(&self) -> (bool, bool) {
+        let only = self.setting("net.ipprotocol").map(|s| s.value.to_lower().0);
+        (only.as_deref() != Some(b"ipv6-only"), only.as_deref() != Some(b"ipv4-only"))
     }
 
     /// Enabled forwards to a port of this machine.
@@ -129,6 +134,16 @@ impl Effective {
             None => Reach::Maybe,
             Some(false) => self.why_not(listener, event, action, trace),
         }
+    }
+
+    /// What takes the event of some devices, or of all, away in a ruleset before it came to one of the actions.
+    pub fn diversions(&self, event: &SampleEvent, ruleset: &Text, wanted: &dyn Fn(ActionId) -> bool) -> Vec<Stop> {
+        let trace = self.trace(&event.clone().of_anybody(), ruleset);
+        let came = |stop: &Stop| trace.visits.iter().take(stop.after).any(|v| wanted(v.action));
+        // A copy that ends is no loss to an action elsewhere.
+        let matters =
+            |stop: &Stop| !stop.of_copy || self.actions.iter().any(|a| a.ruleset == stop.ruleset && wanted(a.id));
+        trace.stops.iter().filter(|stop| matters(stop) && !came(stop)).cloned().collect()
     }
 
     fn why_not(&self, listener: &Listener, event: &SampleEvent, id: ActionId, trace: Trace) -> Reach {

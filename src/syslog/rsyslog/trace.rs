@@ -32,6 +32,15 @@ pub struct Stop {
     pub via: Vec<Location>,
     /// How many of the visits came before it.
     pub after: usize,
+    /// It ends a copy of the event only, in a ruleset with a queue of its own or what that calls.
+    pub of_copy: bool,
+}
+
+impl Stop {
+    /// The statement that decides on it, where there is one: a filter rather than the `& stop` behind it.
+    pub fn place(&self) -> &Location {
+        self.via.last().unwrap_or(&self.at)
+    }
 }
 
 /// The way of one event.
@@ -77,7 +86,8 @@ impl Effective {
 
     fn run(&self, event: &SampleEvent, ruleset: &Text, ignore_stops: bool) -> Trace {
         let trace = Trace::default();
-        let mut run = Run { config: self, trace, via: Vec::new(), maybe: false, calls: 0, taken: 0, ignore_stops };
+        let mut run =
+            Run { config: self, trace, via: Vec::new(), maybe: false, calls: 0, copies: 0, taken: 0, ignore_stops };
         let mut env = Env::new(self, event);
         if let Some(ruleset) = self.ruleset(ruleset) {
             run.ruleset(ruleset, &mut env);
@@ -115,6 +125,8 @@ struct Run<'a> {
     /// Is it unsure that the event comes here?
     maybe: bool,
     calls: usize,
+    /// Of these, into rulesets that work on a copy.
+    copies: usize,
     /// Statements so far.
     taken: usize,
     ignore_stops: bool,
@@ -152,7 +164,8 @@ impl<'a> Run<'a> {
             StepKind::Action(id) => self.action(*id, env),
             StepKind::Stop => {
                 let (at, via, after) = (step.at.clone(), self.via.clone(), self.trace.visits.len());
-                self.trace.stops.push(Stop { at, ruleset: ruleset.clone(), maybe: self.maybe, via, after });
+                let (ruleset, maybe, of_copy) = (ruleset.clone(), self.maybe, self.copies > 0);
+                self.trace.stops.push(Stop { at, ruleset, maybe, via, after, of_copy });
                 return if self.ignore_stops { ON } else { STOPPED };
             }
             StepKind::Call(name) => return self.call(name, &step.at, env),
@@ -161,11 +174,11 @@ impl<'a> Run<'a> {
                 let conds = branches.iter().map(|(c, b)| (Some(c), b.as_slice())).chain([(None, otherwise.as_slice())]);
                 return self.branches(&conds.collect::<Vec<_>>(), step, ruleset, env);
             }
-            StepKind::Pri { filter, body } => {
-                if env.pri(filter) {
-                    return self.within(step, |run| run.steps(body, ruleset, env));
-                }
-            }
+            StepKind::Pri { filter, body } => match env.pri(filter) {
+                Some(true) => return self.within(step, |run| run.steps(body, ruleset, env)),
+                Some(false) => {}
+                None => return self.perhaps(body, step, ruleset, env),
+            },
             StepKind::Prop { filter, body } => match env.prop(filter) {
                 Some(true) => return self.within(step, |run| run.steps(body, ruleset, env)),
                 Some(false) => {}
@@ -260,7 +273,9 @@ impl<'a> Run<'a> {
         let flow = if ruleset.queue.is_some() {
             // The ruleset works on a copy: a stop inside is no stop outside.
             let before = self.maybe;
+            self.copies += 1;
             self.ruleset(ruleset, &mut env.clone());
+            self.copies -= 1;
             self.maybe = before;
             ON
         } else {

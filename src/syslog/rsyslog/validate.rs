@@ -145,6 +145,9 @@ impl Message {
         if let Some(line) = self.line {
             text = text.replace(&format!("line {line}"), "line N");
         }
+        // Actions without a name are numbered, and ours come first: `queue "action-1-builtin:omfile queue"`.
+        let numbered = text.split("action-").map(|part| part.trim_start_matches(|c: char| c.is_ascii_digit()));
+        let text = numbered.collect::<Vec<_>>().join("action-");
         let words = text.split(' ').map(|word| {
             let start = word.find('/').filter(|_| word.matches('/').count() > 1);
             let cut =
@@ -346,6 +349,11 @@ rsyslogd: imudp: ruleset 'nope' for *:1 not found - using default ruleset instea
             .replace("/etc/rsyslog.d/", "/tmp/candidate/rsyslog.d/")
             .replace("line 4", "line 40");
         assert_eq!(new_messages(&before, &parse(moved.as_bytes())), []);
+        let queue = |n: u32| {
+            let text = "queue.discardMark 980 is set larger than queue.size";
+            parse(format!("rsyslogd: error: queue \"action-{n}-builtin:omfile queue\": {text}\n").as_bytes())
+        };
+        assert_eq!(new_messages(&queue(1), &queue(4)), []);
         let more = format!(
             "{moved}rsyslogd: module 'imudp' already in this config, cannot be added [v8.2302.0 try https://www.rsyslog.com/e/2221 ]\n"
         );

@@ -14,7 +14,7 @@ use crate::{Case, Kind};
 pub fn cases() -> Vec<Case> {
     vec![
         Case::new("what_stands_before_the_log_analytics_agents_services_is_named", oms).only("rsyslog"),
-        Case::new("what_stands_before_the_azure_monitor_agents_services_is_named", ama).only("rsyslog"),
+        Case::new("what_stands_before_the_azure_monitor_agents_services_is_named", ama),
         Case::new("a_full_run_ends_in_seconds_where_nobody_answers", silence).alone().only("rsyslog"),
         Case::new("without_an_agent_nobody_is_asked", nobody).only("rsyslog"),
     ]

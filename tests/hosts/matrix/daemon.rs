@@ -42,7 +42,7 @@ pub fn faults() -> Vec<Fault> {
         fault("1.38", "our file is gone, and the daemon still has it in memory", "listen.udp", "rm $OURS").fixed(),
         fault("", "our file was renamed", "listen.udp", "mv $OURS $OURS.disabled; restart").fixed(),
         fault("", "our file is empty", "listen.udp", ": >$OURS; restart").fixed(),
-        fault("", "our file was cut off", "listen.udp", "truncate -s 1500 $OURS; restart").rsyslog().fixed(),
+        fault("", "our file was cut off", "listen.udp", "truncate -s $(grep -abm1 '^ruleset(' $OURS | cut -d: -f1) $OURS; restart").rsyslog().fixed(),
         fault("", "our file was cut off", "daemon.config", "truncate -s 1500 $OURS; restart").syslog_ng().fixed(),
         fault("", "the include leaves out the name of our file", "daemon.include",
             "if ng; then edit $MAIN 's/conf\\.d\\/\\*\\.conf/conf.d\\/[0-9]*.conf/'; else edit $MAIN 's/rsyslog\\.d\\/\\*\\.conf/rsyslog.d\\/[2-9]*.conf/'; fi; restart").fixed(),

@@ -35,7 +35,7 @@ pub fn faults() -> Vec<Fault> {
         fault("", "a map of verdicts drops the port", "firewall.inbound",
             "printf 'table inet f { chain u { udp dport vmap { 53 : accept, 500-520 : drop }\n }\n chain in { type filter hook input priority filter; policy accept; meta l4proto vmap { udp : jump u }\n }\n }\n' | nft -f -").fixed(),
         fault("", "the devices' own network is on a list of unwanted addresses", "firewall.inbound",
-            "nft -f - <<<'table inet list { chain i { type filter hook input priority 0; policy accept; ip saddr 192.0.2.0/24 drop; }; }'").warns(),
+            "nft -f - <<<'table inet unwanted { chain i { type filter hook input priority 0; policy accept; ip saddr 192.0.2.0/24 drop; }; }'").warns(),
         fault("", "a rule that looks into the packets drops events", "firewall.inbound",
             "nft -f - <<<'table inet look { chain i { type filter hook input priority 0; policy accept; udp dport 514 meta length > 40 drop; }; }'"),
         fault("", "a burst of datagrams is limited by the firewall", "firewall.inbound",

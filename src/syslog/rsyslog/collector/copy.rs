@@ -79,7 +79,9 @@ fn is_stock(action: &Action) -> bool {
         ActionKind::File(path) => {
             let path = path.to_str_lossy();
             let name = path.strip_prefix("/var/log/").unwrap_or_default();
-            STOCK_FILES.contains(&name.rsplit('/').next().unwrap_or_default()) || &*path == "/dev/console"
+            // SUSE shows errors on its tenth console.
+            let console = &*path == "/dev/console" || path.starts_with("/dev/tty");
+            console || STOCK_FILES.contains(&name.rsplit('/').next().unwrap_or_default())
         }
         ActionKind::Users(_) => true,
         ActionKind::Pipe(path) => path.is("/dev/xconsole"),

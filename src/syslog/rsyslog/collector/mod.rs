@@ -43,6 +43,9 @@ pub struct Found<'a> {
     pub tls_hint: String,
 }
 
+/// What rsyslog takes unless told otherwise, bytes: less is somebody's decision, and too little for security events.
+const USUAL_SIZE: i64 = 8096;
+
 /// Decides what to add.
 ///
 /// # Errors
@@ -68,11 +71,17 @@ pub fn decide(found: &Found<'_>, wish: &Wish) -> Result<Collector, Refusal> {
                 v6: true,
                 counted: false,
                 only_of: None,
+                absent: false,
             });
         }
         for listener in listeners {
             intakes.push(intake(config, listener, transport, port));
-            notes.extend(about(config, listener, port));
+            for note in about(config, listener, port) {
+                // Both transports have some in common.
+                if !notes.contains(&note) {
+                    notes.push(note);
+                }
+            }
             reused.push(listener);
         }
     }
@@ -122,8 +131,20 @@ pub fn decide(found: &Found<'_>, wish: &Wish) -> Result<Collector, Refusal> {
         plain_driver: config.setting("defaultNetstreamDriver").is_some_and(|s| !s.value.is("ptcp")),
     };
     let calls = place::calls(found, &rulesets, wish)?;
-    let (path, mut bytes, insertions) = placed(found, wish, drop_in.clone(), calls.clone())
-        .or_else(|refusal| placed_late(found, wish, drop_in.clone(), calls.clone()).ok_or(refusal))?;
+    let late = || placed_late(found, wish, drop_in.clone(), calls.clone());
+    let mut chosen = placed(found, wish, drop_in.clone(), calls.clone()).or_else(|refusal| late().ok_or(refusal))?;
+    let taken_away = |placed: &Placed| place::taken_away(found, wish, placed);
+    if let Some(at) = taken_away(&chosen) {
+        match late().filter(|placed| taken_away(placed).is_none()) {
+            Some(better) => chosen = better,
+            None => notes.push(format!(
+                "the rule at {at} takes the events of some devices away before they come to the agent: if they are to \
+                 come, move it behind {}",
+                show(&chosen.0)
+            )),
+        }
+    }
+    let (path, mut bytes, insertions) = chosen;
     if end && place::is_behind_agents_own(config, &path) {
         let ending = DropIn { end, ..drop_in };
         // Only where the same place will do, and nothing is lost by it.
@@ -133,7 +154,14 @@ pub fn decide(found: &Found<'_>, wish: &Wish) -> Result<Collector, Refusal> {
             bytes = with_end;
         }
     }
-    Ok(Collector { drop_in: Some((path, bytes)), insertions, intakes, notes, work_directory: work_directory(found) })
+    Ok(Collector {
+        drop_in: Some((path, bytes)),
+        insertions,
+        intakes,
+        counted: None,
+        notes,
+        work_directory: work_directory(found),
+    })
 }
 
 /// The folder queues spill into: as configured, else the one we set.
@@ -142,14 +170,12 @@ fn work_directory(found: &Found<'_>) -> PathBuf {
     set.map_or_else(|| found.work_directory.clone(), |s| PathBuf::from(s.value.to_str_lossy().as_ref()))
 }
 
+/// Path and content of the drop-in, and what goes into files of others.
+type Placed = (PathBuf, Vec<u8>, Vec<Insertion>);
+
 /// A path for the drop-in at which it works. Where somebody's module line comes behind every drop-in (at the end of the
 /// main file, say) our input goes behind that line: loading the module ourselves would void its parameters.
-fn placed(
-    found: &Found<'_>,
-    wish: &Wish,
-    mut drop_in: DropIn,
-    calls: Vec<Insertion>,
-) -> Result<(PathBuf, Vec<u8>, Vec<Insertion>), Refusal> {
+fn placed(found: &Found<'_>, wish: &Wish, mut drop_in: DropIn, calls: Vec<Insertion>) -> Result<Placed, Refusal> {
     let mut insertions = calls.clone();
     let bytes = render::render(&drop_in);
     let refusal = match place::drop_in(found, wish, &bytes, &mut insertions) {
@@ -174,12 +200,7 @@ fn placed(
 
 /// The same where the default ruleset takes events away before any drop-in is read, in the main file above its include:
 /// the drop-in holds our rulesets, and a block before that rule calls them.
-fn placed_late(
-    found: &Found<'_>,
-    wish: &Wish,
-    mut drop_in: DropIn,
-    mut calls: Vec<Insertion>,
-) -> Option<(PathBuf, Vec<u8>, Vec<Insertion>)> {
+fn placed_late(found: &Found<'_>, wish: &Wish, mut drop_in: DropIn, mut calls: Vec<Insertion>) -> Option<Placed> {
     // The Azure Monitor Agent's own forward stands in a drop-in as well.
     let block = std::mem::replace(&mut drop_in.block, Block::None);
     if !drop_in.forward || block == Block::None {
@@ -246,6 +267,7 @@ fn intake(config: &Effective, listener: &Listener, transport: Proto, port: u16) 
     let here = address.unwrap_or(Ipv4Addr::LOCALHOST.into());
     Intake {
         counted: false,
+        absent: false,
         transport,
         port,
         tls: listener.tls.is_some(),
@@ -274,6 +296,15 @@ fn about(config: &Effective, listener: &Listener, port: u16) -> Vec<String> {
     let bound = bound_to(listener).map(|ip| format!(" on {ip}")).unwrap_or_default();
     let far = bound_to(listener).is_some_and(|ip| !ip.is_loopback());
     let only = if far { "; devices have to send to that address" } else { "" };
+    if let Some(limit) = listener.rate_limit.filter(|limit| limit.interval > 0) {
+        notes.push(format!(
+            "the {word} listener at {} takes no more than {} events in {} s (rateLimit) and throws the others away",
+            listener.at, limit.burst, limit.interval
+        ));
+    }
+    if let Some(set) = config.setting("maxMessageSize").filter(|_| config.max_message_size() < USUAL_SIZE) {
+        notes.push(format!("events longer than {} bytes are cut (maxMessageSize at {})", set.value, set.at));
+    }
     notes.push(format!(
         "{word} port {port} is already open{bound} by {}: that listener is used as it is{only}",
         listener.at

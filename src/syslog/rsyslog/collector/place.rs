@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use super::{Found, Insertion, Refusal, Wish, reach, show, word};
+use super::{Found, Insertion, Placed, Refusal, Wish, reach, show, word};
 use crate::agent::AgentKind;
 use crate::agent::ama::files;
 use crate::syslog::collector::line_start;
@@ -50,7 +50,7 @@ pub fn calls(found: &Found<'_>, rulesets: &Rulesets<'_>, wish: &Wish) -> Result<
 /// The block for a default ruleset that takes events away before any drop-in is read.
 pub fn call_early(found: &Found<'_>, block: Block) -> Option<Insertion> {
     let ruleset = found.config.ruleset(&Text::from(DEFAULT_RULESET))?;
-    let why = "a rule of this file takes events away before any drop-in is read".to_owned();
+    let why = "a rule of this file takes events away before our drop-in is read".to_owned();
     first_in(found, ruleset, &render::statements(block), why).ok()
 }
 
@@ -198,6 +198,16 @@ fn include(found: &Found<'_>, path: &Path) -> Result<Insertion, Refusal> {
         text: format!("$IncludeConfig {}\n", path.display()),
         why: "no include reads our drop-in".to_owned(),
     })
+}
+
+/// A rule that takes the events of some devices away before they come to our forward, or to the Azure Monitor Agent's
+/// own, where that is there.
+pub fn taken_away(found: &Found<'_>, wish: &Wish, placed: &Placed) -> Option<Location> {
+    let (path, bytes, insertions) = placed;
+    let changes = super::overlay(path, bytes, insertions, found.source);
+    let candidate = Effective::load(&found.config.main, &Overlay { base: found.source, changes });
+    let wanted = |l: &&Listener| l.port_number().is_some_and(|port| wish.has_port(port, l.tls.is_some()));
+    candidate.listeners.iter().filter(wanted).find_map(|l| reach::diverted(&candidate, l, wish))
 }
 
 /// Does a rule of the default ruleset that may take events away stand before ours?

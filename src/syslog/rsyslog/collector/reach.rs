@@ -1,8 +1,9 @@
 //! Sample events followed through a configuration, to see what becomes of real ones.
 
 use super::Wish;
+use crate::syslog::Location;
 use crate::syslog::collector::EVENTS;
-use crate::syslog::rsyslog::effective::{Action, Effective, Listener};
+use crate::syslog::rsyslog::effective::{Action, ActionId, Effective, Listener};
 use crate::syslog::rsyslog::query::Reach;
 
 /// Do security events of this listener reach a forward to the agent's port?
@@ -32,11 +33,20 @@ pub fn forwarded(config: &Effective, listener: &Listener, wish: &Wish) -> Result
     Ok(())
 }
 
-/// Every action that security events of this listener reach, or may reach.
+/// What takes security events of some devices, not those of our samples, away on their way to the agent.
+pub fn diverted(config: &Effective, listener: &Listener, wish: &Wish) -> Option<Location> {
+    let forwards: Vec<ActionId> = config.forwards_to(wish.agent.port).iter().map(|(a, _)| a.id).collect();
+    let ways = EVENTS.iter().filter(|_| !forwards.is_empty()).flat_map(|raw| {
+        config.diversions(&config.event_at(listener, raw), config.ruleset_of(listener), &|id| forwards.contains(&id))
+    });
+    ways.map(|stop| stop.place().clone()).next()
+}
+
+/// Every action that security events of this listener reach, or may reach, whichever device sends them.
 pub fn actions<'a>(config: &'a Effective, listener: &Listener) -> Vec<&'a Action> {
     let mut ids: Vec<usize> = EVENTS
         .iter()
-        .flat_map(|raw| config.trace_from(&config.event_at(listener, raw), listener).visits)
+        .flat_map(|raw| config.trace_from(&config.event_at(listener, raw).of_anybody(), listener).visits)
         .map(|visit| visit.action)
         .collect();
     ids.sort_unstable();

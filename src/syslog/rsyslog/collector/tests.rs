@@ -146,6 +146,17 @@ fn ours_stands_before_what_takes_events_of_any_device_away() {
 }
 
 #[test]
+fn limits_of_a_used_listener_are_named() {
+    let source = main_with(
+        "module(load=\"imudp\")\ninput(type=\"imudp\" port=\"514\" rateLimit.interval=\"5\" rateLimit.burst=\"20\")\n\
+         $MaxMessageSize 2k\n",
+    );
+    let notes = decided(&source, &Wish::usual()).unwrap().notes;
+    assert!(notes.iter().any(|n| n.contains("rsyslog.conf:10 takes no more than 20 events in 5 s")), "{notes:?}");
+    assert!(notes.iter().any(|n| n.contains("2k bytes are cut (maxMessageSize at /etc/rsyslog.conf:11)")), "{notes:?}");
+}
+
+#[test]
 fn a_folder_that_is_read_twice_is_refused_with_both_places() {
     let source = main_with("$IncludeConfig /etc/rsyslog.d/*.conf\n");
     let refusal = decided(&source, &Wish::usual()).unwrap_err();
@@ -190,6 +201,38 @@ fn an_earlier_stop_is_overtaken_by_the_name_or_by_a_block() {
     let source = MapSource::new().with("/etc/rsyslog.conf", early);
     let collector = decided(&source, &Wish::usual()).unwrap();
     assert_eq!(ends(&candidate(&source, &collector), Transport::Udp), ["127.0.0.1:25226"]);
+}
+
+#[test]
+fn a_rule_above_the_includes_that_takes_some_devices_events_is_overtaken_and_keeps_its_file() {
+    for taker in [
+        "if $fromhost-ip == '10.0.0.5' then { action(type=\"omfile\" file=\"/var/log/fw.log\") stop }\n",
+        ":fromhost-ip, startswith, \"10.\" /var/log/fw.log\n& stop\n",
+        "local3.* /var/log/fw.log\n& ~\n",
+    ] {
+        let top = ["module(load=\"imudp\")\ninput(type=\"imudp\" port=\"514\")\n", taker, STOCK].concat();
+        let source = MapSource::new().with("/etc/rsyslog.conf", top.as_str());
+        let collector = decided(&source, &Wish::usual()).unwrap();
+        assert_eq!(collector.insertions.len(), 1, "{taker}");
+        // a file of somebody's goes on being fed
+        assert!(collector.notes.iter().any(|n| n.contains("rsyslog.conf:3 already gets")), "{:?}", collector.notes);
+        let config = candidate(&source, &collector);
+        let listener = config.taker(514, Transport::Udp, None).unwrap();
+        assert_eq!(reach::diverted(&config, listener, &Wish::usual()), None, "{taker}");
+        assert_eq!(ends(&config, Transport::Udp), ["127.0.0.1:25226", "/var/log/syslog"], "{taker}");
+        // The Azure Monitor Agent's own forward cannot be moved.
+        let source = source.with(
+            "/etc/rsyslog.d/10-azuremonitoragent-omfwd.conf",
+            "*.* action(type=\"omfwd\" target=\"127.0.0.1\" port=\"28330\" protocol=\"tcp\")\n",
+        );
+        let agent = crate::agent::AgentTarget { kind: AgentKind::Ama, port: 28330 };
+        let collector = decided(&source, &Wish { agent, ..Wish::usual() }).unwrap();
+        assert!(collector.notes.iter().any(|n| n.contains("rsyslog.conf:3 takes")), "{:?}", collector.notes);
+    }
+    // What no device sends with is no reason to touch the file.
+    let top = ["module(load=\"imudp\")\ninput(type=\"imudp\" port=\"514\")\nmail.* /var/log/m\n& stop\n", STOCK];
+    let source = MapSource::new().with("/etc/rsyslog.conf", top.concat());
+    assert_eq!(decided(&source, &Wish::usual()).unwrap().insertions, []);
 }
 
 #[test]

@@ -32,7 +32,7 @@ impl Env<'_> {
             "re_match" | "re_match_i" => flag(self.re_match(args, name == "re_match_i")),
             "re_extract" | "re_extract_i" => self.re_extract(args, name == "re_extract_i"),
             "prifilt" => match args.first() {
-                Some(Expr::Text(t)) => flag(Some(self.pri(&PriFilter::parse(t).0))),
+                Some(Expr::Text(t)) => flag(self.pri(&PriFilter::parse(t).0)),
                 _ => Val::Unknown,
             },
             "exec_template" => match args.first() {

@@ -20,6 +20,7 @@ pub fn half_day() -> String {
     let rest = part(HALF, "^[0-9]+", "[0-9:.,]+", "", NONE);
     format!(
         r##"      # twelve hours a day become twenty-four
+      set {HALF} = "";
       if {HEAD} contains "AM" or {HEAD} contains "PM" or {HEAD} contains "am" or {HEAD} contains "pm" then {{
         set {HALF} = {half};
         if {HALF} != "" then {{

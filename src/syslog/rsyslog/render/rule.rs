@@ -16,30 +16,76 @@ const HOST: &str = "$.cefctl_host";
 pub(super) const STAMP: &str = "$.cefctl_stamp";
 const OFFSET: &str = "$.cefctl_offset";
 pub(super) const NONE: &str = "\"\"";
+const LINE: &str = "$.cefctl_line";
+/// What a header is made for: the line, or a piece of it.
+const PIECE: &str = "$.cefctl_piece";
+const NUMBER: &str = "$.cefctl_number";
 
 /// First version with `substring()`; `format_time()` is a little older.
 const SUBSTRING: (u32, u32, u32) = (8, 32, 0);
 
-/// The whole ruleset.
+/// Makes the header of one event.
+const HEADER: &str = "cefctl_header";
+/// Takes a datagram of several events apart.
+const SEVERAL: &str = "cefctl_several";
+/// Pieces of a datagram; more than the shortest events that fit into one would only cost stack.
+const MOST_PIECES: u32 = 500;
+
+/// The ruleset for events, and those that it calls.
 pub fn ruleset(drop_in: &DropIn) -> String {
     let (name, forward) = (super::CALLABLE, super::QUEUE_FILE);
     let cut = Cut { substring: drop_in.version >= SUBSTRING };
     let (filter, raw) = (matches(RAW, p::EVENT), raw(drop_in));
-    let rebuild = rebuild(drop_in, &cut);
-    let carriage_return = carriage_return(&cut);
+    let strip = strip(&cut);
+    let several = matches(RAW, &format!("#012<[0-9]+>.*{}", p::EVENT_START));
     format!(
         r##"# Security events go to the agent. Whoever calls this ruleset finds "yes" in $.cefctl_sent for them.
 ruleset(name="{name}") {{
   # CEF with its seven bars, Cisco ASA and FTD ids
   if $.cefctl_sent != "yes" and {filter} then {{
+    set $.cefctl_sent = "yes";
     # The agent reads this header rightly: the original bytes.
     if {raw} then {{
-      set $.cefctl_line = $rawmsg;
+      set {LINE} = $rawmsg;
     # It would drop the event, or misread its host or time: a header made of what the line says, then the event.
     }} else {{
-{rebuild}    }}
-{carriage_return}    set $.cefctl_sent = "yes";
-    call {forward}
+      set {PIECE} = $rawmsg;
+      call {HEADER}
+    }}
+    # line feeds and carriage returns, as rsyslog spells them
+    if not ($rawmsg contains "#01") then {{
+      call {forward}
+    }} else if {several} then {{
+      set {NUMBER} = 0;
+      call {SEVERAL}
+    }} else {{
+{strip}      call {forward}
+    }}
+  }}
+}}
+{}{}"##,
+        header(drop_in, &cut),
+        pieces(&cut)
+    )
+}
+
+/// A sender put several events into one datagram, one a line: each with a header of its own, for the agent reads one of
+/// them. A ruleset that calls itself, since the language has no loop for this.
+fn pieces(cut: &Cut) -> String {
+    let (forward, strip, event) = (super::QUEUE_FILE, strip(cut), matches(PIECE, p::EVENT));
+    format!(
+        r##"# Several events in one datagram, one a line: each goes on with a header of its own.
+ruleset(name="{SEVERAL}") {{
+  set {NUMBER} = {NUMBER} + 1;
+  set {PIECE} = field($rawmsg, "#012<", {NUMBER});
+  if {PIECE} != "***FIELD NOT FOUND***" and {NUMBER} < {MOST_PIECES} then {{
+    if {NUMBER} > 1 then
+      set {PIECE} = "<" & {PIECE};
+    if {event} then {{
+      call {HEADER}
+{strip}      call {forward}
+    }}
+    call {SEVERAL}
   }}
 }}
 "##
@@ -82,15 +128,16 @@ impl Cut {
     }
 }
 
-fn rebuild(d: &DropIn, cut: &Cut) -> String {
-    let head = part(RAW, "^", "[^|%]*", p::EVENT_START, "\"|\"");
+/// The line for the agent: a header made of what the piece says, then its event.
+fn header(d: &DropIn, cut: &Cut) -> String {
+    let head = part(PIECE, "^", "[^|%]*", p::EVENT_START, "\"|\"");
+    let far_event = whole(PIECE, &format!("({}).*", p::EVENT));
     let event = if cut.substring {
-        format!("substring($rawmsg, strlen({HEAD}), strlen($rawmsg) - strlen({HEAD}))")
+        format!("substring({PIECE}, strlen({HEAD}), strlen({PIECE}) - strlen({HEAD}))")
     } else {
-        whole(RAW, &format!("({}).*", p::EVENT))
+        far_event.clone()
     };
-    let far_event = whole(RAW, &format!("({}).*", p::EVENT));
-    let far_head = whole(RAW, "^[^|%]*");
+    let far_head = whole(PIECE, "^[^|%]*");
     let ids = if d.rewrite_ids { rewritten_ids(cut) } else { String::new() };
     let parts = format!(
         "      set {HEAD} = replace({HEAD}, \"\\t\", \" \");\n{}{}{}",
@@ -100,7 +147,7 @@ fn rebuild(d: &DropIn, cut: &Cut) -> String {
     );
     let parts: String = parts.lines().map(|line| format!("  {line}\n")).collect();
     let pri = part(HEAD, "<", p::PRI, ">", "\"13\"");
-    format!(
+    let made = format!(
         r##"      set {HEAD} = {head};
       if {HEAD} != "|" then {{
         set {EVENT} = {event};
@@ -116,10 +163,12 @@ fn rebuild(d: &DropIn, cut: &Cut) -> String {
       }} else {{
 {parts}      }}
       # Colons would cut the host; an IPv6 address is written with dashes.
-      set $.cefctl_line = "<" & {pri} & ">"
+      set {LINE} = "<" & {pri} & ">"
         & {TIME} & " " & replace(replace({HOST}, "::ffff:", ""), ":", "-") & " " & {EVENT};
 "##
-    )
+    );
+    let made: String = made.lines().map(|line| format!("{}\n", line.strip_prefix("    ").unwrap_or(line))).collect();
+    format!("# The header of one event, made of what the line says.\nruleset(name=\"{HEADER}\") {{\n{made}}}\n")
 }
 
 /// `%FTD-6-430003`, `%ASA-session-6-302013`, `CEF:1|` become what the agent knows.
@@ -272,19 +321,17 @@ fn host() -> String {
 }
 
 /// What a sender of CR LF leaves behind, or of empty lines: rsyslog spells control characters out on reception.
-fn carriage_return(cut: &Cut) -> String {
-    let line = "$.cefctl_line";
+fn strip(cut: &Cut) -> String {
     let ends = "(#01[25]|#000)+$";
-    let (found, tail) = (matches(line, ends), whole(line, ends));
+    let (found, tail) = (matches(LINE, ends), whole(LINE, ends));
     let without = if cut.substring {
-        format!("substring({line}, 0, strlen({line}) - strlen({tail}))")
+        format!("substring({LINE}, 0, strlen({LINE}) - strlen({tail}))")
     } else {
-        part(line, "^", ".*", ends, line)
+        part(LINE, "^", ".*", ends, LINE)
     };
-    let strip = format!("    if {line} contains \"#01\" and {found} then\n      set {line} = {without};\n");
+    let strip = format!("      if {LINE} contains \"#01\" and {found} then\n        set {LINE} = {without};\n");
     // The greedy first part of the long form leaves all of them but one.
-    let strips = if cut.substring { strip } else { strip.repeat(2) };
-    format!("    # the CR of senders that end lines with CR LF, and empty lines behind\n{strips}")
+    if cut.substring { strip } else { strip.repeat(2) }
 }
 
 /// One connection to the agent, behind a queue that outlives its absence and the daemon's restart.

@@ -84,6 +84,7 @@ fn headers_are_rebuilt_where_needed() {
         let event = SampleEvent::parse(raw.as_bytes());
         let mut env = Env::new(&e, &event);
         let mut run = Run {
+            copies: 0,
             config: &e,
             trace: Trace::default(),
             via: Vec::new(),

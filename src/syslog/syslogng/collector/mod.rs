@@ -69,7 +69,7 @@ pub fn decide(found: &Found<'_>, wish: &Wish) -> Result<Collector, Refusal> {
     }
     let work_directory = found.work_directory.clone();
     if render_for.is_empty() {
-        return Ok(Collector { drop_in: None, insertions: Vec::new(), intakes, notes, work_directory });
+        return Ok(Collector { drop_in: None, insertions: Vec::new(), intakes, counted: None, notes, work_directory });
     }
     let wanted = wanted(found, wish, &render_for, &mut notes);
     let drop_in = render::render(config, found.program, &wanted).map_err(|e| refusal(&e))?;
@@ -82,7 +82,9 @@ pub fn decide(found: &Found<'_>, wish: &Wish) -> Result<Collector, Refusal> {
     // The UDP and the TCP driver of one source have the same to tell.
     let mut told = BTreeSet::new();
     notes.retain(|note| told.insert(note.clone()));
+    let counted = drop_in.listeners.iter().find(|l| l.counted && l.transport == Transport::Tcp).map(|l| l.port);
     Ok(Collector {
+        counted,
         drop_in: Some((placed.path, drop_in.text.into_bytes())),
         insertions: in_order(placed.insertions),
         intakes,
@@ -175,7 +177,7 @@ fn intake(found: &Found<'_>, wish: &Wish, (kind, port): (Transport, u16), there:
         None => kind == Transport::Tcp && takes_counts_only(found, wish),
     };
     let (tls, reused) = (kind == Transport::Tls, there.first().map(|l| l.driver.at.clone()));
-    Intake { transport, port, tls, reused, address: None, v4, v6, counted, only_of: None }
+    Intake { transport, port, tls, reused, address: None, v4, v6, counted, only_of: None, absent: false }
 }
 
 /// Is the port devices send to to be that of senders who count octets, for lack of one that takes both?

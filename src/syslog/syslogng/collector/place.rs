@@ -79,7 +79,10 @@ fn place_for(found: &Found<'_>, wish: &Wish, drop_in: &DropIn, from: Senders) ->
 /// The included folder; where nothing includes it, one name and a block for it at the end of the main file.
 fn in_folder(found: &Found<'_>, drop_in: &DropIn) -> Result<Vec<Placed>, Refusal> {
     let config = found.config;
-    let dir = drop_in.path.parent().unwrap_or(folder(config));
+    let usual = drop_in.path.parent().unwrap_or(folder(config));
+    // What is read twice would define everything twice: beside the main file, where no pattern takes it in.
+    let twice = config.readers(&usual.join(NAMES[0])).nth(1).is_some();
+    let dir = if twice { folder(config) } else { usual };
     let included = |name: &&str| config.includes_path(&dir.join(name)).is_some();
     let placed = NAMES.iter().filter(|n| included(n)).map(|n| Placed {
         path: dir.join(n),

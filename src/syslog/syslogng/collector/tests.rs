@@ -322,6 +322,7 @@ fn the_port_of_senders_that_count_octets_is_a_choice() {
         (all, made)
     };
     let (all, made) = framings(&Wish { counted_port: 1601, ..Wish::usual() });
+    assert_eq!(made.counted, Some(1601));
     assert_eq!(all, [(514, Framing::Lines), (1601, Framing::OctetCounted)]);
     assert!(made.intakes.iter().all(|i| !i.counted));
     let (all, made) = framings(&Wish { counted_port: 514, ..Wish::usual() });
@@ -429,4 +430,14 @@ fn listeners_on_addresses_of_their_own_are_used() {
     assert_eq!(made.intakes[0].local().to_string(), "127.0.0.1:514");
     let named = decided(&with("source s { udp(ip(fw-net)); };\nlog { source(s); };\n"), &Wish::usual()).unwrap_err();
     assert!(named.what.contains("fw-net only"), "{named}");
+}
+
+#[test]
+fn a_folder_that_is_read_twice_is_not_ours_to_use() {
+    let main = stock() + "@include \"/etc/syslog-ng/conf.d/*.conf\"\n";
+    let source = MapSource::new().with(MAIN, main);
+    let made = decided(&source, &Wish::usual()).unwrap();
+    assert_eq!(made.drop_in.as_ref().unwrap().0, Path::new("/etc/syslog-ng/cefctl.conf"));
+    assert_eq!(made.insertions.len(), 1);
+    assert!(lint::fatal(&candidate(&source, &made)).is_empty());
 }

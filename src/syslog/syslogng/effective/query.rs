@@ -215,8 +215,13 @@ impl Effective {
 
     /// The `@include` that reads files of this name, a drop-in folder's `NAME.conf` for instance, whether it is there
     /// or not.
-    pub fn includes_path(&self, path: &Path) -> Option<&Include> {
-        self.includes.iter().find(|i| {
+    pub fn includes_path<'a>(&'a self, path: &Path) -> Option<&'a Include> {
+        self.readers(path).next()
+    }
+
+    /// Every include that reads it.
+    pub fn readers<'a, 'p>(&'a self, path: &'p Path) -> impl Iterator<Item = &'a Include> + use<'a, 'p> {
+        self.includes.iter().filter(move |i| {
             i.places.iter().any(|place| *place == *path || path.parent() == Some(place) || glob::matches(place, path))
         })
     }

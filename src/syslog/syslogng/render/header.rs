@@ -33,6 +33,7 @@ fn filters(plan: &Plan<'_>, out: &mut String) {
         "right",
         &format!("{} and not {forwarded} and ({plain} or ({readable} and not {misread}))", line(p::one_line())),
     );
+    filter("several", &line(&p::next_event()));
     filter("front", &kept("MESSAGE", &p::front()));
     filter("pri", &kept(&head, &p::pri()));
     filter("half", &kept(&head, &p::half_day()));
@@ -119,6 +120,8 @@ rewrite r_{stem}_zoned {{
 /// Takes `$MESSAGE` as received, drops what is no security event, and leaves the line for the agent in `$MESSAGE`.
 fn parser(plan: &Plan<'_>, out: &mut String) {
     let stem = &plan.stem;
+    let (next, further) = (p::next_event(), p::further_head(plan.wanted.rewrite_ids));
+    let ids = if plan.wanted.rewrite_ids { rewritten_further_ids(stem) } else { String::new() };
     let text = format!(
         r#"# The line as received goes in as $MESSAGE and comes out as the agent reads it rightly.
 parser p_{stem} {{
@@ -131,11 +134,31 @@ parser p_{stem} {{
           # a length in front (octet counting), line ends inside
           subst('^[0-9]{{1,6}} (?=<)' '' value("MESSAGE") type(pcre));
           subst('[\r\n\x00]+\z' '' value("MESSAGE") type(pcre));
-          subst('[\r\x00]*\n' ' ' value("MESSAGE") type(pcre) flags(global));
         }};
         junction {{
-          channel {{ filter(f_{stem}_right); flags(final); }};
-          channel {{ filter(f_{stem}_front); parser(p_{stem}_header); flags(final); }};
+          # several events in one datagram, one a line: where one has no header that the agent reads, it gets the first one's
+          channel {{
+            filter(f_{stem}_several);
+            rewrite {{
+              set("$MESSAGE" value("{stem}.further"));
+              subst('(?s)^.*?(?={next})' '' value("{stem}.further") type(pcre));
+              subst('(?s){next}.*' '' value("MESSAGE") type(pcre));
+              subst('{next}' "\n" value("{stem}.further") type(pcre) flags(global));
+              subst('\n(?!<[0-9])' ' ' value("{stem}.further") type(pcre) flags(global));
+              subst('[\r\x00]*\n' ' ' value("MESSAGE") type(pcre) flags(global));
+            }};
+            filter(f_{stem}_front); parser(p_{stem}_header);
+            rewrite {{
+              subst('{further}' "\n$1${{{stem}.time}} ${{{stem}.host}} " value("{stem}.further") type(pcre) flags(global, store-matches));
+{ids}              set("$MESSAGE${{{stem}.further}}" value("MESSAGE"));
+            }};
+            flags(final);
+          }};
+          channel {{ rewrite {{ subst('[\r\x00]*\n' ' ' value("MESSAGE") type(pcre) flags(global)); }}; filter(f_{stem}_right); flags(final); }};
+          channel {{
+            rewrite {{ subst('[\r\x00]*\n' ' ' value("MESSAGE") type(pcre) flags(global)); }};
+            filter(f_{stem}_front); parser(p_{stem}_header); flags(final);
+          }};
         }};
         flags(final);
       }};
@@ -146,7 +169,6 @@ parser p_{stem} {{
     );
     out.push_str(&text);
 }
-
 /// Gives the event a header the agent reads, from what the old one says.
 fn header(plan: &Plan<'_>, out: &mut String) {
     let stem = &plan.stem;
@@ -239,6 +261,15 @@ fn header(plan: &Plan<'_>, out: &mut String) {
 "#
     );
     out.push_str(&text);
+}
+
+/// The same in the events that follow the first one of a datagram.
+fn rewritten_further_ids(stem: &str) -> String {
+    format!(
+        r#"              subst('(?<= )CEF: ?[0-9]+(?=[|])' 'CEF:0' value("{stem}.further") type(pcre) flags(global));
+              subst('(?<= )%(?:ASA|FTD)-(?:[A-Za-z_]+-)?(?=[0-7]-[0-9]{{6}})' '%ASA-' value("{stem}.further") type(pcre) flags(global));
+"#
+    )
 }
 
 /// `%FTD-6-430003`, `%ASA-session-6-302013`, `CEF:1|` become what the agent knows.

@@ -21,6 +21,18 @@ pub(super) fn one_line() -> &'static str {
     r"^[^\n\x00]*+(?<!\r)\z"
 }
 
+/// Where the next event of a datagram begins that holds several, one a line.
+pub(super) fn next_event() -> String {
+    format!(r"[\r\x00]*\n(?=<[0-9]+>[^\n]*(?:{}))", uncounted(p::EVENT_START))
+}
+
+/// In what follows the first event of a datagram: priority, and the rest of a header that the agent does not read rightly.
+pub(super) fn further_head(rewrite_ids: bool) -> String {
+    let plain = uncounted(&p::plain(rewrite_ids));
+    let plain = plain.trim_start_matches('^');
+    format!(r"\n(?!(?![^\n|%]*{}){plain})(<[0-9]+>)[^\n]*?(?={})", p::FORWARDED, event())
+}
+
 /// The expressions by which the agent reads the header rightly: `plain`, or `readable` and not `misread`.
 pub(super) fn plain(rewrite_ids: bool) -> String {
     uncounted(&p::plain(rewrite_ids))
@@ -214,7 +226,7 @@ mod tests {
         let [d, e] = days();
         let more =
             [other_cisco(), pri(), stamp(), half_day(), digits(), thousandths(), month(), year(), clock(), offset()];
-        let odd = [odd_year_first(), odd_day_first(), day_is_first().into(), epoch()];
+        let odd = [next_event(), further_head(true), odd_year_first(), odd_day_first(), day_is_first().into(), epoch()];
         let more = more.into_iter().chain(odd).chain([host(), a, b, c, d, e, readable_second(true)]);
         for pattern in all.into_iter().chain(more).chain([no_host(), one_line().into(), other_version().into()]) {
             assert!(!pattern.contains(['\'', '`']) && pattern.len() < 2000, "{pattern}");
