@@ -87,10 +87,11 @@ pub fn config(case: &Case<'_>) -> Judged {
         Handover::Unsaid { file, listens } => Ok(unsaid(case, ama, file, listens)),
         Handover::Stale { file, there, port } => stale(case, ama, file, there, port),
         Handover::Misstated { file, there, port } => {
+            // The daemon's file is right for as long as the watcher, which goes by the port file, has not looked.
             let text = format!(
-                "the agent says it takes events on port {port}, but listens on {there}, where the daemon sends them"
+                "the agent says it takes events on port {port}, but listens on {there}: its watcher turns the daemon to the wrong one"
             );
-            Ok(stated(case, ama, file, restarted(case, Outcome::warn(text))))
+            Ok(stated(case, ama, file, restarted(case, Outcome::fail(text))))
         }
         Handover::Elsewhere { file, port } => {
             let text = format!("the agent says it takes events on port {port}, but listens on another one");

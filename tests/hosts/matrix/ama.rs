@@ -109,7 +109,6 @@ fn ports() -> Vec<Fault> {
             "ama.forward-config",
             "echo 31000 >$CACHE/syslog.port",
         )
-        .warns()
         .fixed(),
         fault(
             "1.26",

@@ -179,7 +179,7 @@ fn ama_hand_over() {
         is(&unsaid(port, false), id, Status::Fail, "on which port");
     }
     let misstated = ama_with(|f| ama(f).own.port = Some(Ok("31000".into())));
-    is(&misstated, id, Status::Warn, "says it takes events on port 31000, but listens on 28330");
+    is(&misstated, id, Status::Fail, "says it takes events on port 31000, but listens on 28330");
     let moved = ama_with(|f| {
         close(f, Transport::Tcp, |a| a.port() == 28330);
         add_socket(f, Transport::Tcp, "127.0.0.1:40123", AGENT);
