@@ -19,8 +19,9 @@ const RECEIVE: u64 = 2 << 20;
 /// Milliseconds that looking up a sender's name may take: nothing is taken from the socket meanwhile.
 const SLOW_LOOKUP: u64 = 500;
 
-/// Events in a second that a single firewall exceeds any day: a listener that takes no more is no collector.
-const TRICKLE: i64 = 10;
+/// Events in a second that a single firewall exceeds at its quietest: a listener that takes fewer is no collector. What is
+/// merely tight is a warning, until it is seen to lose something.
+const TRICKLE: i64 = 1;
 const THROWN_AWAY: &str = "are thrown away";
 
 /// Place, and what is wrong there.
