@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::time::Duration;
 
 use super::agents::{Asked, log, packages, user};
 use crate::agent::logs;
@@ -10,8 +9,8 @@ use crate::agent::oms::fluentd::{self, Section};
 use crate::agent::oms::paths::{self, Workspace};
 use crate::check::agent_facts::*;
 use crate::check::facts::{Bytes, Fact};
-use crate::host::{Cmd, FileKind, Host};
-use crate::platform::access;
+use crate::host::{FileKind, Host};
+use crate::platform::{access, certificate};
 
 const MOST_WORKSPACES: usize = 20;
 const MOST_INPUTS: usize = 60;
@@ -80,7 +79,7 @@ fn workspace(host: &Host, asked: &Asked<'_>, workspace: Workspace) -> OmsWorkspa
     let inputs = inputs.filter_map(|n| input(host, &shown(&workspace.inputs().join(n)))).collect();
     OmsWorkspace {
         admin: file(host, &shown(&workspace.omsadmin_conf())).map(|f| f.map(|text| assignments(&text.0))),
-        certificates: workspace.certificates().iter().map(|path| certificate(host, &shown(path))).collect(),
+        certificates: workspace.certificates().iter().map(|path| certificate_of(host, &shown(path))).collect(),
         main: input(host, &shown(&conf.join("omsagent.conf"))),
         inputs,
         log: log(host, asked, &workspace.unit(), &shown(&workspace.log()), logs::OMS),
@@ -101,28 +100,25 @@ pub fn assignments(text: &[u8]) -> BTreeMap<String, String> {
     text.lines().filter(|l| !l.trim_start().starts_with('#')).filter_map(pair).collect()
 }
 
-fn certificate(host: &Host, path: &str) -> Certificate {
+fn certificate_of(host: &Host, path: &str) -> Certificate {
     let mut found =
         Certificate { path: path.into(), walk: access::walk(&host.root, Path::new(path)), ..Certificate::default() };
     let real = host.root.resolve(Path::new(path)).unwrap_or_default();
     let Ok(Some(meta)) = host.root.stat(&real) else { return found };
     (found.exists, found.size) = (true, meta.size);
     // A key is looked at for its first line only; nothing of it is kept.
-    let text = host.root.read_capped(Path::new(path), 64 << 10);
-    found.is_pem = text.ok().map(|t| t.trim_ascii_start().starts_with(b"-----BEGIN "));
-    if path.ends_with(".crt") && found.is_pem == Some(true) && host.root.is_live() {
-        let cmd = Cmd::new(["openssl", "x509", "-noout", "-enddate", "-in", path]).limit(Duration::from_secs(1));
-        let out = host.runner.run(&cmd).ok().filter(crate::host::Output::ok);
-        found.not_after = out.and_then(|o| end_date(&o.stdout));
+    let Ok(text) = host.root.read_capped(Path::new(path), 64 << 10) else { return found };
+    found.is_pem = Some(text.trim_ascii_start().starts_with(b"-----BEGIN "));
+    if path.ends_with(".crt") {
+        found.not_after = end(&text);
     }
     found
 }
 
-/// `notAfter=Nov 24 08:36:02 2027 GMT`
-fn end_date(text: &[u8]) -> Option<i64> {
-    let text = std::str::from_utf8(text).ok()?.trim().strip_prefix("notAfter=")?.strip_suffix(" GMT")?;
-    let time = jiff::fmt::strtime::parse("%b %e %H:%M:%S %Y", text).ok()?.to_datetime().ok()?;
-    Some(jiff::tz::TimeZone::UTC.to_timestamp(time).ok()?.as_second())
+/// When the first certificate of a file ends, in seconds since the epoch.
+fn end(pem: &[u8]) -> Option<i64> {
+    let chain = certificate::chain(pem).ok()?;
+    Some(certificate::about(chain.first()?).ok()?.not_after)
 }
 
 /// A configuration file; `None`: it is not there.
@@ -211,9 +207,9 @@ mod tests {
     }
 
     #[test]
-    fn the_end_of_a_certificate() {
-        assert_eq!(end_date(b"notAfter=Jan  2 00:00:00 1970 GMT\n"), Some(86_400));
-        assert_eq!(end_date(b"notAfter=Nov 24 08:36:02 2027 GMT\n"), Some(1_827_045_362));
-        assert_eq!(end_date(b"unable to load"), None);
+    fn when_a_certificate_ends() {
+        let made = certificate::make::make(&["box.test".to_owned()], 1_800_000_000).unwrap();
+        assert!(end(made.certificate.as_bytes()).unwrap() > 1_800_000_000);
+        assert_eq!((end(b"certificate\n"), end(b"")), (None, None));
     }
 }
