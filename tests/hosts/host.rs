@@ -109,7 +109,10 @@ impl Host {
         run_script(&["start", &host.name, suite, daemon])?;
         host.leader = std::fs::read_to_string(host.folder.join("leader"))?.trim().parse()?;
         let bin = host.path("/usr/local/bin/cefctl");
-        std::fs::copy(env!("CARGO_BIN_EXE_cefctl"), bin).context("cannot put cefctl into the host")?;
+        // By a program of its own: what another thread starts meanwhile would inherit the file open for writing, and
+        // nobody can run it then.
+        let copied = Command::new("cp").arg(env!("CARGO_BIN_EXE_cefctl")).arg(bin).status()?;
+        ensure!(copied.success(), "cannot put cefctl into the host: cp ended with {copied}");
         Ok(host)
     }
 
