@@ -17,7 +17,6 @@ pub const AMA_PORT: u16 = 28330;
 const OMS_HOME: &str = "/opt/microsoft/omsagent/bin/omsadmin.sh";
 const OMS_CONF: &str = "/etc/opt/microsoft/omsagent";
 const AMA_HOMES: [&str; 2] = ["/opt/microsoft/azuremonitoragent/bin/mdsd", "/etc/opt/microsoft/azuremonitoragent"];
-const AMA_PORT_FILE: &str = "/etc/opt/microsoft/azuremonitoragent/config-cache/syslog.port";
 
 /// The kind of agent events go to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -89,10 +88,10 @@ impl AgentFacts {
         let there = |path: &str| matches!(root.stat(Path::new(path)), Ok(Some(_)));
         AgentFacts {
             oms: there(OMS_HOME).then(|| oms(root)),
-            ama: AMA_HOMES
-                .iter()
-                .any(|home| there(home))
-                .then(|| AmaFacts { port: ama_port(root), asked: Ama::gather(root).is_asked() }),
+            ama: AMA_HOMES.iter().any(|home| there(home)).then(|| {
+                let ama = Ama::gather(root);
+                AmaFacts { port: ama.port_number(), asked: ama.is_asked() }
+            }),
         }
     }
 
@@ -180,11 +179,6 @@ pub(crate) fn security_input(file: PathBuf, text: &[u8]) -> OmsInput {
     found.unwrap_or(empty)
 }
 
-fn ama_port(root: &Root) -> Option<u16> {
-    let text = root.read(Path::new(AMA_PORT_FILE)).ok()?;
-    String::from_utf8_lossy(&text).trim().parse().ok().filter(|port| *port != 0)
-}
-
 #[cfg(test)]
 #[allow(clippy::disallowed_methods)] // tests make their own trees
 mod tests {
@@ -240,7 +234,8 @@ mod tests {
 
     #[test]
     fn the_azure_monitor_agent_wins_and_names_its_own_port() {
-        let (_dir, root) = tree(&[(OMS_HOME, ""), (AMA_HOMES[0], ""), (AMA_PORT_FILE, "28331\n")]);
+        let (_dir, root) =
+            tree(&[(OMS_HOME, ""), (AMA_HOMES[0], ""), (crate::agent::ama::paths::PORT_FILE, "28331\n")]);
         let facts = AgentFacts::gather(&root);
         assert_eq!((facts.meant(|| false), facts.port(AgentKind::Ama)), (AgentKind::Ama, 28331));
     }

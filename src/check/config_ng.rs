@@ -131,10 +131,8 @@ pub fn references(case: &Case<'_>, config: &Effective) -> Judged {
         let out = Outcome::fail(format!("{at}: {text}; {harm}")).seen_all(errors().map(shown));
         let out = damage::explain_missing(case, config, again(out));
         // `install` lets the agent's file take from the source that this box has.
-        let agents = |p: &Problem| {
-            p.topic == Topic::ReferenceMissing
-                && p.at.as_ref().is_some_and(|at| files::PLACES.iter().any(|f| Path::new(f.path) == &*at.file))
-        };
+        let agents =
+            |p: &Problem| p.topic == Topic::ReferenceMissing && p.at.as_ref().is_some_and(|at| files::is_own(&at.file));
         // Ours of versions before hands its events to what that file defines.
         let theirs = |p: &Problem| {
             let name = p.at.as_ref().and_then(|at| at.file.file_name()).map(|n| n.to_string_lossy().into_owned());

@@ -1,7 +1,5 @@
 //! rsyslog's configuration: what `rsyslogd -N1` says of it, and what it misses.
 
-use std::path::Path;
-
 use super::case::Case;
 use super::config::{by_concern, concerns_file, correct};
 use super::outcome::{Judged, NotJudged, Outcome};
@@ -143,7 +141,7 @@ pub fn references(case: &Case<'_>) -> Judged {
     }
     // `install` puts the agent's second file beside the first one.
     let agents = |p: &&Problem| {
-        let at = p.at.as_ref().is_some_and(|at| files::PLACES.iter().any(|f| Path::new(f.path) == &*at.file));
+        let at = p.at.as_ref().is_some_and(|at| files::is_own(&at.file));
         at && p.topic == Topic::ModuleMissing
     };
     Ok(out

@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr};
 
 use super::case::Case;
-use super::facts::{FirewallFacts, ProbeFacts};
+use super::facts::FirewallFacts;
 use super::near;
 use super::outcome::{Judged, NotJudged, Outcome};
 use super::sandbox::Filter;
@@ -171,10 +171,11 @@ fn worst(case: &Case<'_>, rules: &Ruleset, facts: &FirewallFacts, seen: &[Seen])
     if let Some(first) = partly.first() {
         return some_only(case, rules, first, &partly);
     }
-    let near = |s: &&Seen| case.target.source.is_none() && near::shut_out(facts, &s.way, &s.answer).is_some();
-    let near: Vec<&Seen> = seen.iter().filter(near).collect();
-    if let Some(first) = near.first().and_then(|s| near::shut_out(facts, &s.way, &s.answer)) {
-        return neighbours(rules, &first, &near);
+    let near = seen.iter().filter(|_| case.target.source.is_none());
+    let near = near.filter_map(|s| Some((s, near::shut_out(facts, &s.way, &s.answer)?)));
+    let (near, shut): (Vec<&Seen>, Vec<near::Shut>) = near.unzip();
+    if let Some(first) = shut.first() {
+        return neighbours(rules, first, &near);
     }
     let from = case.target.source.map(|s| format!(" from {s}")).unwrap_or_default();
     let out = Outcome::pass(format!("nothing on this box keeps {}{from}", named(&all, "off")));
@@ -183,21 +184,14 @@ fn worst(case: &Case<'_>, rules: &Ruleset, facts: &FirewallFacts, seen: &[Seen])
 
 /// A rule that is not judged, and a test event that was lost just where it stands.
 fn swallowed(case: &Case<'_>, rules: &Ruleset) -> Option<Outcome> {
-    let lost = |door: &Door| {
-        let judged = match door.transport {
-            Transport::Udp => super::probe::udp(case),
-            Transport::Tcp => super::probe::tcp(case),
-        };
-        let at_port = case.facts.probe.get(&door.transport).is_some_and(ProbeFacts::lost_at_port);
-        !door.tls && at_port && judged.is_ok_and(|o| o.status == Status::Fail)
-    };
+    let lost = |door: &Door| !door.tls && super::probe::lost_at_port(case, door.transport);
     for door in case.target.doors().into_iter().filter(lost) {
         let answer = port::loopback(rules, false, proto(door.transport), door.port, None);
         if answer.verdict() != Verdict::Unknown {
             continue;
         }
         let (word, port) = (door.word(), door.port);
-        let reason = answer.unknown.first().map(|u| u.1.text().to_owned()).unwrap_or_default();
+        let reason = answer.doubt();
         let text = format!(
             "a test event over {word} was lost at port {port}, where a rule stands that is not judged here: {reason}"
         );
@@ -418,7 +412,7 @@ fn unsure(first: &Seen, unknown: &[&Seen]) -> Outcome {
             .map(move |u| (name.clone(), format!("{}: {}", u.1.text(), why(u))))
             .collect::<Vec<_>>()
     });
-    let reason = first.answer.unknown.first().map(|u| u.1.text().to_owned()).unwrap_or_default();
+    let reason = first.answer.doubt();
     if unknown.iter().all(|s| s.answer.only_rate()) {
         return Outcome::warn(format!("{ports} {are} let in only up to a limit ({reason}); the rest is lost"))
             .seen_all(evidence)
@@ -496,7 +490,7 @@ pub fn loopback(case: &Case<'_>) -> Judged {
             if let Some(out) = unread(case, &rules) {
                 return Ok(out);
             }
-            let reason = answer.unknown.first().map(|u| u.1.text().to_owned()).unwrap_or_default();
+            let reason = answer.doubt();
             let lines = answer.unknown.iter().map(|u| ("loopback", format!("{}: {}", u.1.text(), u.2.words())));
             let text = format!("whether loopback is open hangs on something that is not judged here: {reason}");
             Ok(Outcome::unknown(text).seen_all(lines))

@@ -1,5 +1,5 @@
 use super::*;
-use crate::check::facts::Bytes;
+use crate::check::facts::{Bytes, ProbeFacts};
 use crate::check::fixture::*;
 use crate::check::target::{Target, TargetOptions};
 use crate::report::Status;

@@ -83,13 +83,7 @@ pub fn healthy() -> Facts {
             read: Default::default(),
             space: Some(space),
         }],
-        mounts: Ok(vec![Mount {
-            point: "/".into(),
-            fs_type: "ext4".into(),
-            read_only: false,
-            noexec: false,
-            ..Mount::default()
-        }]),
+        mounts: Ok(vec![disk()]),
         drop_in_folder: Ok(Vec::new()),
         ..DaemonFacts::unknown(RSYSLOG_CONF)
     };
@@ -158,6 +152,11 @@ pub fn units(units: &[(&str, &str)]) -> BTreeMap<String, UnitFacts> {
 }
 
 /// Folders that root owns and everybody may pass.
+/// A file system like any other, at `/`.
+pub fn disk() -> Mount {
+    Mount { point: "/".into(), fs_type: "ext4".into(), ..Mount::default() }
+}
+
 pub fn folders(paths: &[&str]) -> Vec<Step> {
     let step = |p: &&str| Step {
         path: p.to_string(),

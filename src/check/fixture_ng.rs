@@ -4,7 +4,6 @@ use std::path::Path;
 
 use super::facts::*;
 use super::fixture::*;
-use crate::host::proc_mount::Mount;
 use crate::host::proc_net::{SocketState, Transport};
 use crate::host::{Exit, FileKind};
 use crate::platform::access::Step;
@@ -58,13 +57,7 @@ pub fn ng_healthy() -> Facts {
             read: Default::default(),
             space: None,
         }],
-        mounts: Ok(vec![Mount {
-            point: "/".into(),
-            fs_type: "ext4".into(),
-            read_only: false,
-            noexec: false,
-            ..Mount::default()
-        }]),
+        mounts: Ok(vec![disk()]),
         drop_in_folder: Ok(Vec::new()),
         ..DaemonFacts::unknown(SYSLOG_NG_CONF)
     };

@@ -149,7 +149,7 @@ fn is_to_agent(target: &Target, all: &[Forward], ours: &[usize], forward: &Forwa
     let own_port = forward.number == Some(target.port);
     let could = forward.enabled && forward.loopback && !is_plain_syslog(forward) && !own_port;
     // The Azure Monitor Agent's own forward beside another agent that has the events takes everything, as it should.
-    let azures = target.agent != AgentKind::Ama && files::PLACES.iter().any(|p| Path::new(p.path) == &*forward.at.file);
+    let azures = target.agent != AgentKind::Ama && files::is_own(&forward.at.file);
     let could = could && !azures;
     let of_agent = forward.number.is_none_or(|n| AGENT_PORTS.contains(&n));
     let known = of_agent || ours.contains(&forward.id) || is_right(target, forward);

@@ -2,7 +2,6 @@
 //! daemon's own, what the kernel counts is the same for both.
 
 use super::case::Case;
-use super::facts::ProbeFacts;
 use super::outcome::{Judged, NotJudged, Outcome};
 use super::pipeline::Config;
 use super::ports::{self, Family};
@@ -22,7 +21,6 @@ const SLOW_LOOKUP: u64 = 500;
 /// Events in a second that a single firewall exceeds at its quietest: a listener that takes fewer is no collector. What is
 /// merely tight is a warning, until it is seen to lose something.
 const TRICKLE: i64 = 1;
-const THROWN_AWAY: &str = "are thrown away";
 
 /// Place, and what is wrong there.
 type Finding = (String, String);
@@ -38,20 +36,26 @@ pub fn limits(case: &Case<'_>) -> Judged {
         net.sockets.iter().filter(|s| s.state == SocketState::Established && s.local.port() == port).count()
     };
     let sessions = ports.iter().map(|port| sessions_of(*port)).sum();
-    let (size, mut findings) = match case.config()? {
-        Config::Rsyslog(config) => rsyslog(config, &ports, &sessions_of),
-        Config::SyslogNg(config) => syslog_ng(config, case, &ports, &sessions_of),
+    let (size, mut loses, more) = match case.config()? {
+        Config::Rsyslog(config) => {
+            let (size, more) = rsyslog(config, &ports, &sessions_of);
+            (size, rate_limits(config, &ports), more)
+        }
+        Config::SyslogNg(config) => {
+            let (size, more) = syslog_ng(config, case, &ports, &sessions_of);
+            (size, Vec::new(), more)
+        }
     };
+    let mut findings = [loses.clone(), more].concat();
     for port in &ports {
         let (own, _) = ports::split(case, net, Transport::Udp, *port)?;
         findings.extend(own.iter().flat_map(|socket| narrow_socket(socket)));
     }
     let slow = slow_names(case, &ports)?;
-    // What the test event was lost by comes first, and is no warning any more.
-    let loses: Vec<Finding> =
-        findings.iter().filter(|f| f.1.contains(THROWN_AWAY)).cloned().chain(slow.clone()).collect();
+    loses.extend(slow.clone());
     findings.extend(slow);
-    let lost = loses.first().filter(|_| test_event_lost(case));
+    // What the test event was lost by comes first, and is no warning any more.
+    let lost = loses.first().filter(|_| super::probe::lost_at_port(case, Transport::Udp));
     if let Some(first) = lost {
         findings.retain(|f| f != first);
         findings.insert(0, first.clone());
@@ -85,12 +89,6 @@ pub fn limits(case: &Case<'_>) -> Judged {
     let out = make(first).seen_all(findings).seen_all(changed).advise(advice);
     let out = if ours { out.command(case.install_command()) } else { out };
     Ok(out.command(case.load_command()).fixable_if(ours))
-}
-
-/// Did a datagram come to the port and no further, while nothing else explains that?
-fn test_event_lost(case: &Case<'_>) -> bool {
-    let at_port = case.facts.probe.get(&Transport::Udp).is_some_and(ProbeFacts::lost_at_port);
-    at_port && super::probe::udp(case).is_ok_and(|o| o.status == Status::Fail)
 }
 
 /// What a datagram socket for senders from outside has too little of.
@@ -135,6 +133,15 @@ fn trickles(case: &Case<'_>, ports: &[u16]) -> Result<bool, NotJudged> {
     Ok(limited(config, ports).any(|(_, limit)| limit.burst < limit.interval.saturating_mul(TRICKLE)))
 }
 
+/// What comes faster than a listener's rate limit is thrown away, whatever it is.
+fn rate_limits(config: &rs::Effective, ports: &[u16]) -> Vec<Finding> {
+    let told = |(l, limit): (&rs::effective::Listener, rs::effective::RateLimit)| {
+        let text = format!("more than {} messages in {} s are thrown away (ratelimit)", limit.burst, limit.interval);
+        (l.at.to_string(), text)
+    };
+    limited(config, ports).map(told).collect()
+}
+
 /// The listeners that have a rate limit.
 fn limited<'a>(
     config: &'a rs::Effective,
@@ -150,13 +157,7 @@ fn limited<'a>(
 const SESSIONS: i64 = 200;
 
 fn rsyslog(config: &rs::Effective, ports: &[u16], sessions: &dyn Fn(u16) -> usize) -> (i64, Vec<Finding>) {
-    // What comes faster than a listener's rate limit is thrown away, whatever it is.
-    let mut findings: Vec<Finding> = limited(config, ports)
-        .map(|(l, limit)| {
-            let text = format!("more than {} messages in {} s {THROWN_AWAY} (ratelimit)", limit.burst, limit.interval);
-            (l.at.to_string(), text)
-        })
-        .collect();
+    let mut findings = Vec::new();
     let size = config.max_message_size();
     if size < MESSAGE {
         let set = config.setting("maxmessagesize");

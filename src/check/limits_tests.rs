@@ -1,7 +1,7 @@
 use std::net::SocketAddr;
 
 use super::*;
-use crate::check::facts::{Bytes, Facts};
+use crate::check::facts::{Bytes, Facts, ProbeFacts};
 use crate::check::fixture::*;
 use crate::report::Status;
 

@@ -16,6 +16,7 @@ use super::words;
 use crate::agent::AgentKind;
 use crate::agent::accept::{self, Verdict};
 use crate::host::proc_net::Transport;
+use crate::report::Status;
 use crate::syslog::rsyslog::senders::Senders;
 
 pub fn udp(case: &Case<'_>) -> Judged {
@@ -26,6 +27,12 @@ pub fn tcp(case: &Case<'_>) -> Judged {
     let Some(port) = case.target.tls else { return judge(case, Transport::Tcp) };
     let probe = case.facts.tls_probe.as_ref().map(|p| &p.probe);
     both(judge(case, Transport::Tcp), judged(case, Door { transport: Transport::Tcp, port, tls: true }, probe))
+}
+
+/// Did a test event come to the daemon's port and no further, while nothing else explains that?
+pub fn lost_at_port(case: &Case<'_>, transport: Transport) -> bool {
+    let at_port = case.facts.probe.get(&transport).is_some_and(ProbeFacts::lost_at_port);
+    at_port && judge(case, transport).is_ok_and(|o| o.status == Status::Fail)
 }
 
 fn judge(case: &Case<'_>, transport: Transport) -> Judged {

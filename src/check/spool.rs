@@ -75,7 +75,7 @@ pub fn reliable(case: &Case<'_>) -> Judged {
 
 /// Does the forward stand in a file that the Azure Monitor Agent has put into the daemon's configuration?
 fn own_file(forward: &Forward) -> bool {
-    files::PLACES.iter().any(|p| Path::new(p.path) == &*forward.at.file)
+    files::is_own(&forward.at.file)
 }
 
 /// The folder the queue writes to, as the configuration or the daemon itself names it.

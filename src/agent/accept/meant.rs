@@ -89,6 +89,23 @@ pub struct Meant {
 
 /// Reads the text in front of an event. `today` decides which of two numbers is the month where either may be.
 pub fn read(head: &[u8], today: civil::Date) -> Option<Meant> {
+    let Rewritten { head, stamp, either, half_day } = rewritten(head, today);
+    let time = match stamp {
+        Some(stamp) => stamped(&stamp)?,
+        None => epoch(&head)?,
+    };
+    Some(Meant { time, either, half_day })
+}
+
+/// A header with its time as the other expressions know it: a clock of 24 hours, the date in the order of ISO times.
+struct Rewritten {
+    head: Vec<u8>,
+    stamp: Option<Vec<u8>>,
+    either: bool,
+    half_day: bool,
+}
+
+fn rewritten(head: &[u8], today: civil::Date) -> Rewritten {
     let mut head: Vec<u8> = head.iter().map(|b| if *b == b'\t' { b' ' } else { *b }).collect();
     let half_day = whole_day(&mut head);
     let mut either = false;
@@ -97,20 +114,12 @@ pub fn read(head: &[u8], today: civil::Date) -> Option<Meant> {
         either = ordered(&mut head, today, half_day).unwrap_or(false);
         stamp = found(&SHAPES.stamp, &head);
     }
-    let time = match stamp {
-        Some(stamp) => stamped(&stamp)?,
-        None => epoch(&head)?,
-    };
-    Some(Meant { time, either, half_day })
+    Rewritten { head, stamp, either, half_day }
 }
 
 /// Where the host stands in the text in front of an event.
 pub fn host_place(head: &[u8], today: civil::Date) -> Option<Range<usize>> {
-    let mut read: Vec<u8> = head.iter().map(|b| if *b == b'\t' { b' ' } else { *b }).collect();
-    let half_day = whole_day(&mut read);
-    if found(&SHAPES.stamp, &read).is_none() {
-        ordered(&mut read, today, half_day);
-    }
+    let read = rewritten(head, today).head;
     let name = SHAPES.hosts.iter().flatten().find_map(|shape| {
         let found = shape.captures(&read)?.name("host")?;
         let none = SHAPES.no_host.as_ref()?.is_match(found.as_bytes());

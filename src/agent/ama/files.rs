@@ -53,6 +53,11 @@ pub const PLACES: [Place; 4] = [
     place("/etc/syslog-ng/conf.d/azuremonitoragent.conf", Daemon::SyslogNg, Transport::Socket),
 ];
 
+/// Is it one of the agent's own files?
+pub fn is_own(path: &Path) -> bool {
+    PLACES.iter().any(|p| Path::new(p.path) == path)
+}
+
 /// Loads the module by which rsyslog hands events to the socket; beside the file that does.
 pub const LOADER: &str = "/etc/rsyslog.d/05-azuremonitoragent-loadomuxsock.conf";
 

@@ -1,9 +1,9 @@
 //! Two agents side by side, or another program that ships the same events: who carries them, and are they stored twice
 //! (field-failures 1.16)?
 
-use super::{is_agent, meant};
 use std::collections::BTreeSet;
 
+use super::{is_agent, meant};
 use crate::agent::ama::paths as ama_paths;
 use crate::agent::oms::leftovers;
 use crate::agent::{AgentKind, OMS_PORT};

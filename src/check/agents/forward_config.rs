@@ -1,8 +1,6 @@
 //! What hands events from the daemon to the Azure Monitor Agent: a marker, a port file, a file in the daemon's configuration, a
 //! socket. A watcher of the agent's extension keeps them together, and they come apart (facts 3.3, field-failures 1.13).
 
-use std::path::Path;
-
 use super::{ama, dcr, restart, the_ama};
 use crate::agent::AgentKind;
 use crate::agent::ama::handover::{self, Handover};
@@ -195,7 +193,7 @@ fn stale(case: &Case<'_>, ama: &AmaState, file: &DaemonFile, there: u16, port: u
 /// A fault of the agent's own file where another rule brings what devices send to the agent all the same: ours for
 /// syslog-ng, or one made by hand.
 fn spared(case: &Case<'_>, fault: &str) -> Result<Option<Outcome>, NotJudged> {
-    let own = |f: &Forward| files::PLACES.iter().any(|p| Path::new(p.path) == &*f.at.file);
+    let own = |f: &Forward| files::is_own(&f.at.file);
     let there = |f: &Forward| match over_socket(case) {
         true => f.target == paths::SOCKET,
         false => flow::is_right(case.target, f),

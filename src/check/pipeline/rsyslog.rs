@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::path::Path;
 
 use super::*;
 use crate::agent::ama::files;
@@ -87,7 +86,7 @@ fn rare(action: &Action) -> Option<(String, String)> {
 
 /// The Azure Monitor Agent's own rule of before 1.28.11 (facts 3.3).
 fn is_agents_socket(action: &Action) -> bool {
-    action.module.is("omuxsock") && files::PLACES.iter().any(|p| Path::new(p.path) == &*action.at.file)
+    action.module.is("omuxsock") && files::is_own(&action.at.file)
 }
 
 /// Of omfwd's own rate limit, where only the interval is set.

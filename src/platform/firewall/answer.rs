@@ -55,6 +55,11 @@ impl Answer {
         }
     }
 
+    /// What the first doubt is about.
+    pub fn doubt(&self) -> &str {
+        self.unknown.first().map(|(_, why, _)| why.text()).unwrap_or_default()
+    }
+
     /// What is unsure is only how much gets in.
     pub fn only_rate(&self) -> bool {
         self.unknown.iter().all(|(_, why, _)| matches!(why, Why::Rate(_)))

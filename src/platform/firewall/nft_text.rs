@@ -17,6 +17,7 @@ pub fn statement(json: &Json) -> String {
 /// One statement by name.
 pub fn one(name: &str, body: &Json) -> String {
     let part = |key: &str| body.get(key).map(expression).unwrap_or_default();
+    let over = if body.get("inv").and_then(Json::as_bool) == Some(true) { "over " } else { "" };
     match name {
         "counter" => "counter".to_owned(),
         "match" => {
@@ -36,24 +37,15 @@ pub fn one(name: &str, body: &Json) -> String {
             Some(prefix) => format!("log prefix {prefix}"),
             None => "log".to_owned(),
         },
-        "limit" => {
-            let over = if body.get("inv").and_then(Json::as_bool) == Some(true) { "over " } else { "" };
-            format!("limit rate {over}{}/{}", part("rate"), part("per"))
-        }
+        "limit" => format!("limit rate {over}{}/{}", part("rate"), part("per")),
         "vmap" => format!("{} vmap {}", part("key"), part("data")),
         "mangle" => format!("{} set {}", part("key"), part("value")),
         "xt" => format!("xt {} {}", part("type"), part("name")),
         "queue" => "queue".to_owned(),
         "redirect" => format!("redirect to :{}", part("port")),
         "dnat" => format!("dnat to {}:{}", part("addr"), part("port")),
-        "ct count" => {
-            let over = if body.get("inv").and_then(Json::as_bool) == Some(true) { "over " } else { "" };
-            format!("ct count {over}{}", part("val"))
-        }
-        "quota" => {
-            let over = if body.get("inv").and_then(Json::as_bool) == Some(true) { "over " } else { "" };
-            format!("quota {over}{} {}", part("val"), part("val_unit")).trim_end().to_owned()
-        }
+        "ct count" => format!("ct count {over}{}", part("val")),
+        "quota" => format!("quota {over}{} {}", part("val"), part("val_unit")).trim_end().to_owned(),
         // `meter` is what older versions call a set with limits of its own for each element.
         "set" | "meter" => {
             let op = body.get("op").and_then(Json::as_str).unwrap_or("add");

@@ -10,7 +10,7 @@ mod header;
 mod patterns;
 mod text;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
@@ -328,7 +328,7 @@ impl<'a> Plan<'a> {
             );
         }
         for (_, driver, forward) in self.config.forwards_to(self.wanted.agent_port) {
-            let azures = files::PLACES.iter().any(|p| Path::new(p.path) == &*driver.at.file);
+            let azures = files::is_own(&driver.at.file);
             if !azures {
                 self.notes.push(format!("{} forwards to port {} too", driver.at, forward.port));
             }
