@@ -17,12 +17,15 @@
 #   host.sh reap                        remove hosts whose owner is gone
 #   host.sh guard PID                   wait for the end of process PID, then `reap`
 #
-# SUITE   bullseye | bookworm | trixie, or what else the archive of this machine has
+# SUITE   bullseye | bookworm | trixie, or what else the archive of this machine has (forky, sid);
+#         focal | jammy | noble: Ubuntu 20.04, 22.04, 24.04
 # DAEMON  rsyslog | syslog-ng | none, followed by any +PACKAGE: rsyslog+firewalld+ipset
 #         none+packages: no daemon, and the packages of both (and of the driver for TLS) in a repository of files that
 #         apt is set up for
 #
 # CEFCTL_E2E_DIR    holds trees/ (the cache) and hosts/ (the clones); default /var/tmp/cefctl-e2e, not on an overlay
+# CEFCTL_E2E_UBUNTU where Ubuntu's archive is; default: beside Debian's, as most mirrors have it. Its signature is not
+#                   checked, since Debian has no package with Ubuntu's keys: what is built there is for tests only.
 # CEFCTL_E2E_OWNER  a process id: hosts started with it belong to that process, and `reap` removes them once it is
 #                   gone. Without it a host stays until it is stopped.
 #
@@ -34,6 +37,9 @@ dir=${CEFCTL_E2E_DIR:-/var/tmp/cefctl-e2e}
 trees=$dir/trees hosts=$dir/hosts
 # What a server image has beside the daemon, and what tests need inside (python3 runs the stand-in for the agent).
 base_packages=systemd,systemd-sysv,dbus,sudo,python3,procps,iproute2,iputils-ping,net-tools,nftables,iptables,bsdutils,kmod,cron,logrotate
+# What an Ubuntu server has beyond that and may meddle: its firewall, its profiles for daemons, its network and updates.
+# (apt is not of the priority there that brings it by itself.)
+ubuntu_packages=apt,ufw,apparmor,netplan.io,unattended-upgrades
 
 die() { echo "host.sh: $*" >&2; exit 2; }
 say() { echo "host.sh: $*" >&2; }
@@ -50,6 +56,17 @@ deps() {
   DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends "${missing[@]}" >/dev/null
 }
 
+is_ubuntu() { [[ $1 = focal || $1 = jammy || $1 = noble ]]; }
+packages_of() { if is_ubuntu "$1"; then echo "$base_packages,$ubuntu_packages"; else echo "$base_packages"; fi; }
+
+# The line of a suite in a host's source list.
+source_of() {
+  local from
+  if ! is_ubuntu "$1"; then from=$(archive) && echo "deb $from $1 main"; return; fi
+  from=${CEFCTL_E2E_UBUNTU:-$(archive | sed 's,/debian/*$,/ubuntu,')}
+  echo "deb [trusted=yes] $from $1 main universe"
+}
+
 # The archive this machine's apt uses, whatever form its source lists have.
 archive() {
   # shellcheck disable=SC2016 # the fields are apt's
@@ -58,7 +75,7 @@ archive() {
 }
 
 # A tree is made anew when the list of packages changes.
-base_tree() { echo "$trees/$1-$(sha256sum <<<"$base_packages" | cut -c1-8)"; }
+base_tree() { echo "$trees/$1-$(packages_of "$1" | sha256sum | cut -c1-8)"; }
 daemon_tree() { echo "$(base_tree "$1")+$2"; }
 
 build() {
@@ -76,15 +93,18 @@ build() {
 
 build_base() {
   local suite=$1 base=$2 from
-  from=$(archive)
-  [[ -n $from ]] || die "apt has no package source on this machine"
+  [[ -n $(archive) ]] || die "apt has no package source on this machine"
+  from=$(source_of "$suite")
   say "building the $suite tree (about 40 s, log in $base.log)"
   rm -rf "$base"
-  mmdebstrap --quiet --variant=minbase --include="$base_packages" \
+  # The hook: dash of focal does not install where the folder of its manual is missing.
+  # shellcheck disable=SC2016 # the variable is mmdebstrap's
+  mmdebstrap --quiet --variant=minbase --include="$(packages_of "$suite")" \
     --aptopt='Acquire::Languages "none"' --dpkgopt=force-unsafe-io \
     --dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-exclude=/usr/share/man/*' \
     --dpkgopt='path-exclude=/usr/share/locale/*' \
-    "$suite" "$base" "deb $from $suite main" >"$base.log" 2>&1 9>&- || die "mmdebstrap failed: $(tail -n 3 "$base.log")"
+    --setup-hook='mkdir -p "$1/usr/share/man/man1"' \
+    "$suite" "$base" "$from" >"$base.log" 2>&1 9>&- || die "mmdebstrap failed: $(tail -n 3 "$base.log")"
   rm -f "$base/etc/apt/sources.list" # the archive's name stays out of the hosts
   touch "$base.ok"
 }
@@ -100,7 +120,7 @@ build_daemon() {
   mkdir -p "$top"/{up,work,root}
   mount -t overlay overlay -o "lowerdir=$base,upperdir=$top/up,workdir=$top/work" "$top/root"
   cp --remove-destination /etc/resolv.conf "$top/root/etc/resolv.conf"
-  echo "deb $(archive) $suite main" >"$top/root/etc/apt/sources.list"
+  source_of "$suite" >"$top/root/etc/apt/sources.list"
   # shellcheck disable=SC2086,SC2016 # the packages are words; the script's variables are its own
   REPO=$repo unshare --mount --pid --fork chroot "$top/root" /bin/sh -ec '
     export DEBIAN_FRONTEND=noninteractive PATH=/usr/sbin:/usr/bin:/sbin:/bin
