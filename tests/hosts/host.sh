@@ -59,12 +59,18 @@ deps() {
 is_ubuntu() { [[ $1 = focal || $1 = jammy || $1 = noble ]]; }
 packages_of() { if is_ubuntu "$1"; then echo "$base_packages,$ubuntu_packages"; else echo "$base_packages"; fi; }
 
-# The line of a suite in a host's source list.
+# The line of a suite in a host's source list. Where this machine's apt takes lists that have expired (a frozen mirror),
+# so does the host's.
 source_of() {
-  local from
-  if ! is_ubuntu "$1"; then from=$(archive) && echo "deb $from $1 main"; return; fi
-  from=${CEFCTL_E2E_UBUNTU:-$(archive | sed 's,/debian/*$,/ubuntu,')}
-  echo "deb [trusted=yes] $from $1 main universe"
+  local from options=
+  [[ $(apt-config dump Acquire::Check-Valid-Until --format '%v') != false ]] || options=check-valid-until=no
+  if ! is_ubuntu "$1"; then
+    from=$(archive)
+    echo "deb ${options:+[$options] }$from $1 main"
+  else
+    from=${CEFCTL_E2E_UBUNTU:-$(archive | sed 's,/debian/*$,/ubuntu,')}
+    echo "deb [trusted=yes${options:+ $options}] $from $1 main universe"
+  fi
 }
 
 # The archive this machine's apt uses, whatever form its source lists have.
