@@ -115,6 +115,9 @@ fn running_unit(case: &Case<'_>, unit: &UnitFacts) -> Judged {
             .command(format!("sudo systemctl restart {name}"))
             .fix(Fix::Restart(format!("{name}.service"))));
     }
+    if let Some(out) = replaced(case, unit) {
+        return Ok(out);
+    }
     let up = unit.since.map(|s| case.facts.taken - s);
     let restarts = unit.state.restarts.unwrap_or_default();
     // Restarted by hand or by an installer does not count; only the manager's own restarts do.
@@ -133,6 +136,28 @@ fn running_unit(case: &Case<'_>, unit: &UnitFacts) -> Judged {
     }
     let pid = unit.state.main_pid.map(|p| format!(", pid {p}")).unwrap_or_default();
     Ok(Outcome::pass(format!("{name} is {state}{pid}")))
+}
+
+/// The process that the unit had is gone, and another one is there: it was restarted within the second or two that a
+/// diagnosis takes, which seldom is chance.
+fn replaced(case: &Case<'_>, unit: &UnitFacts) -> Option<Outcome> {
+    let name = case.unit_name();
+    let pid = unit.state.main_pid.filter(|pid| case.facts.process(*pid).is_none())?;
+    // The main process may also be a script of somebody's own, which is no daemon and not looked at.
+    let of_unit = |p: &&Process| {
+        p.unit.as_ref() == Some(&unit.state.id) && p.container.is_none() && p.ppid != pid && !p.is_zombie()
+    };
+    let other = case.facts.processes.values().find(of_unit)?;
+    Some(
+        Outcome::warn(format!("{name} was restarted while this was looked at: pid {pid} is gone"))
+            .seen("process now", other.display())
+            .advise(
+                "if nobody did that on purpose, look for the timer, script or watchdog that restarts it, since what devices \
+                 send in between is lost; then run the check again",
+            )
+            .command(format!("journalctl -u {name} -n 50"))
+            .command("systemctl list-timers"),
+    )
 }
 
 /// Restarts by systemd within five minutes that are no accident any more.

@@ -145,6 +145,21 @@ fn a_daemon_that_is_restarted_again_and_again_fails() {
 }
 
 #[test]
+fn a_restart_while_it_is_looked_at_is_told() {
+    let of = |ppid: u32| {
+        let mut facts = with_unit(ACTIVE);
+        let mut process = facts.processes.remove(&fixture::DAEMON).unwrap();
+        (process.pid, process.ppid, process.unit) = (4711, ppid, Some("rsyslog.service".into()));
+        facts.processes.insert(4711, process);
+        rsyslog(running, &facts)
+    };
+    let out = of(1);
+    assert_eq!((out.status, out.summary.contains("restarted while")), (Status::Warn, true), "{}", out.summary);
+    // The unit's own process is a script that has started the daemon.
+    assert_eq!(of(fixture::DAEMON).status, Status::Pass);
+}
+
+#[test]
 fn a_daemon_outside_of_its_unit_warns() {
     let facts = with_unit("ActiveState=inactive\nSubState=dead\n");
     assert_eq!(rsyslog(running, &facts).status, Status::Warn);

@@ -229,7 +229,7 @@ fn soft_limit(text: &[u8], name: &str) -> Option<u64> {
     rest.split_ascii_whitespace().next()?.parse().ok()
 }
 
-/// `VmSize:	  224996 kB`, in bytes.
+/// `VmSize:   224996 kB`, in bytes.
 fn vm_size(status: &[u8]) -> Option<u64> {
     let text = String::from_utf8_lossy(status);
     let rest = text.lines().find_map(|l| l.strip_prefix("VmSize:"))?;
