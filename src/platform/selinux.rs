@@ -31,6 +31,22 @@ pub fn mode(enforce: &[u8]) -> Option<Mode> {
 /// Types of port that syslogd_t may connect to and listen on, of those that can be given to a port of ours.
 pub const SYSLOG_PORT: &str = "syslogd_port_t";
 
+/// Labels that a port has because nobody gave it one: a label of its own can be added.
+const FREE: &[&str] = &["unreserved_port_t", "ephemeral_port_t", "port_t", "reserved_port_t", "hi_reserved_port_t"];
+
+pub fn is_free(label: &str) -> bool {
+    FREE.contains(&label)
+}
+
+/// May [`SYSLOG_PORT`] take the place of that label? Where it is the label of syslog over TLS nothing else is meant to use
+/// the port; Debian's policy lets the daemon connect to 6514, and not listen on it.
+pub fn may_relabel(label: &str) -> bool {
+    is_free(label) || label == "syslog_tls_port_t"
+}
+
+/// Where `semanage` is (facts.md 7.5), on most distributions.
+pub const SEMANAGE_PACKAGE: &str = "policycoreutils-python-utils";
+
 /// Types that the policy lets syslogd_t connect to (Fedora policy, facts.md 7.5).
 const MAY_CONNECT: &[&str] = &[
     SYSLOG_PORT,
@@ -123,6 +139,26 @@ pub struct Denial {
     /// Nothing was kept from it: the mode is permissive.
     pub permissive: bool,
     pub line: String,
+    /// Type that the file has now, and the one that the policy has for its place.
+    #[serde(default)]
+    pub now: Option<String>,
+    #[serde(default)]
+    pub wants: Option<String>,
+}
+
+impl Denial {
+    /// Of a file or a folder.
+    pub fn is_of_file(&self) -> bool {
+        matches!(self.class.as_str(), "file" | "dir" | "lnk_file" | "sock_file" | "fifo_file" | "chr_file")
+    }
+    /// The whole path of a file; kernels tell it only where a file is open or looked at, else its last part.
+    pub fn file(&self) -> Option<&str> {
+        self.path.as_deref().filter(|p| self.is_of_file() && p.starts_with('/'))
+    }
+    /// The file has got another label since.
+    pub fn is_past(&self) -> bool {
+        self.now.as_ref().is_some_and(|now| *now != self.what)
+    }
 }
 
 /// `avc:  denied  { name_connect } for pid=… dest=25226 scontext=… tcontext=… tclass=tcp_socket permissive=0`, as the
@@ -144,6 +180,8 @@ pub fn denial(line: &str) -> Option<Denial> {
         port: field("dest").or_else(|| field("src")).and_then(|p| p.parse().ok()),
         permissive: field("permissive").as_deref() == Some("1"),
         line: line.trim().to_owned(),
+        now: None,
+        wants: None,
     })
 }
 

@@ -14,7 +14,7 @@ mod part;
 mod receipt;
 mod routes;
 mod rsyslog;
-mod security;
+pub mod security;
 mod syslogng;
 mod units;
 
@@ -181,6 +181,14 @@ pub fn sockets_again(host: &Host, facts: &mut Facts, port: u16) {
     let (net, processes, _) = sockets(host, port);
     facts.net = net;
     facts.processes = processes;
+}
+
+/// What SELinux has refused by now: a daemon connects to the agent with the first event.
+pub fn refusals_again(host: &Host, facts: &mut Facts) {
+    let names = [rsyslog::NAMES.unit, syslogng::NAMES.unit];
+    let since = names.iter().filter_map(|name| facts.unit(name)).find(|u| u.state.main_pid.is_some());
+    let since = since.and_then(|u| u.since);
+    security::selinux_again(host, &mut facts.security, since);
 }
 
 /// Looks at rsyslog's queues on disk once more, and how far it has read them.
