@@ -410,6 +410,9 @@ pub struct FileLabel {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AppArmorFacts {
     pub confinement: apparmor::Confinement,
+    /// File of the profile.
+    #[serde(default)]
+    pub file: Option<String>,
     /// The profile's text with its includes.
     pub profile: Fact<String>,
     /// Since the daemon was started.

@@ -1,7 +1,7 @@
 //! Judgements on what the security modules keep from the daemon.
 
 use super::case::Case;
-use super::facts::{Fact, FileLabel};
+use super::facts::{AppArmorFacts, Fact, FileLabel};
 use super::outcome::{Judged, Outcome};
 use super::words;
 use crate::host::proc_net::{Socket, Transport};
@@ -181,8 +181,7 @@ fn translated(case: &Case<'_>, denial: &Denial, judged: &Fact<Vec<FileLabel>>) -
                 (false, _) => ("syslog_conf_t", ""),
             };
             out.advise(format!(
-                "{label} is the policy's label for that place, and the daemon may not use it: move the file to where the \
-                 policy lets the daemon be (below /etc/rsyslog.d or /etc/syslog-ng to read, /var/log or /var/spool/rsyslog to \
+                "the policy does not let the daemon use files of that place: move the file to where it does (below /etc/rsyslog.d or /etc/syslog-ng to read, /var/log or /var/spool/rsyslog to \
                  write), or give its place a label for good"
             ))
             .command(format!("sudo semanage fcontext -a -t {type_} {}", shell_quote(&format!("{path}{folder}"))))
@@ -230,10 +229,22 @@ pub fn apparmor(case: &Case<'_>) -> Judged {
     if !facts.confinement.enforced {
         return Ok(Outcome::pass(format!("the profile {name} only complains: it refuses nothing")));
     }
-    let denials = facts.denials.as_deref().unwrap_or_default();
+    let profile = facts.profile.as_deref().unwrap_or_default();
+    // What the profile allows by now is no fault any more. rsyslog asks for a larger buffer and goes on without it.
+    let past = |d: &apparmor::Denial| match (&d.other, d.access()) {
+        (Some(other), _) => other == "capability net_admin",
+        (None, Some(access)) => apparmor::allows(profile, &d.path, access),
+        (None, None) => false,
+    };
+    let mut denials: Vec<&apparmor::Denial> = Vec::new();
+    for denial in facts.denials.iter().flatten().filter(|d| !past(d)) {
+        if !denials.iter().any(|d| d.rule() == denial.rule()) {
+            denials.push(denial);
+        }
+    }
     let seen = denials.iter().take(10).map(|d| ("kernel log", d.line.clone()));
-    if let Ok(profile) = &facts.profile {
-        let daemon = case.daemon();
+    let daemon = case.daemon();
+    if facts.profile.is_ok() {
         let spools = daemon.spools.iter().map(|s| (format!("{}/x", s.real.trim_end_matches('/')), Access::Write));
         let read = daemon.config.files.iter().filter(|(_, f)| f.content.is_ok());
         let files = read.map(|(path, _)| (path.clone(), Access::Read));
@@ -241,26 +252,72 @@ pub fn apparmor(case: &Case<'_>) -> Judged {
             spools.chain(files).filter(|(path, access)| !apparmor::allows(profile, path, *access)).collect();
         if let Some((path, access)) = outside.first() {
             let path = path.strip_suffix("/x").unwrap_or(path);
-            let rules = outside.iter().map(|(p, a)| match a {
-                Access::Write => format!("{}/** rwk,", p.strip_suffix("/x").unwrap_or(p)),
-                Access::Read => format!("{p} r,"),
-            });
-            let local = format!("/etc/apparmor.d/local/{}", local_name(name, daemon.program.as_deref()));
-            return Ok(Outcome::fail(format!("the profile {name} does not let the daemon {access} {path}"))
-                .seen_all(rules.map(|r| ("missing in the profile", r)))
-                .seen_all(seen)
-                .advise(format!("add the missing lines to {local} and load the profile again, or move the folder"))
-                .command("sudo systemctl reload apparmor"));
+            let mut rules: Vec<String> = Vec::new();
+            for (path, access) in &outside {
+                match access {
+                    Access::Write => {
+                        let folder = path.strip_suffix("/x").unwrap_or(path);
+                        rules.extend([format!("{folder}/ r,"), format!("{folder}/** rwk,")]);
+                    }
+                    Access::Read => rules.push(format!("{path} r,")),
+                }
+            }
+            let text = format!("the profile {name} does not let the daemon {access} {path}");
+            return Ok(with_rules(case, facts, Outcome::fail(text), &rules).seen_all(seen));
         }
     }
-    if let Some(first) = denials.first() {
-        return Ok(Outcome::warn(format!("the profile {name} has refused the daemon {}", first.path))
+    let t = case.target;
+    let doors = t.doors();
+    let mut kinds: Vec<(&str, &str)> = vec![("inet", "stream")]; // to the agent
+    for door in &doors {
+        let kind = if door.transport == Transport::Udp { "dgram" } else { "stream" };
+        kinds.extend([("inet", kind), ("inet6", kind)]);
+    }
+    if let Some((family, kind)) = kinds.into_iter().find(|(f, k)| apparmor::forbids_network(profile, f, k)) {
+        let (local, file) = profile_files(facts, daemon.program.as_deref());
+        return Ok(Outcome::fail(format!("the profile {name} forbids the daemon network {family} {kind}"))
             .seen_all(seen)
-            .advise("add what was refused to the profile's file in /etc/apparmor.d/local, or move the file"));
+            .advise(format!("take the line with deny network out of {local} or {file}, then load the profile again"))
+            .command(format!("grep -n 'deny.*network' {} {}", shell_quote(&local), shell_quote(&file)))
+            .command(format!("sudo apparmor_parser -r {}", shell_quote(&file)))
+            .command(format!("sudo systemctl restart {}", case.unit_name())));
+    }
+    let is_network = |d: &&&apparmor::Denial| d.other.as_ref().is_some_and(|o| o.starts_with("network"));
+    if let Some(first) = denials.iter().find(is_network).or(denials.first()) {
+        let needed = daemon.config.files.contains_key(&first.path)
+            || daemon.spools.iter().any(|s| !first.path.is_empty() && first.path.starts_with(&s.real));
+        let text = format!("the profile {name} has refused the daemon {}", first.what());
+        let out = if needed || is_network(&first) { Outcome::fail(text) } else { Outcome::warn(text) };
+        let rules: Vec<String> = denials.iter().map(|d| d.rule()).collect();
+        return Ok(with_rules(case, facts, out, &rules).seen_all(seen));
     }
     facts.profile.as_ref()?;
     facts.denials.as_ref()?;
     Ok(Outcome::pass(format!("the profile {name} lets the daemon use its folders and files")))
+}
+
+/// What to write where, so that the profile has the rules and the daemon goes by them.
+fn with_rules(case: &Case<'_>, facts: &AppArmorFacts, out: Outcome, rules: &[String]) -> Outcome {
+    let program = case.daemon().program.as_deref();
+    let (local, file) = profile_files(facts, program);
+    let out = out.seen_all(rules.iter().map(|r| ("missing in the profile", r.clone()))).advise(format!(
+        "add the missing lines to {local}, load the profile again and restart the daemon; or move the file or folder to where \
+         the profile lets it be. A line with deny in the profile beats them and has to go"
+    ));
+    let out = rules.iter().fold(out, |out, rule| {
+        out.command(format!("echo {} | sudo tee -a {}", shell_quote(rule), shell_quote(&local)))
+    });
+    out.command(format!("sudo apparmor_parser -r {}", shell_quote(&file)))
+        .command(format!("sudo systemctl restart {}", case.unit_name()))
+}
+
+/// Where additions of this box belong, as the profile itself includes it, and the profile's file.
+fn profile_files(facts: &AppArmorFacts, program: Option<&str>) -> (String, String) {
+    let usual = local_name(&facts.confinement.profile, program);
+    let file = facts.file.clone().unwrap_or_else(|| format!("/etc/apparmor.d/{usual}"));
+    let included = apparmor::includes(facts.profile.as_deref().unwrap_or_default());
+    let local = included.into_iter().find(|path| path.starts_with("/etc/apparmor.d/local/"));
+    (local.unwrap_or_else(|| format!("/etc/apparmor.d/local/{usual}")), file)
 }
 
 fn local_name(profile: &str, program: Option<&str>) -> String {

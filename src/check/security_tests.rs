@@ -158,6 +158,7 @@ fn confined(profile: &str, change: impl Fn(&mut AppArmorFacts)) -> Facts {
     let mut facts = healthy();
     let mut found = AppArmorFacts {
         confinement: Confinement { profile: "rsyslogd".into(), enforced: true },
+        file: Some("/etc/apparmor.d/usr.sbin.rsyslogd".into()),
         profile: Ok(profile.into()),
         denials: Ok(Vec::new()),
     };
@@ -176,12 +177,34 @@ fn a_profile_must_cover_the_spool() {
     let o = judge(apparmor, &confined(PROFILE, |_| {}));
     assert_eq!(o.status, Status::Fail);
     assert!(o.summary.contains("write /var/spool/rsyslog"), "{}", o.summary);
-    assert!(o.evidence[0].text == "/var/spool/rsyslog/** rwk,", "{:?}", o.evidence);
-    assert!(o.advice.unwrap().summary.contains("/etc/apparmor.d/local/usr.sbin.rsyslogd"));
+    assert!(o.evidence[1].text == "/var/spool/rsyslog/** rwk,", "{:?}", o.evidence);
+    let advice = o.advice.unwrap();
+    assert!(advice.summary.contains("/etc/apparmor.d/local/usr.sbin.rsyslogd"));
+    assert!(advice.commands.contains(&"sudo apparmor_parser -r /etc/apparmor.d/usr.sbin.rsyslogd".to_owned()));
     let o = judge(apparmor, &confined(PROFILE, |a| a.confinement.enforced = false));
     assert_eq!(o.status, Status::Pass);
-    let denial = apparmor::denial("apparmor=\"DENIED\" profile=\"rsyslogd\" name=\"/data/q\"");
+    let denial = apparmor::denial("a: apparmor=\"DENIED\" profile=\"rsyslogd\" name=\"/data/q\" denied_mask=\"w\"");
     let o = judge(apparmor, &confined(&whole, |a| a.denials = Ok(denial.clone().into_iter().collect())));
     assert_eq!(o.status, Status::Warn);
     assert_eq!(judge(apparmor, &confined("", |a| a.profile = Err("no text".into()))).status, Status::Unknown);
+    // Allowed by now: the line is of before.
+    let mended = format!("{whole}/data/q rw,\n");
+    assert_eq!(
+        judge(apparmor, &confined(&mended, |a| a.denials = Ok(denial.clone().into_iter().collect()))).status,
+        Status::Pass
+    );
+    let refused = |text: &str| {
+        let line = format!("audit(1.2:3): apparmor=\"DENIED\" profile=\"rsyslogd\" {text}");
+        confined(&whole, |a| a.denials = Ok(apparmor::denial(&line).into_iter().collect()))
+    };
+    let o =
+        judge(apparmor, &refused("operation=\"create\" family=\"inet\" sock_type=\"stream\" denied_mask=\"create\""));
+    assert_eq!(o.status, Status::Fail);
+    assert!(o.summary.contains("network inet stream"), "{}", o.summary);
+    let o = judge(apparmor, &refused("operation=\"capable\" capability=12  capname=\"net_admin\""));
+    assert_eq!(o.status, Status::Pass);
+    let local =
+        format!("profile syslog-ng /usr/sbin/syslog-ng {{\ninclude if exists <local/sbin.syslog-ng>\n{PROFILE}");
+    let o = judge(apparmor, &confined(&local, |_| {}));
+    assert!(o.advice.unwrap().summary.contains("/etc/apparmor.d/local/sbin.syslog-ng"));
 }

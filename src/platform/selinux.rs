@@ -103,6 +103,24 @@ pub fn ports(text: &[u8]) -> Vec<Ports> {
     text.lines().filter_map(line).collect()
 }
 
+/// Does a port stand under two labels, the policy's and one that was given here? `semanage port -l` lists both.
+pub fn is_doubtful(ports: &[Ports]) -> bool {
+    ports.iter().enumerate().any(|(n, one)| {
+        let rest = ports.iter().skip(n + 1).filter(|other| other.protocol == one.protocol);
+        rest.flat_map(|other| &other.ranges).any(|range| one.ranges.contains(range))
+    })
+}
+
+/// The list without the labels that those given here (`semanage port -l -C`) take the place of.
+pub fn with_local(mut ports: Vec<Ports>, local: &[Ports]) -> Vec<Ports> {
+    for own in local {
+        for other in ports.iter_mut().filter(|p| p.protocol == own.protocol && p.label != own.label) {
+            other.ranges.retain(|range| !own.ranges.contains(range));
+        }
+    }
+    ports
+}
+
 /// The label of a port: where ranges overlap, the narrowest one counts.
 pub fn label_of<'a>(ports: &'a [Ports], protocol: &str, port: u16) -> Option<&'a str> {
     let width = |(low, high): &(u16, u16)| high - low;
@@ -164,6 +182,8 @@ impl Denial {
 /// `avc:  denied  { name_connect } for pid=… dest=25226 scontext=… tcontext=… tclass=tcp_socket permissive=0`, as the
 /// audit log and the journal have it. A line may name several permissions; the first one is taken.
 pub fn denial(line: &str) -> Option<Denial> {
+    // auditd adds names of its own after a group separator.
+    let line = line.split('\u{1d}').next().unwrap_or_default();
     let (_, rest) = line.split_once("avc:")?;
     let rest = rest.trim_start().strip_prefix("denied")?;
     let (permissions, rest) = rest.trim_start().strip_prefix('{')?.split_once('}')?;
@@ -205,6 +225,17 @@ unreserved_port_t              udp      61001-65535, 1024-32767\n";
         assert_eq!(label_of(&all, "tcp", 25226), Some("unreserved_port_t"));
         assert_eq!(label_of(&all, "tcp", 40000), None);
         assert!(may_bind("rsh_port_t") && may_connect("syslogd_port_t") && !may_connect("unreserved_port_t"));
+    }
+
+    #[test]
+    fn a_label_given_here_beats_that_of_the_policy() {
+        // As Debian's semanage lists it after `semanage port -m -t syslogd_port_t -p tcp 6514`.
+        let all = ports(b"syslog_tls_port_t              tcp      6514\nsyslog_tls_port_t              udp      6514\nsyslogd_port_t                 tcp      6514, 25226\n");
+        let local = ports(b"SELinux Port Type              Proto    Port Number\n\nsyslogd_port_t                 tcp      25226, 6514\n");
+        assert!(is_doubtful(&all) && !is_doubtful(&local));
+        let known = with_local(all, &local);
+        assert_eq!(label_of(&known, "tcp", 6514), Some("syslogd_port_t"));
+        assert_eq!(label_of(&known, "udp", 6514), Some("syslog_tls_port_t"));
     }
 
     #[test]

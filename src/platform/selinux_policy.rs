@@ -4,14 +4,45 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use super::selinux::{self, Mode, Ports};
-use crate::host::{Host, selinuxfs};
+use crate::host::{Cmd, Host, RunError, selinuxfs};
 
 /// Label of a syslog daemon where none runs that could be looked at.
 const DAEMON: &str = "system_u:system_r:syslogd_t:s0";
+
+/// `semanage` is written in Python and loads the whole policy: two seconds on a fast machine, twenty on a busy small one.
+const LIMIT: Duration = Duration::from_secs(40);
+
+/// Labels of all ports, as they are in force.
+///
+/// # Errors
+/// `semanage` is not there, or does not answer.
+pub fn ports(host: &Host) -> Result<Vec<Ports>, NoPorts> {
+    let list = |more: &[&str]| {
+        let argv: Vec<&str> = ["semanage", "port", "-l"].iter().chain(more).copied().collect();
+        match host.runner.run(&Cmd::new(&argv).limit(LIMIT)) {
+            Ok(out) if out.ok() => Ok(selinux::ports(&out.stdout)),
+            Ok(out) => Err(NoPorts::Failed(format!("{} failed: {}", argv.join(" "), out.last_words(2)))),
+            Err(RunError::NotFound(_)) => Err(NoPorts::NoTool),
+            Err(e) => Err(NoPorts::Failed(e.to_string())),
+        }
+    };
+    let all = list(&[])?;
+    Ok(if selinux::is_doubtful(&all) { selinux::with_local(all, &list(&["-C"])?) } else { all })
+}
+
+/// Why the labels of ports are not known.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NoPorts {
+    #[error("semanage is not installed")]
+    NoTool,
+    #[error("{0}")]
+    Failed(String),
+}
 
 /// What a daemon does with a port.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -88,8 +119,8 @@ impl<'h> Policy<'h> {
         Policy { host, daemon: daemon.filter(|d| d.contains(':')).unwrap_or_else(|| DAEMON.to_owned()) }
     }
 
-    /// `None`: cannot be asked, or a label is not known.
-    fn may(&self, what: &str, class: &str, permissions: &[&str]) -> Option<bool> {
+    /// May the daemon do all of that with a thing of that label and class? `None`: cannot be asked, or a label is not known.
+    pub fn may(&self, what: &str, class: &str, permissions: &[&str]) -> Option<bool> {
         let number = |path: String| {
             let text = self.host.root.read_opt(Path::new(&path)).ok()??;
             String::from_utf8_lossy(&text).trim().parse::<u32>().ok()

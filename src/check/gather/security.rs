@@ -19,8 +19,7 @@ const AUDIT_TAIL: u64 = 1 << 20;
 const MOST_DENIALS: usize = 50;
 const MOST_FILES: usize = 60;
 const MOST_INCLUDES: usize = 60;
-/// The tools are written in Python: `semanage` takes two seconds on a fast machine.
-const LIMIT: Duration = Duration::from_secs(30);
+const LIMIT: Duration = Duration::from_secs(8);
 
 /// About the daemon that runs; `since`: when it was started, in seconds since the epoch.
 pub fn gather(host: &Host, daemon: &DaemonFacts, since: Option<i64>) -> SecurityFacts {
@@ -40,27 +39,28 @@ fn label(host: &Host, pid: Option<u32>) -> Option<String> {
 fn selinux(host: &Host, daemon: &DaemonFacts, since: Option<i64>) -> Fact<Option<SelinuxFacts>> {
     let Some(enforce) = text(host, "/sys/fs/selinux/enforce") else { return Ok(None) };
     let mode = selinux::mode(&enforce).ok_or("/sys/fs/selinux/enforce says neither 0 nor 1")?;
-    let ports = run(host, &["semanage", "port", "-l"]).map(|out| selinux::ports(&out));
-    let rights = ports.as_ref().ok().and_then(|ports| Policy::of(host, daemon.pid).rights(ports));
+    let ports = selinux_policy::ports(host).map_err(|e| e.to_string());
+    let policy = Policy::of(host, daemon.pid);
+    let rights = ports.as_ref().ok().and_then(|ports| policy.rights(ports));
     Ok(Some(SelinuxFacts {
         mode,
         domain: label(host, daemon.pid),
         ports,
         rights,
         files: labels(host, &daemon.config),
-        denials: refusals(host, since),
+        denials: refusals(host, &policy, since),
     }))
 }
 
 /// SELinux's refusals once more, after the daemon was given something to do.
-pub fn selinux_again(host: &Host, facts: &mut SecurityFacts, since: Option<i64>) {
+pub fn selinux_again(host: &Host, facts: &mut SecurityFacts, pid: Option<u32>, since: Option<i64>) {
     if let Ok(Some(found)) = &mut facts.selinux {
-        found.denials = refusals(host, since);
+        found.denials = refusals(host, &Policy::of(host, pid), since);
     }
 }
 
 /// The newest refusals of a syslog daemon, each thing once, and what labels the files have by now.
-fn refusals(host: &Host, since: Option<i64>) -> Fact<Vec<selinux::Denial>> {
+fn refusals(host: &Host, policy: &Policy<'_>, since: Option<i64>) -> Fact<Vec<selinux::Denial>> {
     let lines = denials(host, since)?;
     let mut found: Vec<selinux::Denial> = Vec::new();
     // A daemon that tries again every second must not hide the rest.
@@ -81,7 +81,12 @@ fn refusals(host: &Host, since: Option<i64>) -> Fact<Vec<selinux::Denial>> {
     let known = file_labels(host, paths).unwrap_or_default();
     for denial in &mut found {
         if let Some(file) = denial.file().and_then(|path| known.iter().find(|f| f.path == path)) {
-            (denial.now, denial.wants) = (Some(file.has.clone()), file.wants.clone());
+            // A label that the daemon may not use either is no help.
+            let helps = |wants: &String| {
+                policy.may(&format!("system_u:object_r:{wants}:s0"), &denial.class, &[&denial.permission])
+                    != Some(false)
+            };
+            (denial.now, denial.wants) = (Some(file.has.clone()), file.wants.clone().filter(helps));
         }
     }
     Ok(found)
@@ -124,7 +129,7 @@ impl fmt::Display for Refusal {
                 write!(f, "SELinux refused the daemon {} on {what} ({})", clean(&d.permission), clean(&d.what))
             }
             Refusal::AppArmor(d) => {
-                write!(f, "AppArmor's profile {} refused the daemon {}", clean(&d.profile), clean(&d.path))
+                write!(f, "AppArmor's profile {} refused the daemon {}", clean(&d.profile), clean(&d.what()))
             }
         }
     }
@@ -205,7 +210,8 @@ fn denials(host: &Host, since: Option<i64>) -> Fact<Vec<String>> {
     Ok(out.lines().filter(|l| l.contains("denied") || l.contains("DENIED")).map(str::to_owned).collect())
 }
 
-fn apparmor(host: &Host, daemon: &DaemonFacts, since: Option<i64>) -> Fact<Option<AppArmorFacts>> {
+/// What AppArmor makes of the daemon; `None`: nothing.
+pub fn apparmor(host: &Host, daemon: &DaemonFacts, since: Option<i64>) -> Fact<Option<AppArmorFacts>> {
     let enabled = text(host, APPARMOR).is_some_and(|t| t.trim_ascii() == b"Y");
     if !enabled {
         return Ok(None);
@@ -217,23 +223,45 @@ fn apparmor(host: &Host, daemon: &DaemonFacts, since: Option<i64>) -> Fact<Optio
         return Err(format!("/proc/{pid}/attr/current cannot be read"));
     };
     let Some(confinement) = apparmor::confinement(&current) else { return Ok(None) };
-    let profile = profile(host, &confinement.profile, daemon.program.as_deref());
+    let file = profile_file(host, &confinement.profile, daemon.program.as_deref());
+    let profile = match &file {
+        Some(file) => Ok(profile(host, file)),
+        None => Err(format!("the text of the profile {} was not found in /etc/apparmor.d", confinement.profile)),
+    };
     let denials = denials(host, since).map(|lines| {
         let ours = |d: &apparmor::Denial| d.profile == confinement.profile;
         lines.iter().filter_map(|l| apparmor::denial(l)).filter(ours).take(MOST_DENIALS).collect()
     });
-    Ok(Some(AppArmorFacts { confinement, profile, denials }))
+    Ok(Some(AppArmorFacts { confinement, file, profile, denials }))
 }
 
-/// The profile's text with its includes.
-fn profile(host: &Host, name: &str, program: Option<&str>) -> Fact<String> {
+/// The file of a profile: by its usual name, else the one that has `profile NAME`.
+fn profile_file(host: &Host, name: &str, program: Option<&str>) -> Option<String> {
     let dotted = |path: &str| path.trim_start_matches('/').replace('/', ".");
     let program = program.unwrap_or_default();
     let base = program.rsplit('/').next().unwrap_or_default();
-    let files = [dotted(name), dotted(program), format!("usr.sbin.{base}"), format!("sbin.{base}")];
-    let found = files.iter().find_map(|file| text(host, &format!("/etc/apparmor.d/{file}")));
-    let found = found.ok_or_else(|| format!("the text of the profile {name} was not found in /etc/apparmor.d"))?;
-    let mut whole = String::from_utf8_lossy(&found).into_owned();
+    let usual = [dotted(name), dotted(program), format!("usr.sbin.{base}"), format!("sbin.{base}")];
+    let others = host.root.list(Path::new("/etc/apparmor.d")).unwrap_or_default();
+    let paths = usual.iter().filter(|n| !n.is_empty()).map(|n| format!("/etc/apparmor.d/{n}"));
+    let others = others.iter().map(|n| format!("/etc/apparmor.d/{}", n.to_string_lossy()));
+    let has = |bytes: &[u8]| {
+        String::from_utf8_lossy(bytes).lines().any(|line| {
+            let mut words = line.split_whitespace().map(|w| w.trim_matches('"'));
+            match words.next() {
+                Some("profile") => words.next() == Some(name),
+                first => name.starts_with('/') && first == Some(name),
+            }
+        })
+    };
+    let mut all: Vec<String> = paths.collect();
+    let first = all.iter().find(|path| text(host, path).is_some()).cloned();
+    all.extend(others);
+    all.into_iter().find(|path| text(host, path).is_some_and(|t| has(&t))).or(first)
+}
+
+/// The profile's text with its includes.
+fn profile(host: &Host, file: &str) -> String {
+    let mut whole = String::from_utf8_lossy(&text(host, file).unwrap_or_default()).into_owned();
     let mut todo = apparmor::includes(&whole);
     let mut seen = Vec::new();
     while let Some(path) = todo.pop() {
@@ -251,5 +279,5 @@ fn profile(host: &Host, name: &str, program: Option<&str>) -> Fact<String> {
         }
         seen.push(path);
     }
-    Ok(whole)
+    whole
 }

@@ -3,13 +3,13 @@
 
 use std::path::Path;
 
+use crate::host::Host;
 use crate::host::proc_net::Transport;
-use crate::host::{Cmd, Host, RunError};
 use crate::plan::Change;
 use crate::plan::receipt::{Entry, Receipt};
 use crate::platform::os_release::OsRelease;
 use crate::platform::selinux::{self, Mode, Ports};
-use crate::platform::selinux_policy::{Policy, Use, may_use};
+use crate::platform::selinux_policy::{self, NoPorts, Policy, Use, may_use};
 use crate::platform::setting::Setting;
 use crate::syslog::collector::Refusal;
 
@@ -29,13 +29,9 @@ pub fn changes(
     if selinux::mode(&enforce) != Some(Mode::Enforcing) {
         return Ok((Vec::new(), Vec::new()));
     }
-    let output = host.runner.run(&Cmd::new(["semanage", "port", "-l"]));
-    let labels = match output {
-        Ok(output) if output.ok() => selinux::ports(&output.stdout),
-        Err(RunError::NotFound(_)) => return Ok((Vec::new(), vec![missing(host, agent_port)])),
-        Ok(output) => {
-            return Ok((Vec::new(), vec![format!("the labels of ports are not known: {}", output.last_words(2))]));
-        }
+    let labels = match selinux_policy::ports(host) {
+        Ok(labels) => labels,
+        Err(NoPorts::NoTool) => return Ok((Vec::new(), vec![missing(host, agent_port)])),
         Err(e) => return Ok((Vec::new(), vec![format!("the labels of ports are not known: {e}")])),
     };
     let rights = Policy::of(host, pid).rights(&labels);
