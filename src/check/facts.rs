@@ -152,6 +152,12 @@ pub struct UnitFacts {
     /// When the last run ended, in seconds since the epoch; `None`: it has not ended yet.
     #[serde(default)]
     pub ended: Option<i64>,
+    /// Restarts by systemd itself within the last five minutes; `None`: nobody had reason to count them.
+    #[serde(default)]
+    pub restarted_lately: Option<u32>,
+    /// Settings of the unit that end the daemon after a while, `RuntimeMaxSec=2s`; empty: none.
+    #[serde(default)]
+    pub ended_by: String,
     /// Units without which it does not start (`Requires=`).
     #[serde(default)]
     pub requires: String,
@@ -503,6 +509,8 @@ impl Default for UnitFacts {
             since: None,
             begun: None,
             ended: None,
+            restarted_lately: None,
+            ended_by: String::new(),
             requires: String::new(),
             invocation: String::new(),
             sandbox: Sandbox::default(),

@@ -41,6 +41,7 @@ mod network;
 mod ng_tests;
 mod open_files;
 pub mod outcome;
+mod pieces;
 mod pipeline;
 mod ports;
 mod probe;

@@ -146,6 +146,9 @@ fn named_as_forwarded(raw: &[u8], header: Header, event: Option<Event>) -> Heade
         Some(host) if header.host.as_ref().is_none_or(|known| known.start < host.end && host.start < known.end) => {
             Header { end: header.end.max(host.end), host: Some(host), ..header }
         }
+        None if header.host.clone().and_then(|known| raw.get(known)).is_some_and(meant::is_no_host) => {
+            Header { host: None, ..header }
+        }
         _ => header,
     }
 }

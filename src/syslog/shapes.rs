@@ -102,10 +102,13 @@ pub fn readable_second(rewrite: bool) -> String {
 }
 
 /// The agent would take the word behind the time for the host, but it is a time zone, a year, the date of a second
-/// header, `AM`.
+/// header, `AM`, the name of the format.
 pub fn misread() -> String {
-    format!("^[^|%]*:[0-9]{{2}}([.,0-9]*(Z|{OFFSET}))? +({ZONE}|[0-9]{{1,4}}|{MONTH}|{WEEKDAY}|[AP]M)[ :]")
+    format!("^[^|%]*:[0-9]{{2}}([.,0-9]*(Z|{OFFSET}))? +({ZONE}|[0-9]{{1,4}}|{MONTH}|{WEEKDAY}|[AP]M|{FORMAT})[ :]")
 }
+
+/// Stands in front of the event as if it were a program's name.
+const FORMAT: &str = "[Cc][Ee][Ff]";
 
 /// What relays of the BSD kind put between the time and the host.
 pub const FORWARDED: &str = "Message forwarded from ";
@@ -134,9 +137,10 @@ pub fn named_time() -> String {
 }
 
 /// The first date and time of a header, whichever way it is written, with its fraction, offset and late year (the C
-/// library's `Fri Aug 14 09:21:07 UTC 2026`) as far as there are any.
+/// library's `Fri Aug 14 09:21:07 UTC 2026`) as far as there are any. An IPv6 address that begins like a year
+/// (`2001:db8::7`) is none.
 pub fn stamp() -> String {
-    let end = "[^0-9A-Za-z+-]";
+    let end = "([^0-9A-Za-z:+-]|:( |$))";
     format!(
         "({}|{})([.,][0-9]+)?(( ?[(]?({}))?[)]?( +[A-Z]{{3,5}})?( +{YEAR})?({end}|$))?",
         digits_time(),
@@ -262,10 +266,12 @@ pub const BEFORE_LONE_HOST: &str = "^(<[0-9]*>)?[ :]*";
 pub const LONE_HOST: &str = HOST_LIKE;
 pub const AFTER_LONE_HOST: &str = " +[^ :]+:? *$";
 
-/// No host: nothing, a number that may be a year, a date or a part of one.
+/// No host: nothing, a number that may be a year, a date or a part of one, seconds since 1970 with a fraction, the name
+/// of the format.
 pub fn no_host() -> String {
     format!(
-        "^([0-9]{{0,4}}|[0-9]+[./-][0-9]+[/-][0-9T]*|[0-9]{{1,2}}[.][0-9]{{1,2}}[.][0-9]{{4}}|{ZONE}|{MONTH}|{WEEKDAY})$"
+        "^([0-9]{{0,4}}|[0-9]+[./-][0-9]+[/-][0-9T]*|[0-9]{{1,2}}[.][0-9]{{1,2}}[.][0-9]{{4}}|[0-9]{{10}}[.][0-9]+\
+         |[0-9]{{8}}[Tt][0-9]{{6}}[Zz]?|{ZONE}|{MONTH}|{WEEKDAY}|{FORMAT})$"
     )
 }
 

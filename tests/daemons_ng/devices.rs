@@ -15,7 +15,7 @@ pub const CASES: &[Case] = &[
     ("tcp", |k| {
         must_be(
             k,
-            Count { accepted: 773, ..Count::every(788) },
+            Count { accepted: 781, ..Count::every(796) },
             |c, l| send_tcp(loopback(c.port), l, with_lf),
             |m| !m.datagram_only,
         )

@@ -122,13 +122,17 @@ pub fn host_place(head: &[u8], today: civil::Date) -> Option<Range<usize>> {
     let read = rewritten(head, today).head;
     let name = SHAPES.hosts.iter().flatten().find_map(|shape| {
         let found = shape.captures(&read)?.name("host")?;
-        let none = SHAPES.no_host.as_ref()?.is_match(found.as_bytes());
-        (!none).then(|| found.range())
+        (!is_no_host(found.as_bytes())).then(|| found.range())
     })?;
     // What was rewritten lies in front of the host, or behind it.
     let text = read.get(name.clone())?;
     let behind = (head.len() + name.start).checked_sub(read.len())?;
     [behind, name.start].into_iter().map(|at| at..at + text.len()).find(|place| head.get(place.clone()) == Some(text))
+}
+
+/// A word that stands where the host does and is none: a date, a time zone, the name of the format.
+pub fn is_no_host(word: &[u8]) -> bool {
+    SHAPES.no_host.as_ref().is_some_and(|none| none.is_match(word))
 }
 
 fn found(expression: &Option<Regex>, text: &[u8]) -> Option<Vec<u8>> {

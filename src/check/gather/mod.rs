@@ -267,7 +267,7 @@ pub fn firewall(host: &Host) -> Fact<FirewallFacts> {
     let way = host.net.udp(([127, 0, 0, 1], 9).into());
     Ok(FirewallFacts {
         listings: Listings::gather(host),
-        interfaces: crate::host::interfaces::interfaces()?,
+        interfaces: crate::host::interfaces::interfaces()?.into_iter().map(|i| i.with_settings(&host.root)).collect(),
         routes: Vec::new(),
         neighbours: Vec::new(),
         no_way_to_self: way.err().map(|e| e.to_string()),
