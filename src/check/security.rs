@@ -180,10 +180,10 @@ fn translated(case: &Case<'_>, denial: &Denial, judged: &Fact<Vec<FileLabel>>) -
                 (false, "dir") => ("syslog_conf_t", "(/.*)?"),
                 (false, _) => ("syslog_conf_t", ""),
             };
-            out.advise(format!(
+            out.advise(
                 "the policy does not let the daemon use files of that place: move the file to where it does (below /etc/rsyslog.d or /etc/syslog-ng to read, /var/log or /var/spool/rsyslog to \
                  write), or give its place a label for good"
-            ))
+            )
             .command(format!("sudo semanage fcontext -a -t {type_} {}", shell_quote(&format!("{path}{folder}"))))
             .command(format!("sudo restorecon -Rv {quoted}"))
             .command(format!("sudo systemctl restart {}", case.unit_name()))

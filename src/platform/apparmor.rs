@@ -331,7 +331,8 @@ fn unhex(text: &str) -> Option<String> {
     let digits: Vec<u8> =
         text.chars().map(|c| c.to_digit(16).and_then(|d| u8::try_from(d).ok())).collect::<Option<_>>()?;
     let bytes: Vec<u8> = digits.chunks_exact(2).filter_map(|p| Some(p.first()? << 4 | p.get(1)?)).collect();
-    (digits.len() % 2 == 0 && bytes.first() == Some(&b'/')).then(|| String::from_utf8_lossy(&bytes).into_owned())
+    (digits.len().is_multiple_of(2) && bytes.first() == Some(&b'/'))
+        .then(|| String::from_utf8_lossy(&bytes).into_owned())
 }
 
 #[cfg(test)]
