@@ -9,7 +9,7 @@ is() { # TEXT COMMAND...: the command must succeed
   if "$@" >/tmp/out 2>&1; then echo "ok: $text"; else echo "not ok: $text"; sed 's/^/    /' /tmp/out | tail -20; bad=1; fi
 }
 cefctl_install() { cefctl install --agent none --yes "$@"; }
-etc() { find /etc -xdev -path /etc/selinux -prune -o -printf '%p %m %u:%g %Z %s\n' | sort; }
+etc() { find /etc -xdev -path /etc/selinux -prune -o -printf '%p %m %u:%g %Z %s\n' 2>/dev/null | sort; }
 # JSON path of the first failing check, and what it says
 verdict() { cefctl troubleshoot -o json 2>/dev/null >/tmp/report; python3 - "$@" <<'P'
 import json, sys
