@@ -57,10 +57,13 @@ pub fn single(case: &Case<'_>) -> Judged {
         let text = if both { "both daemons are installed, one runs" } else { "one syslog daemon" };
         return Ok(Outcome::pass(text));
     }
-    let (keep, stop) = match case.target.daemon {
-        Daemon::SyslogNg => ("syslog-ng", "rsyslog"),
-        Daemon::Rsyslog | Daemon::None => ("rsyslog", "syslog-ng"),
+    let (keep, stop, program) = match case.target.daemon {
+        Daemon::SyslogNg => ("syslog-ng", "rsyslog", "rsyslogd"),
+        Daemon::Rsyslog | Daemon::None => ("rsyslog", "syslog-ng", "syslog-ng"),
     };
+    // It may be started by a unit of somebody's own.
+    let unit = runs(program).and_then(|p| p.unit.as_deref()).filter(|unit| unit.ends_with(".service"));
+    let stop = unit.unwrap_or(stop);
     let both = ["rsyslogd", "syslog-ng"].into_iter().filter_map(runs).map(|p| ("process", p.display()));
     Ok(Outcome::warn("rsyslog and syslog-ng both run on this box")
         .seen_all(both)

@@ -53,7 +53,8 @@ fn two_daemons_warn_but_not_one_in_a_container() {
     assert!(o.evidence.iter().any(|e| e.source == "udp 0.0.0.0:514" && e.text.contains("rsyslogd pid 47")));
     assert_eq!(
         judge(single, &facts, Daemon::SyslogNg).advice.unwrap().commands,
-        ["sudo systemctl disable --now rsyslog"]
+        ["sudo systemctl disable --now rsyslogd.service"],
+        "the unit it belongs to, whatever its name"
     );
 }
 
