@@ -75,7 +75,32 @@ fn port(case: &Case<'_>) -> Judged {
                 .command(restart(case)));
         }
     }
+    if let Some(out) = shared(case, &open, socket) {
+        return Ok(out);
+    }
     Ok(Outcome::pass(format!("port {port} is open")).seen(socket.display(), who))
+}
+
+/// Two programs may have one port where both ask for it (SO_REUSEPORT): the kernel then gives each of them some of the
+/// connections, by chance.
+fn shared(case: &Case<'_>, open: &[&Socket], socket: &Socket) -> Option<Outcome> {
+    let program = |s: &Socket| {
+        let first = s.owners.iter().filter_map(|pid| case.facts.process(*pid)).min_by_key(|p| p.pid)?;
+        Some((first.exe.clone(), first.cmdline.clone()))
+    };
+    // One program with several sockets does that on purpose.
+    let mine = program(socket)?;
+    let same_place = |s: &&&Socket| s.local == socket.local;
+    let other = open.iter().filter(same_place).find(|s| program(s).is_some_and(|p| p != mine))?;
+    let port = case.target.agent_port;
+    let make = if case.target.agent == AgentKind::None { Outcome::warn } else { Outcome::fail };
+    let out = make(format!(
+        "two programs listen on port {port}, {} and {}: each gets some of the events, by chance",
+        owners(case, socket),
+        owners(case, other)
+    ));
+    let out = out.seen(socket.display(), owners(case, socket)).seen(other.display(), owners(case, other));
+    Some(out.advise("stop the one that is not the agent").command(format!("sudo ss -lntp 'sport = :{port}'")))
 }
 
 fn nobody(case: &Case<'_>, elsewhere: &[&Socket]) -> Outcome {
@@ -130,6 +155,23 @@ mod tests {
 
     fn with_agent(agent: AgentKind) -> Target {
         Target { agent, ..Target::default() }
+    }
+
+    #[test]
+    fn two_programs_on_one_port_get_some_of_the_events_each() {
+        let mut facts = healthy();
+        let owner = |facts: &Facts| {
+            let found = facts.net.as_ref().unwrap().sockets.iter().find(|s| s.local.port() == 25226 && s.is_open());
+            found.map(|s| (s.local.to_string(), s.owners[0])).unwrap()
+        };
+        let (place, pid) = owner(&facts);
+        add_socket(&mut facts, Transport::Tcp, &place, pid);
+        assert_eq!(judge(listening, &facts).status, Status::Pass, "sockets of one program");
+        let other = Process { pid: 4711, exe: "/usr/bin/socat".into(), comm: "socat".into(), ..Process::default() };
+        facts.processes.insert(4711, other);
+        add_socket(&mut facts, Transport::Tcp, &place, 4711);
+        let o = judge(listening, &facts);
+        assert_eq!((o.status, o.summary.contains("two programs")), (Status::Warn, true), "{}", o.summary);
     }
 
     #[test]

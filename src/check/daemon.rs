@@ -57,10 +57,13 @@ pub fn single(case: &Case<'_>) -> Judged {
         let text = if both { "both daemons are installed, one runs" } else { "one syslog daemon" };
         return Ok(Outcome::pass(text));
     }
-    let (keep, stop) = match case.target.daemon {
-        Daemon::SyslogNg => ("syslog-ng", "rsyslog"),
-        Daemon::Rsyslog | Daemon::None => ("rsyslog", "syslog-ng"),
+    let (keep, stop, program) = match case.target.daemon {
+        Daemon::SyslogNg => ("syslog-ng", "rsyslog", "rsyslogd"),
+        Daemon::Rsyslog | Daemon::None => ("rsyslog", "syslog-ng", "syslog-ng"),
     };
+    // It may be started by a unit of somebody's own.
+    let unit = runs(program).and_then(|p| p.unit.as_deref()).filter(|unit| unit.ends_with(".service"));
+    let stop = unit.unwrap_or(stop);
     let both = ["rsyslogd", "syslog-ng"].into_iter().filter_map(runs).map(|p| ("process", p.display()));
     Ok(Outcome::warn("rsyslog and syslog-ng both run on this box")
         .seen_all(both)
@@ -89,6 +92,9 @@ fn running_unit(case: &Case<'_>, unit: &UnitFacts) -> Judged {
     let name = case.unit_name();
     let state = format!("{} ({})", word(unit.state.active), unit.state.sub);
     let process = unit.state.main_pid.and_then(|pid| case.facts.process(pid));
+    if let Some(out) = restarting(case, unit, &state) {
+        return Ok(out);
+    }
     if !unit.state.is_active() {
         return not_active(case, unit, &state);
     }
@@ -112,6 +118,9 @@ fn running_unit(case: &Case<'_>, unit: &UnitFacts) -> Judged {
             .command(format!("sudo systemctl restart {name}"))
             .fix(Fix::Restart(format!("{name}.service"))));
     }
+    if let Some(out) = replaced(case, unit) {
+        return Ok(out);
+    }
     let up = unit.since.map(|s| case.facts.taken - s);
     let restarts = unit.state.restarts.unwrap_or_default();
     // Restarted by hand or by an installer does not count; only the manager's own restarts do.
@@ -130,6 +139,60 @@ fn running_unit(case: &Case<'_>, unit: &UnitFacts) -> Judged {
     }
     let pid = unit.state.main_pid.map(|p| format!(", pid {p}")).unwrap_or_default();
     Ok(Outcome::pass(format!("{name} is {state}{pid}")))
+}
+
+/// The process that the unit had is gone, and another one is there: it was restarted within the second or two that a
+/// diagnosis takes, which seldom is chance.
+fn replaced(case: &Case<'_>, unit: &UnitFacts) -> Option<Outcome> {
+    let name = case.unit_name();
+    let pid = unit.state.main_pid.filter(|pid| case.facts.process(*pid).is_none())?;
+    // The main process may also be a script of somebody's own, which is no daemon and not looked at.
+    let of_unit = |p: &&Process| {
+        p.unit.as_ref() == Some(&unit.state.id) && p.container.is_none() && p.ppid != pid && !p.is_zombie()
+    };
+    let other = case.facts.processes.values().find(of_unit)?;
+    Some(
+        Outcome::warn(format!("{name} was restarted while this was looked at: pid {pid} is gone"))
+            .seen("process now", other.display())
+            .advise(
+                "if nobody did that on purpose, look for the timer, script or watchdog that restarts it, since what devices \
+                 send in between is lost; then run the check again",
+            )
+            .command(format!("journalctl -u {name} -n 50"))
+            .command("systemctl list-timers"),
+    )
+}
+
+/// Restarts by systemd within five minutes that are no accident any more.
+const AGAIN: u32 = 3;
+
+/// It works, for a moment: somebody or something ends it, and systemd starts it again, again and again.
+fn restarting(case: &Case<'_>, unit: &UnitFacts, state: &str) -> Option<Outcome> {
+    let name = case.unit_name();
+    let times = unit.restarted_lately.filter(|n| *n >= AGAIN)?;
+    // One that does not come up at all ends with a code of its own, and its lines say more.
+    let between = matches!(unit.state.active, Active::Activating | Active::Deactivating)
+        && matches!(unit.state.result.as_str(), "success" | "signal" | "watchdog" | "timeout");
+    if !(unit.state.is_active() || between) {
+        return None;
+    }
+    let out = Outcome::fail(format!(
+        "{name} ends and is restarted by systemd again and again ({times} times within five minutes): what devices \
+         send in between is lost"
+    ))
+    .seen(format!("{name}.service"), format!("{state}, {} restarts", unit.state.restarts.unwrap_or_default()))
+    .seen_all(unit.state.drop_ins.iter().map(|d| (d.to_string_lossy().into_owned(), "changes the unit")))
+    .seen_all(case.last_lines(5));
+    Some(match unit.ended_by.as_str() {
+        "" => out
+            .advise("look at what ends it: a crash, somebody's `kill`, too little memory")
+            .command(format!("journalctl -u {name} -n 50")),
+        setting => out
+            .seen(format!("systemctl show {name}"), setting)
+            .advise(format!("{setting} in the unit ends it: take that out, then restart the daemon"))
+            .command(format!("sudo systemctl edit {name}.service"))
+            .command(format!("sudo systemctl restart {name}")),
+    })
 }
 
 /// It runs, but does not do what its files say.

@@ -53,7 +53,8 @@ fn two_daemons_warn_but_not_one_in_a_container() {
     assert!(o.evidence.iter().any(|e| e.source == "udp 0.0.0.0:514" && e.text.contains("rsyslogd pid 47")));
     assert_eq!(
         judge(single, &facts, Daemon::SyslogNg).advice.unwrap().commands,
-        ["sudo systemctl disable --now rsyslog"]
+        ["sudo systemctl disable --now rsyslogd.service"],
+        "the unit it belongs to, whatever its name"
     );
 }
 
@@ -123,6 +124,40 @@ fn restarts_by_systemd_warn_while_they_are_fresh() {
     assert_eq!(rsyslog(running, &facts).status, Status::Warn);
     facts.taken = 1_100_000;
     assert_eq!(rsyslog(running, &facts).status, Status::Pass);
+}
+
+#[test]
+fn a_daemon_that_is_restarted_again_and_again_fails() {
+    let of = |lines: &str, times: u32, ended_by: &str| {
+        let mut facts = with_unit(lines);
+        let unit = facts.units.as_mut().unwrap().get_mut("rsyslog.service").unwrap();
+        (unit.restarted_lately, unit.ended_by) = (Some(times), ended_by.to_owned());
+        facts.taken = 1_000_010;
+        rsyslog(running, &facts)
+    };
+    let young = ACTIVE.replace("NRestarts=0", "NRestarts=3");
+    let out = of(&young, 3, "RuntimeMaxSec=2s");
+    assert_eq!(out.status, Status::Fail);
+    assert!(out.advice.unwrap().summary.contains("RuntimeMaxSec=2s in the unit ends it"));
+    assert_eq!(of(&young, 2, "").status, Status::Warn);
+    // Between two runs as well; a start alone would mend nothing.
+    let out = of("ActiveState=activating\nSubState=auto-restart\nResult=signal\nNRestarts=5\n", 5, "");
+    assert!(out.status == Status::Fail && out.advice.is_some_and(|a| !a.fixable));
+}
+
+#[test]
+fn a_restart_while_it_is_looked_at_is_told() {
+    let of = |ppid: u32| {
+        let mut facts = with_unit(ACTIVE);
+        let mut process = facts.processes.remove(&fixture::DAEMON).unwrap();
+        (process.pid, process.ppid, process.unit) = (4711, ppid, Some("rsyslog.service".into()));
+        facts.processes.insert(4711, process);
+        rsyslog(running, &facts)
+    };
+    let out = of(1);
+    assert_eq!((out.status, out.summary.contains("restarted while")), (Status::Warn, true), "{}", out.summary);
+    // The unit's own process is a script that has started the daemon.
+    assert_eq!(of(fixture::DAEMON).status, Status::Pass);
 }
 
 #[test]

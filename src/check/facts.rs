@@ -22,6 +22,7 @@ use crate::message::lint::live::Traffic;
 use crate::platform::access::Step;
 use crate::platform::firewall::listing::Listings;
 use crate::platform::os_release::OsRelease;
+use crate::platform::selinux_policy::Rights;
 use crate::platform::service::{UnitState, parse_show};
 use crate::platform::{apparmor, selinux};
 use crate::syslog::syslogng::version::Program;
@@ -151,6 +152,12 @@ pub struct UnitFacts {
     /// When the last run ended, in seconds since the epoch; `None`: it has not ended yet.
     #[serde(default)]
     pub ended: Option<i64>,
+    /// Restarts by systemd itself within the last five minutes; `None`: nobody had reason to count them.
+    #[serde(default)]
+    pub restarted_lately: Option<u32>,
+    /// Settings of the unit that end the daemon after a while, `RuntimeMaxSec=2s`; empty: none.
+    #[serde(default)]
+    pub ended_by: String,
     /// Units without which it does not start (`Requires=`).
     #[serde(default)]
     pub requires: String,
@@ -388,6 +395,9 @@ pub struct SelinuxFacts {
     /// Label of the daemon's process.
     pub domain: Option<String>,
     pub ports: Fact<Vec<selinux::Ports>>,
+    /// What the running policy lets the daemon do with them; `None`: the kernel was not asked.
+    #[serde(default)]
+    pub rights: Option<Rights>,
     /// Of the daemon's configuration.
     pub files: Fact<Vec<FileLabel>>,
     /// Of a syslog daemon, since it was started.
@@ -406,6 +416,9 @@ pub struct FileLabel {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AppArmorFacts {
     pub confinement: apparmor::Confinement,
+    /// File of the profile.
+    #[serde(default)]
+    pub file: Option<String>,
     /// The profile's text with its includes.
     pub profile: Fact<String>,
     /// Since the daemon was started.
@@ -496,6 +509,8 @@ impl Default for UnitFacts {
             since: None,
             begun: None,
             ended: None,
+            restarted_lately: None,
+            ended_by: String::new(),
             requires: String::new(),
             invocation: String::new(),
             sandbox: Sandbox::default(),

@@ -177,9 +177,33 @@ fn worst(case: &Case<'_>, rules: &Ruleset, facts: &FirewallFacts, seen: &[Seen])
     if let Some(first) = shut.first() {
         return neighbours(rules, first, &near);
     }
+    if let Some(out) = in_pieces(rules, seen).or_else(|| super::network::narrow(facts)) {
+        return out;
+    }
     let from = case.target.source.map(|s| format!(" from {s}")).unwrap_or_default();
     let out = Outcome::pass(format!("nothing on this box keeps {}{from}", named(&all, "off")));
     out.seen_all(seen.iter().flat_map(shut_out))
+}
+
+/// What is too large for one packet comes in pieces, which a rule drops although it lets the rest in.
+fn in_pieces(rules: &Ruleset, seen: &[Seen]) -> Option<Outcome> {
+    let most = |s: &&Seen| {
+        let lost = s.answer.pieces.iter().fold(Span::empty(), |all, b| all.union(&b.who));
+        lost.size() > s.answer.allowed.size() / 2
+    };
+    let found = seen.iter().find(most)?;
+    let block = found.answer.pieces.first()?;
+    let text = format!(
+        "large events over UDP do not get in: {} drops the pieces they come in (IP fragments)",
+        keeper(rules, block)
+    );
+    let out = Outcome::warn(text)
+        .seen(format!("{}, events above 1472 bytes", found.name()), told(block))
+        .advise("let pieces of datagrams through, since they have no port that a rule could ask for; or let devices send over TCP");
+    Some(match removal(rules, &block.place) {
+        Some(command) => out.command(command),
+        None => out,
+    })
 }
 
 /// A rule that is not judged, and a test event that was lost just where it stands.
@@ -260,6 +284,7 @@ fn told(block: &Block) -> String {
     let moment = match block.moment {
         Moment::First => "",
         Moment::Later => " (to the packets after the first)",
+        Moment::Piece => " (to the pieces of large datagrams)",
         Moment::Answer => " (to our answers)",
     };
     format!("{}{verdict}{moment}", block.place.words())

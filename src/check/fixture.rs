@@ -135,16 +135,12 @@ pub fn units(units: &[(&str, &str)]) -> BTreeMap<String, UnitFacts> {
         let unit = UnitFacts {
             state,
             since: Some(1_000_000),
-            ended: None,
-            requires: String::new(),
             begun: Some(1_000_000),
             invocation: "i".into(),
-            sandbox: Default::default(),
             freezer: "running".into(),
             exec_status: Some(0),
-            user: String::new(),
             exec_start: "/usr/sbin/rsyslogd -n -iNONE".into(),
-            skipped: false,
+            ..UnitFacts::default()
         };
         (name.to_string(), unit)
     };

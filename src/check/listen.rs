@@ -380,10 +380,22 @@ pub fn owner(case: &Case<'_>) -> Judged {
     let Some(first) = outside.first().or(inside.first()) else {
         return Ok(Outcome::pass(format!("port {} is used by nobody but the daemon", case.target.port)));
     };
+    if first.owners.is_empty() && just_started(case) {
+        let why = format!("{} was restarted while this was looked at: run it again", case.unit_name());
+        return Err(NotJudged::Unknown(why));
+    }
     let text = format!("{} belongs to {}", first.display(), owners(case, first));
     let out = if outside.is_empty() { Outcome::warn(format!("{text} (loopback only)")) } else { Outcome::fail(text) };
     let all = outside.iter().chain(&inside).map(|s| (s.display(), owners(case, s)));
     Ok(stop_it(case, out.seen_all(all), first))
+}
+
+/// Seconds within which a restart disturbs what is looked at side by side.
+const FRESH: i64 = 2;
+
+fn just_started(case: &Case<'_>) -> bool {
+    let unit = case.facts.unit(&format!("{}.service", case.unit_name()));
+    unit.is_some_and(|u| !u.state.is_active() || u.since.is_some_and(|since| case.facts.taken - since <= FRESH))
 }
 
 /// A transport that neither the configuration nor a promise speaks of is nobody's concern: 514/tcp is also `rsh`.

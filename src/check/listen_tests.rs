@@ -22,6 +22,21 @@ fn other(facts: &mut Facts) -> u32 {
 }
 
 #[test]
+fn a_daemon_that_is_restarted_meanwhile_is_no_other_program() {
+    let of = |owners: Vec<u32>, unit: Option<&str>| {
+        let mut facts = healthy();
+        facts.processes.insert(4711, Process { pid: 4711, unit: unit.map(str::to_owned), ..Process::default() });
+        facts.units.as_mut().unwrap().get_mut("rsyslog.service").unwrap().since = Some(facts.taken - 1);
+        let on_port = |s: &&mut Socket| s.is_open() && s.local.port() == 514;
+        sockets(&mut facts).iter_mut().filter(on_port).for_each(|s| s.owners.clone_from(&owners));
+        judge(owner, &facts).status
+    };
+    assert_eq!(of(vec![4711], Some("rsyslog.service")), Status::Pass);
+    assert_eq!(of(vec![4711], Some("other.service")), Status::Fail);
+    assert_eq!(of(vec![], None), Status::Unknown);
+}
+
+#[test]
 fn a_healthy_box_passes_over_both_families() {
     let facts = healthy();
     let o = judge(udp, &facts);

@@ -41,6 +41,7 @@ mod network;
 mod ng_tests;
 mod open_files;
 pub mod outcome;
+mod pieces;
 mod pipeline;
 mod ports;
 mod probe;
@@ -228,6 +229,9 @@ fn probe(
     let probed = probe_run::run(host, stop, &facts.host.hostname, &aims, target.agent_port, limit);
     (facts.probe, facts.tls_probe) = (probed.plain, probed.tls);
     gather::sockets_again(host, facts, target.port);
+    if facts.probe.values().any(|p| p.arrived.is_none()) {
+        gather::refusals_again(host, facts);
+    }
     // A program that works takes a connection within milliseconds; one that still waits then is believed.
     if facts.net.as_ref().is_ok_and(|net| net.not_accepted(target.agent_port) > 0) {
         host.clock.sleep(TO_ACCEPT);

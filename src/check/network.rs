@@ -10,7 +10,46 @@ use crate::platform::firewall::port;
 
 /// What keeps every device, or those of some networks, from this box; `None`: nothing that shows here.
 pub fn judge(case: &Case<'_>, facts: &FirewallFacts) -> Option<Outcome> {
-    nothing_up(facts).or_else(|| no_route(case, &facts.routes))
+    nothing_up(facts).or_else(|| no_route(case, &facts.routes)).or_else(|| silent(facts))
+}
+
+/// 8 of `arp_ignore`: no question for any address of this machine is answered.
+const NEVER: u32 = 8;
+
+/// Nobody on the network is told where this machine is.
+fn silent(facts: &FirewallFacts) -> Option<Outcome> {
+    let ways = port::ways(&facts.interfaces);
+    let by = |i: &&Interface| ways.iter().any(|w| w.interface == i.name && w.local.is_ipv4());
+    let all: Vec<&Interface> = facts.interfaces.iter().filter(by).collect();
+    let mute = |i: &&&Interface| i.arp_ignore == Some(NEVER);
+    let first = all.iter().find(mute)?;
+    let text = format!("{} answers nobody who asks for this box's address (ARP): devices do not find it", first.name);
+    let out = if all.iter().all(|i| mute(&i)) { Outcome::fail(text) } else { Outcome::warn(text) };
+    let setting = format!("net.ipv4.conf.{}.arp_ignore", first.name);
+    Some(
+        out.seen(&setting, "8, or that of net.ipv4.conf.all")
+            .advise("set it to 0 (2 at most), also where it is set at boot in /etc/sysctl.d")
+            .command(format!("sudo sysctl net.ipv4.conf.all.arp_ignore=0 {setting}=0"))
+            .command("grep -r arp_ignore /etc/sysctl.conf /etc/sysctl.d"),
+    )
+}
+
+/// What every network of today carries (IPv6 asks for it).
+const USUAL: u32 = 1280;
+
+/// Packets of devices may be larger than what an interface takes, and then many drivers drop them.
+pub fn narrow(facts: &FirewallFacts) -> Option<Outcome> {
+    let ways = port::ways(&facts.interfaces);
+    let narrow = |i: &&Interface| i.mtu.is_some_and(|m| m < USUAL) && ways.iter().any(|w| w.interface == i.name);
+    let first = facts.interfaces.iter().find(narrow)?;
+    let mtu = first.mtu?;
+    let text = format!("{} takes packets of {mtu} bytes at most: larger events over UDP may not get in", first.name);
+    Some(
+        Outcome::warn(text)
+            .seen(format!("/sys/class/net/{}/mtu", first.name), mtu.to_string())
+            .advise("give the interface the MTU of its network, 1500 bytes as a rule, also where it is configured")
+            .command(format!("sudo ip link set {} mtu 1500", first.name)),
+    )
 }
 
 /// No interface of the network is in order. A machine with loopback alone has none that could be.
@@ -117,6 +156,20 @@ mod tests {
         };
         assert_eq!(with(spare).0, Status::Pass);
         assert_eq!(with(|f| f.interfaces.retain(|i| i.loopback)).0, Status::Pass);
+    }
+
+    #[test]
+    fn an_interface_that_answers_nobody_or_takes_small_packets_only() {
+        let set = |change: fn(&mut Interface)| {
+            with(|f| f.interfaces.iter_mut().filter(|i| i.name == "eth0").for_each(change))
+        };
+        let (status, text) = set(|i| i.arp_ignore = Some(8));
+        assert_eq!((status, text.contains("answers nobody")), (Status::Fail, true), "{text}");
+        // What balancers ask for is in order.
+        assert_eq!(set(|i| i.arp_ignore = Some(2)).0, Status::Pass);
+        let (status, text) = set(|i| i.mtu = Some(576));
+        assert_eq!((status, text.contains("576 bytes at most")), (Status::Warn, true), "{text}");
+        assert_eq!(set(|i| i.mtu = Some(1400)).0, Status::Pass);
     }
 
     #[test]

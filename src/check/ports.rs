@@ -143,7 +143,13 @@ pub fn split<'a>(case: &Case<'_>, net: &'a NetFacts, transport: Transport, port:
             let why = format!("{} is open, but whose it is can only be seen as root", socket.display());
             return Err(NotJudged::Unknown(why));
         }
-        let ours = case.daemon_pid().is_some_and(|pid| socket.owners.contains(&pid));
+        // One that was restarted while the sockets were looked at has another process by now, in the same unit.
+        let unit = format!("{}.service", case.unit_name());
+        let in_unit = |pid: &u32| {
+            case.facts.process(*pid).is_some_and(|p| p.container.is_none() && p.unit.as_ref() == Some(&unit))
+        };
+        let is_daemon = |pid: &u32| case.daemon_pid() == Some(*pid) || in_unit(pid);
+        let ours = socket.owners.iter().any(is_daemon);
         if ours { own.push(socket) } else { foreign.push(socket) }
     }
     Ok((own, foreign))

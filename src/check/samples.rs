@@ -3,6 +3,8 @@
 
 use std::sync::LazyLock;
 
+use crate::syslog::collector::EVENTS;
+
 /// What must become of a sample.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fate {
@@ -22,22 +24,15 @@ pub struct Sample {
     pub fate: Fate,
 }
 
-/// local4.warning, as in all of Microsoft's examples, but for the one that is about facilities.
 pub const SAMPLES: &[Sample] = &[
-    must("CEF", b"<164>Aug  1 10:00:00 fw1 CEF:0|Vendor|Product|1.0|100|Name|5|src=192.0.2.1 dst=192.0.2.2"),
-    must("CEF with a blank", b"<164>Aug  1 10:00:00 fw1 CEF: 0|Vendor|Product|1.0|100|Name|5|src=192.0.2.1"),
-    must(
-        "CEF behind a program name",
-        b"<164>Aug  1 10:00:00 fw1 app[12]: CEF:0|Vendor|Product|1.0|100|Name|5|src=192.0.2.1",
-    ),
-    must(
-        "CEF in RFC 5424",
-        b"<164>1 2026-08-01T10:00:00.123Z fw1 app 1 - - CEF:0|Vendor|Product|1.0|100|Name|5|src=192.0.2.1",
-    ),
-    must("CEF without a header", b"<164>CEF:0|Vendor|Product|1.0|100|Name|5|src=192.0.2.1"),
-    must("ASA", b"<164>Aug  1 10:00:00 fw1 %ASA-6-302013: Built outbound TCP connection 1 for outside:192.0.2.1/443"),
-    must("ASA behind a colon", b"<164>Aug  1 2026 10:00:00 fw1 : %ASA-6-302013: Built outbound TCP connection 1"),
-    must("FTD", b"<164>Aug  1 10:00:00 fw1 %FTD-6-302013: Built outbound TCP connection 1 for outside:192.0.2.1/443"),
+    must("CEF", EVENTS[0]),
+    must("CEF with a blank", EVENTS[1]),
+    must("CEF behind a program name", EVENTS[2]),
+    must("CEF in RFC 5424", EVENTS[3]),
+    must("CEF without a header", EVENTS[4]),
+    must("ASA", EVENTS[5]),
+    must("ASA behind a colon", EVENTS[6]),
+    must("FTD", EVENTS[7]),
     Sample {
         name: "CEF of another facility",
         line: b"<13>Aug  1 10:00:00 fw1 CEF:0|Vendor|Product|1.0|100|Name|5|src=192.0.2.1",

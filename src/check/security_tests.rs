@@ -8,10 +8,14 @@ const PORTS: &[u8] = b"rsh_port_t tcp 514\nsyslogd_port_t udp 514, 601\nunreserv
 
 fn enforcing(change: impl Fn(&mut SelinuxFacts)) -> Facts {
     let mut facts = healthy();
+    if let Ok(net) = &mut facts.net {
+        net.sockets.retain(|s| s.is_open()); // what works now is not refused
+    }
     let mut found = SelinuxFacts {
         mode: Mode::Enforcing,
         domain: Some("system_u:system_r:syslogd_t:s0".into()),
         ports: Ok(selinux::ports(&[PORTS, b"syslogd_port_t tcp 25226\n"].concat())),
+        rights: None,
         files: Ok(vec![FileLabel {
             path: "/etc/rsyslog.conf".into(),
             has: "etc_t".into(),
@@ -100,10 +104,61 @@ fn files_must_have_the_label_of_the_policy() {
     assert_eq!(o.status, Status::Unknown);
 }
 
+/// As an enforcing Debian said them.
+const SEEN: &[&str] = &[
+    "type=AVC msg=audit(1795571103.452:111): avc:  denied  { name_connect } for  pid=742 comm=\"rs:cefctl_fwd[D\" dest=25226 scontext=system_u:system_r:syslogd_t:s0 tcontext=system_u:object_r:unreserved_port_t:s0 tclass=tcp_socket permissive=0",
+    "type=AVC msg=audit(1795571226.528:251): avc:  denied  { getattr } for  pid=924 comm=\"rsyslogd\" path=\"/etc/rsyslog.d/10-cefctl.conf\" dev=\"vda\" ino=594 scontext=system_u:system_r:syslogd_t:s0 tcontext=unconfined_u:object_r:user_home_t:s0 tclass=file permissive=0",
+    "type=AVC msg=audit(1795571611.720:349): avc:  denied  { name_connect } for  pid=1561 comm=\"rs:cefctl_fwd:R\" dest=8080 scontext=system_u:system_r:syslogd_t:s0 tcontext=system_u:object_r:http_cache_port_t:s0 tclass=tcp_socket permissive=0",
+];
+
+fn seen(index: usize, labels: Option<(&str, &str)>) -> Denial {
+    let denial = selinux::denial(SEEN[index]).unwrap();
+    match labels {
+        Some((now, wants)) => Denial { now: Some(now.into()), wants: Some(wants.into()), ..denial },
+        None => denial,
+    }
+}
+
+#[test]
+fn a_refusal_is_over_once_the_label_is_another() {
+    // The port has its label now, the daemon was not restarted, and the old lines are still in the log.
+    let mended = enforcing(|s| s.denials = Ok(vec![seen(0, None)]));
+    assert_eq!(judge(selinux, &mended).status, Status::Pass);
+    let unknown = enforcing(|s| {
+        s.ports = Err("semanage is not installed".into());
+        s.denials = Ok(vec![seen(0, None)]);
+    });
+    let o = judge(selinux, &unknown);
+    assert_eq!(o.status, Status::Fail);
+    assert!(o.summary.contains("tcp port 25226, which has unreserved_port_t"), "{}", o.summary);
+    assert!(!o.advice.unwrap().fixable, "without semanage nothing can be labelled");
+    let mut connected = unknown.clone();
+    connected.net = healthy().net;
+    assert_eq!(judge(selinux, &connected).status, Status::Unknown, "what works is not refused");
+    let file = |labels| enforcing(move |s: &mut SelinuxFacts| s.denials = Ok(vec![seen(1, labels)]));
+    assert_eq!(judge(selinux, &file(Some(("syslog_conf_t", "syslog_conf_t")))).status, Status::Pass);
+    let o = judge(selinux, &file(Some(("user_home_t", "syslog_conf_t"))));
+    assert_eq!(o.status, Status::Fail);
+    let label = Setting::FileLabel { path: "/etc/rsyslog.d/10-cefctl.conf".into(), had: "user_home_t".into() };
+    assert_eq!(o.advice.unwrap().fixes[0], Fix::Set(label));
+    // Where the policy itself wants the label `restorecon` is no help.
+    let advice = judge(selinux, &file(Some(("user_home_t", "user_home_t")))).advice.unwrap();
+    assert!(advice.commands[0].starts_with("sudo semanage fcontext -a -t syslog_conf_t"), "{:?}", advice.commands);
+    assert!(!advice.fixable);
+    let elsewhere = enforcing(|s| {
+        s.ports = Ok(selinux::ports(&[PORTS, b"syslogd_port_t tcp 25226\nhttp_cache_port_t tcp 8080\n"].concat()));
+        s.denials = Ok(vec![seen(2, None)]);
+    });
+    let o = judge(selinux, &elsewhere);
+    assert_eq!(o.status, Status::Warn);
+    assert!(o.summary.contains("tcp port 8080"), "{}", o.summary);
+}
+
 fn confined(profile: &str, change: impl Fn(&mut AppArmorFacts)) -> Facts {
     let mut facts = healthy();
     let mut found = AppArmorFacts {
         confinement: Confinement { profile: "rsyslogd".into(), enforced: true },
+        file: Some("/etc/apparmor.d/usr.sbin.rsyslogd".into()),
         profile: Ok(profile.into()),
         denials: Ok(Vec::new()),
     };
@@ -122,12 +177,34 @@ fn a_profile_must_cover_the_spool() {
     let o = judge(apparmor, &confined(PROFILE, |_| {}));
     assert_eq!(o.status, Status::Fail);
     assert!(o.summary.contains("write /var/spool/rsyslog"), "{}", o.summary);
-    assert!(o.evidence[0].text == "/var/spool/rsyslog/** rwk,", "{:?}", o.evidence);
-    assert!(o.advice.unwrap().summary.contains("/etc/apparmor.d/local/usr.sbin.rsyslogd"));
+    assert!(o.evidence[1].text == "/var/spool/rsyslog/** rwk,", "{:?}", o.evidence);
+    let advice = o.advice.unwrap();
+    assert!(advice.summary.contains("/etc/apparmor.d/local/usr.sbin.rsyslogd"));
+    assert!(advice.commands.contains(&"sudo apparmor_parser -r /etc/apparmor.d/usr.sbin.rsyslogd".to_owned()));
     let o = judge(apparmor, &confined(PROFILE, |a| a.confinement.enforced = false));
     assert_eq!(o.status, Status::Pass);
-    let denial = apparmor::denial("apparmor=\"DENIED\" profile=\"rsyslogd\" name=\"/data/q\"");
+    let denial = apparmor::denial("a: apparmor=\"DENIED\" profile=\"rsyslogd\" name=\"/data/q\" denied_mask=\"w\"");
     let o = judge(apparmor, &confined(&whole, |a| a.denials = Ok(denial.clone().into_iter().collect())));
     assert_eq!(o.status, Status::Warn);
     assert_eq!(judge(apparmor, &confined("", |a| a.profile = Err("no text".into()))).status, Status::Unknown);
+    // Allowed by now: the line is of before.
+    let mended = format!("{whole}/data/q rw,\n");
+    assert_eq!(
+        judge(apparmor, &confined(&mended, |a| a.denials = Ok(denial.clone().into_iter().collect()))).status,
+        Status::Pass
+    );
+    let refused = |text: &str| {
+        let line = format!("audit(1.2:3): apparmor=\"DENIED\" profile=\"rsyslogd\" {text}");
+        confined(&whole, |a| a.denials = Ok(apparmor::denial(&line).into_iter().collect()))
+    };
+    let o =
+        judge(apparmor, &refused("operation=\"create\" family=\"inet\" sock_type=\"stream\" denied_mask=\"create\""));
+    assert_eq!(o.status, Status::Fail);
+    assert!(o.summary.contains("network inet stream"), "{}", o.summary);
+    let o = judge(apparmor, &refused("operation=\"capable\" capability=12  capname=\"net_admin\""));
+    assert_eq!(o.status, Status::Pass);
+    let local =
+        format!("profile syslog-ng /usr/sbin/syslog-ng {{\ninclude if exists <local/sbin.syslog-ng>\n{PROFILE}");
+    let o = judge(apparmor, &confined(&local, |_| {}));
+    assert!(o.advice.unwrap().summary.contains("/etc/apparmor.d/local/sbin.syslog-ng"));
 }

@@ -196,9 +196,15 @@ pub fn loss(case: &Case<'_>) -> Judged {
                 "the machine does not fetch packets from the card fast enough: enlarge the card's ring (`ethtool -G`), give the machine more processors, or share the load",
             ));
         }
-        (_, 0) => return Ok(seen(Outcome::pass("no datagram was thrown away since the port was opened"))),
+        // What was refused before the daemon had this socket may be mended by now.
+        _ if total > 0 && refused_in_clear(case).is_some_and(|n| n >= total) => return Ok(seen(in_clear(case))),
+        (_, 0) => {
+            let good = || Outcome::pass("no datagram was thrown away since the port was opened");
+            return Ok(seen(super::pieces::lost(case).unwrap_or_else(good)));
+        }
         (Some(_), _) => {
-            return Ok(seen(Outcome::pass(format!("none now; {total} datagrams since the port was opened"))));
+            let good = || Outcome::pass(format!("none now; {total} datagrams since the port was opened"));
+            return Ok(seen(super::pieces::lost(case).unwrap_or_else(good)));
         }
         (None, _) => Outcome::warn(format!("{total} datagrams were thrown away since the port was opened")),
     };
@@ -221,6 +227,27 @@ pub fn loss(case: &Case<'_>) -> Judged {
         .advise("give the listener a larger receive buffer (rcvbufSize=\"8m\", so-rcvbuf(8388608)), or let devices send over TCP")
         .command(case.install_command())
         .fixable_if(fixable))
+}
+
+/// Packets in clear that a policy of IPsec refused; `None`: none.
+fn refused_in_clear(case: &Case<'_>) -> Option<u64> {
+    let lost = match &case.facts.traffic {
+        Some(watched) => &watched.lost,
+        None => &case.facts.net.as_ref().ok()?.lost,
+    };
+    lost.not_encrypted.filter(|n| *n > 0)
+}
+
+fn in_clear(case: &Case<'_>) -> Outcome {
+    let n = refused_in_clear(case).unwrap_or_default();
+    let text = format!(
+        "a policy of IPsec on this box has thrown {} away that came in clear",
+        words::count(usize::try_from(n).unwrap_or(usize::MAX), "packet")
+    );
+    Outcome::warn(text)
+        .seen("/proc/net/xfrm_stat", format!("{n} (XfrmInNoPols, XfrmInPolBlock, XfrmInTmplMismatch)"))
+        .advise("take the devices' networks out of the policy, or let the devices send over that tunnel")
+        .command("sudo ip xfrm policy")
 }
 
 /// What the kernel counts where 8 MiB were asked for.

@@ -2,11 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
+use std::path::Path;
 
 use nix::ifaddrs::getifaddrs;
 use nix::net::if_::InterfaceFlags;
 use nix::sys::socket::SockaddrStorage;
 use serde::{Deserialize, Serialize};
+
+use super::Root;
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Interface {
@@ -21,6 +24,12 @@ pub struct Interface {
     /// Length of the network's part of each IPv4 address, in bits.
     #[serde(default)]
     pub prefixes: Vec<(Ipv4Addr, u32)>,
+    /// Largest packet in bytes, where the kernel tells.
+    #[serde(default)]
+    pub mtu: Option<u32>,
+    /// `arp_ignore` of sysctl as it is in force: which questions for this machine's addresses get no answer.
+    #[serde(default)]
+    pub arp_ignore: Option<u32>,
 }
 
 fn yes() -> bool {
@@ -30,7 +39,23 @@ fn yes() -> bool {
 impl Default for Interface {
     fn default() -> Self {
         let (up, loopback, running) = (true, false, true);
-        Interface { name: String::new(), up, loopback, addresses: Vec::new(), running, prefixes: Vec::new() }
+        let (addresses, prefixes, mtu, arp_ignore) = (Vec::new(), Vec::new(), None, None);
+        Interface { name: String::new(), up, loopback, addresses, running, prefixes, mtu, arp_ignore }
+    }
+}
+
+impl Interface {
+    /// With what only files of the kernel tell.
+    #[must_use]
+    pub fn with_settings(self, root: &Root) -> Interface {
+        let number = |path: String| -> Option<u32> {
+            let text = root.read_opt(Path::new(&path)).ok()??;
+            std::str::from_utf8(&text).ok()?.trim().parse().ok()
+        };
+        let arp = |name: &str| number(format!("/proc/sys/net/ipv4/conf/{name}/arp_ignore"));
+        // The larger one of both is in force (ip-sysctl.rst).
+        let arp_ignore = arp("all").max(arp(&self.name));
+        Interface { mtu: number(format!("/sys/class/net/{}/mtu", self.name)), arp_ignore, ..self }
     }
 }
 

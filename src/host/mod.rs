@@ -33,6 +33,7 @@ pub mod root_lock;
 pub mod runner;
 mod runner_pipes;
 pub mod secret;
+pub mod selinuxfs;
 pub mod sockdiag;
 pub mod subnet;
 pub mod tls;

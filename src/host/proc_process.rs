@@ -45,6 +45,9 @@ pub struct Process {
     /// So many it may have at a time (RLIMIT_NOFILE, the soft one).
     #[serde(default)]
     pub most_open_files: Option<u64>,
+    /// Address space in use and the most it may have, in bytes; `None`: no limit, or it may not be looked at.
+    #[serde(default)]
+    pub address_space: Option<(u64, u64)>,
 }
 
 impl Process {
@@ -123,7 +126,9 @@ pub fn process(root: &Root, pid: u32) -> Option<Process> {
     p.same_net = link("ns/net").zip(own).map(|(a, b)| a == b);
     p.chroot = link("root").filter(|r| r != Path::new("/")).map(|r| r.to_string_lossy().into_owned());
     p.open_files = std::fs::read_dir(root.real(&proc(pid, "fd"))).ok().map(|dir| dir.count() as u64);
-    p.most_open_files = read("limits").and_then(|text| parse_open_files(&text));
+    let limits = read("limits").unwrap_or_default();
+    p.most_open_files = soft_limit(&limits, "Max open files");
+    p.address_space = vm_size(&read("status").unwrap_or_default()).zip(soft_limit(&limits, "Max address space"));
     Some(p)
 }
 
@@ -217,11 +222,18 @@ fn parse_cmdline(text: &[u8]) -> Vec<String> {
     text.split(|b| *b == 0).map(|a| String::from_utf8_lossy(a).into_owned()).collect()
 }
 
-/// `Max open files            1024                 524288               files`
-fn parse_open_files(text: &[u8]) -> Option<u64> {
+/// `Max open files            1024                 524288               files`; `None`: unlimited.
+fn soft_limit(text: &[u8], name: &str) -> Option<u64> {
     let text = String::from_utf8_lossy(text);
-    let rest = text.lines().find_map(|l| l.strip_prefix("Max open files"))?;
+    let rest = text.lines().find_map(|l| l.strip_prefix(name))?;
     rest.split_ascii_whitespace().next()?.parse().ok()
+}
+
+/// `VmSize:   224996 kB`, in bytes.
+fn vm_size(status: &[u8]) -> Option<u64> {
+    let text = String::from_utf8_lossy(status);
+    let rest = text.lines().find_map(|l| l.strip_prefix("VmSize:"))?;
+    rest.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()?.checked_mul(1024)
 }
 
 /// The systemd unit and the container of a control group, from any of the hierarchies. Container engines put a 64-digit
@@ -271,9 +283,12 @@ mod tests {
     #[test]
     fn limit_of_open_files() {
         let text = b"Limit                     Soft Limit           Hard Limit           Units     \nMax open files            16                   524288               files     \n";
-        assert_eq!(parse_open_files(text), Some(16));
-        assert_eq!(parse_open_files(b"Max open files unlimited unlimited files"), None);
-        assert_eq!(parse_open_files(b"\xff"), None);
+        let files = |text: &[u8]| soft_limit(text, "Max open files");
+        assert_eq!(files(text), Some(16));
+        assert_eq!(files(b"Max open files unlimited unlimited files"), None);
+        assert_eq!(files(b"\xff"), None);
+        assert_eq!(vm_size(b"Name:\tx\nVmSize:\t  224996 kB\n"), Some(224_996 << 10));
+        assert_eq!(vm_size(b"\xff"), None);
     }
 
     #[test]

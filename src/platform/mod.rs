@@ -10,6 +10,7 @@ pub mod firewall;
 pub mod os_release;
 pub mod packages;
 pub mod selinux;
+pub mod selinux_policy;
 pub mod service;
 pub mod service_act;
 pub mod setting;

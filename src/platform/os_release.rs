@@ -63,15 +63,26 @@ impl OsRelease {
     pub fn install_command(&self, package: &str) -> Option<String> {
         let tool = match self.family() {
             Family::Debian => "apt-get install -y",
-            Family::RedHat if self.major().is_some_and(|m| m <= 7) || self.id == "amzn" && self.version_id == "2" => {
-                "yum install -y"
-            }
+            Family::RedHat if self.is_old_red_hat() => "yum install -y",
             Family::RedHat => "dnf install -y",
             Family::Suse => "zypper --non-interactive install",
             Family::AzureLinux => "tdnf install -y",
             Family::Other => return None,
         };
         Some(format!("{tool} {package}"))
+    }
+
+    /// The package that has `semanage` (facts 7.5).
+    pub fn semanage_package(&self) -> &'static str {
+        match self.family() {
+            Family::RedHat if self.is_old_red_hat() => "policycoreutils-python",
+            _ => super::selinux::SEMANAGE_PACKAGE,
+        }
+    }
+
+    /// Version 7 and what is made from it: yum, Python 2.
+    fn is_old_red_hat(&self) -> bool {
+        self.major().is_some_and(|m| m <= 7) || self.id == "amzn" && self.version_id == "2"
     }
 
     /// In the list of distributions that the Azure Monitor Agent supports on x86_64 (facts 3.4); `None` where the

@@ -31,6 +31,22 @@ pub fn mode(enforce: &[u8]) -> Option<Mode> {
 /// Types of port that syslogd_t may connect to and listen on, of those that can be given to a port of ours.
 pub const SYSLOG_PORT: &str = "syslogd_port_t";
 
+/// Labels that a port has because nobody gave it one: a label of its own can be added.
+const FREE: &[&str] = &["unreserved_port_t", "ephemeral_port_t", "port_t", "reserved_port_t", "hi_reserved_port_t"];
+
+pub fn is_free(label: &str) -> bool {
+    FREE.contains(&label)
+}
+
+/// May [`SYSLOG_PORT`] take the place of that label? Where it is the label of syslog over TLS nothing else is meant to use
+/// the port; Debian's policy lets the daemon connect to 6514, and not listen on it.
+pub fn may_relabel(label: &str) -> bool {
+    is_free(label) || label == "syslog_tls_port_t"
+}
+
+/// Where `semanage` is (facts.md 7.5), on most distributions.
+pub const SEMANAGE_PACKAGE: &str = "policycoreutils-python-utils";
+
 /// Types that the policy lets syslogd_t connect to (Fedora policy, facts.md 7.5).
 const MAY_CONNECT: &[&str] = &[
     SYSLOG_PORT,
@@ -87,6 +103,24 @@ pub fn ports(text: &[u8]) -> Vec<Ports> {
     text.lines().filter_map(line).collect()
 }
 
+/// Does a port stand under two labels, the policy's and one that was given here? `semanage port -l` lists both.
+pub fn is_doubtful(ports: &[Ports]) -> bool {
+    ports.iter().enumerate().any(|(n, one)| {
+        let rest = ports.iter().skip(n + 1).filter(|other| other.protocol == one.protocol);
+        rest.flat_map(|other| &other.ranges).any(|range| one.ranges.contains(range))
+    })
+}
+
+/// The list without the labels that those given here (`semanage port -l -C`) take the place of.
+pub fn with_local(mut ports: Vec<Ports>, local: &[Ports]) -> Vec<Ports> {
+    for own in local {
+        for other in ports.iter_mut().filter(|p| p.protocol == own.protocol && p.label != own.label) {
+            other.ranges.retain(|range| !own.ranges.contains(range));
+        }
+    }
+    ports
+}
+
 /// The label of a port: where ranges overlap, the narrowest one counts.
 pub fn label_of<'a>(ports: &'a [Ports], protocol: &str, port: u16) -> Option<&'a str> {
     let width = |(low, high): &(u16, u16)| high - low;
@@ -123,11 +157,33 @@ pub struct Denial {
     /// Nothing was kept from it: the mode is permissive.
     pub permissive: bool,
     pub line: String,
+    /// Type that the file has now, and the one that the policy has for its place.
+    #[serde(default)]
+    pub now: Option<String>,
+    #[serde(default)]
+    pub wants: Option<String>,
+}
+
+impl Denial {
+    /// Of a file or a folder.
+    pub fn is_of_file(&self) -> bool {
+        matches!(self.class.as_str(), "file" | "dir" | "lnk_file" | "sock_file" | "fifo_file" | "chr_file")
+    }
+    /// The whole path of a file; kernels tell it only where a file is open or looked at, else its last part.
+    pub fn file(&self) -> Option<&str> {
+        self.path.as_deref().filter(|p| self.is_of_file() && p.starts_with('/'))
+    }
+    /// The file has got another label since.
+    pub fn is_past(&self) -> bool {
+        self.now.as_ref().is_some_and(|now| *now != self.what)
+    }
 }
 
 /// `avc:  denied  { name_connect } for pid=… dest=25226 scontext=… tcontext=… tclass=tcp_socket permissive=0`, as the
 /// audit log and the journal have it. A line may name several permissions; the first one is taken.
 pub fn denial(line: &str) -> Option<Denial> {
+    // auditd adds names of its own after a group separator.
+    let line = line.split('\u{1d}').next().unwrap_or_default();
     let (_, rest) = line.split_once("avc:")?;
     let rest = rest.trim_start().strip_prefix("denied")?;
     let (permissions, rest) = rest.trim_start().strip_prefix('{')?.split_once('}')?;
@@ -144,6 +200,8 @@ pub fn denial(line: &str) -> Option<Denial> {
         port: field("dest").or_else(|| field("src")).and_then(|p| p.parse().ok()),
         permissive: field("permissive").as_deref() == Some("1"),
         line: line.trim().to_owned(),
+        now: None,
+        wants: None,
     })
 }
 
@@ -167,6 +225,17 @@ unreserved_port_t              udp      61001-65535, 1024-32767\n";
         assert_eq!(label_of(&all, "tcp", 25226), Some("unreserved_port_t"));
         assert_eq!(label_of(&all, "tcp", 40000), None);
         assert!(may_bind("rsh_port_t") && may_connect("syslogd_port_t") && !may_connect("unreserved_port_t"));
+    }
+
+    #[test]
+    fn a_label_given_here_beats_that_of_the_policy() {
+        // As Debian's semanage lists it after `semanage port -m -t syslogd_port_t -p tcp 6514`.
+        let all = ports(b"syslog_tls_port_t              tcp      6514\nsyslog_tls_port_t              udp      6514\nsyslogd_port_t                 tcp      6514, 25226\n");
+        let local = ports(b"SELinux Port Type              Proto    Port Number\n\nsyslogd_port_t                 tcp      25226, 6514\n");
+        assert!(is_doubtful(&all) && !is_doubtful(&local));
+        let known = with_local(all, &local);
+        assert_eq!(label_of(&known, "tcp", 6514), Some("syslogd_port_t"));
+        assert_eq!(label_of(&known, "udp", 6514), Some("syslog_tls_port_t"));
     }
 
     #[test]

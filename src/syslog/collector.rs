@@ -161,13 +161,17 @@ pub struct Insertion {
     pub why: String,
 }
 
-/// One line of each kind that must get through, as devices send them (local4.warning).
-pub const EVENTS: [&[u8]; 5] = [
-    b"<164>Aug  1 10:00:00 fw1 CEF:0|Vendor|Product|1.0|100|Name|5|src=192.0.2.1",
+/// One line of each kind that must get through, as devices send them (local4.warning, as in all of Microsoft's examples):
+/// what `install` makes sure of is what `troubleshoot` asks for.
+pub const EVENTS: [&[u8]; 8] = [
+    b"<164>Aug  1 10:00:00 fw1 CEF:0|Vendor|Product|1.0|100|Name|5|src=192.0.2.1 dst=192.0.2.2",
+    b"<164>Aug  1 10:00:00 fw1 CEF: 0|Vendor|Product|1.0|100|Name|5|src=192.0.2.1",
+    b"<164>Aug  1 10:00:00 fw1 app[12]: CEF:0|Vendor|Product|1.0|100|Name|5|src=192.0.2.1",
     b"<164>1 2026-08-01T10:00:00.123Z fw1 app 1 - - CEF:0|Vendor|Product|1.0|100|Name|5|src=192.0.2.1",
     b"<164>CEF:0|Vendor|Product|1.0|100|Name|5|src=192.0.2.1",
-    b"<164>Aug  1 10:00:00 fw1 %ASA-6-302013: Built outbound TCP connection 1",
-    b"<164>Aug  1 10:00:00 fw1 : %FTD-6-302013: Built outbound TCP connection 1",
+    b"<164>Aug  1 10:00:00 fw1 %ASA-6-302013: Built outbound TCP connection 1 for outside:192.0.2.1/443",
+    b"<164>Aug  1 2026 10:00:00 fw1 : %ASA-6-302013: Built outbound TCP connection 1",
+    b"<164>Aug  1 10:00:00 fw1 %FTD-6-302013: Built outbound TCP connection 1 for outside:192.0.2.1/443",
 ];
 
 /// The name of our `n`th block in files of others, counted from 0.

@@ -139,6 +139,13 @@ fn two_daemons(kind: &Kind) -> Result<()> {
     ensure!(out.all().contains("--daemon syslog-ng"), "not asked which: {out}");
     let out = refused(&host, 1, || host.cefctl(&[&INSTALL[..], &["--daemon", "syslog-ng"]].concat()))?;
     ensure!(out.all().contains("taken by rsyslogd"), "the other daemon has the port: {out}");
+    let report = host.cefctl(&["troubleshoot", "--daemon", "syslog-ng", "--agent", "none", "-o", "json"]).json()?;
+    let checks = report["checks"].as_array().cloned().unwrap_or_default();
+    let single = checks.iter().find(|c| c["id"] == "daemon.single").cloned().unwrap_or_default();
+    ensure!(
+        single["status"] == "warn" && single["remedy"].to_string().contains("disable --now other-daemon"),
+        "{single:#}"
+    );
     let install = [&INSTALL[..], &["--daemon", "syslog-ng", "--port", "1514"]].concat();
     host.cefctl(&install).ok();
     let again = host.cefctl(&[&INSTALL[..], &["--port", "1514"]].concat()).ok();

@@ -73,7 +73,7 @@ pub const CHECKS: &[Check] = &[
         id: "agent.listening",
         title: "Does the agent listen on its port?",
         why: "Nobody takes the events from the daemon: they queue up, and are lost where there is no queue.",
-        looks_at: "the socket on the agent's port on loopback and the process that holds it: the omsagent's ruby for the Log \
+        looks_at: "the socket on the agent's port on loopback and the process that holds it, alone: the omsagent's ruby for the Log \
                    Analytics agent, anybody where no agent is chosen; for the Azure Monitor Agent see ama.listening.",
         mend: "start the agent. Where there is none yet, `cefctl listen` takes its place for a test.",
         needs: &["agent.installed", "agent.running", "agent.input-config", "agent.input-permissions"],

@@ -70,7 +70,7 @@ pub const CHECKS: &[Check] = &[
         id: "daemon.running",
         title: "Does the daemon run?",
         why: "While it does not run, datagrams are lost and TCP senders are refused.",
-        looks_at: "the unit's state, its main process (ended, stopped by a signal, frozen), how often it was restarted, \
+        looks_at: "the unit's state, its main process (ended, stopped by a signal, frozen), how often it was restarted (again and again within minutes, or while this was looked at), \
                    what it said last, and whether its configuration was changed since it was started. syslog-ng is asked what \
                    it has loaded (`syslog-ng-ctl config`).",
         mend: "`systemctl start rsyslog` (or syslog-ng); if it does not stay up, the lines shown as evidence say why.",

@@ -9,11 +9,12 @@ pub const CHECKS: &[Check] = &[
         title: "Do this machine's firewalls let the devices' events in?",
         why: "A dropped datagram leaves no trace: a capture still sees it, but the daemon never gets it.",
         looks_at: "first whether an interface of the network is up, has an address and a carrier, and whether the kernel's own \
-                   routing (rp_filter, rules of policy, blackholes) lets neighbours' packets in and answers out. Then \
+                   routing (rp_filter, rules of policy, blackholes) lets neighbours' packets in and answers out, whether an interface answers who asks for its address (arp_ignore) \
+                   and takes packets of the usual size. Then \
                    every rule set of the kernel (nftables, iptables in both kinds, for IPv4 and IPv6, with the rules of \
                    firewalld and ufw among them), followed in the order the kernel follows it for a first packet to the \
                    port, by each interface, from everybody or from the address given with --source; for TCP also the \
-                   packets after it and the answers. A list of unwanted addresses is in order, unless this box's own \
+                   packets after it and the answers, for UDP also the pieces of large datagrams. A list of unwanted addresses is in order, unless this box's own \
                    network is on it, or a machine that is there. A rule that cannot be judged makes the answer unknown, \
                    and is the cause where the test event was lost. Security groups of the cloud cannot be seen from inside.",
         mend: "`cefctl install --open-firewall`, or for some senders only `--open-firewall=10.0.0.0/8`, opens the port \

@@ -54,7 +54,8 @@ pub const CHECKS: &[Check] = &[
         why: "In enforcing mode the daemon may connect only to ports with a label of syslog, which the agent's port does \
               not have at first, and a refused connection looks like an agent that is not there.",
         looks_at: "the mode, the label of the daemon's process, the labels of the agent's port and of the port devices send \
-                   to, and refusals of the daemon since it was started.",
+                   to, what the kernel's policy allows with them, and refusals of the daemon since it was started that are \
+                   not over yet.",
         mend: "`semanage port -a -t syslogd_port_t -p tcp PORT`, which `cefctl install` does where SELinux is enforcing. \
                Never turn SELinux off for this.",
         needs: &[],
@@ -75,9 +76,9 @@ pub const CHECKS: &[Check] = &[
         title: "Does AppArmor let the daemon use its files and folders?",
         why: "A profile that does not cover the queue's folder keeps events from being kept while the agent is away.",
         looks_at: "the profile that confines the daemon's process, its rules for the configuration and for the folders of \
-                   queues, and refusals since the daemon was started.",
-        mend: "add the missing rules to the profile's file in /etc/apparmor.d/local and reload AppArmor, or move the \
-               queue's folder to where the profile lets it be.",
+                   queues, networks that it forbids, and refusals since the daemon was started that it would still make.",
+        mend: "add the missing rules to the profile's file in /etc/apparmor.d/local, load it with `apparmor_parser -r` and \
+               restart the daemon; or move the file or folder to where the profile lets it be.",
         needs: &[],
         judge: security::apparmor,
     },

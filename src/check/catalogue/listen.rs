@@ -71,7 +71,7 @@ pub const CHECKS: &[Check] = &[
         why: "rsyslog cuts messages at 8 kB and syslog-ng takes no more than ten TCP senders unless told otherwise, and a small receive buffer loses datagrams in bursts.",
         looks_at: "message size, rate limits, number of TCP sessions and receive buffer, as configured and as the kernel has them, on \
                    the port, on that of TLS and on others whose events go the same way; \
-                   datagrams dropped so far, how many files the daemon has open and may have, and how long it takes to look up a new sender's name where the daemon \
+                   datagrams dropped so far, how many files the daemon has open and may have, how much memory it may ask for, and how long it takes to look up a new sender's name where the daemon \
                    does that.",
         mend: "raise maxMessageSize to 64k, rcvbufSize to 8m and maxSessions to 500, set net.enableDNS to off where \
                lookups are slow; for syslog-ng log-msg-size(65536), so-rcvbuf(8388608), max-connections(500) with \

@@ -54,7 +54,8 @@ pub const CHECKS: &[Check] = &[
         why: "What does not fit into the socket's buffer while the daemon is busy is lost for good, and nobody is told.",
         looks_at: "the drop counters of the UDP sockets of all these ports: while `--watch` looks, else since the daemon opened them; \
                    while it looks also the packets that network cards had no room for. What all sockets of the machine have lost \
-                   since its start is told: sockets that are closed by now are in it, and other programs'.",
+                   since its start is told: sockets that are closed by now are in it, and other programs'. Large datagrams whose \
+                   pieces did not make a whole, and packets that a policy of IPsec refused.",
         mend: "give the listener a larger receive buffer (`cefctl install` does for its own), raise net.core.rmem_max, or let \
                devices send over TCP.",
         needs: &["listen.udp"],

@@ -14,7 +14,7 @@ mod part;
 mod receipt;
 mod routes;
 mod rsyslog;
-mod security;
+pub mod security;
 mod syslogng;
 mod units;
 
@@ -133,7 +133,9 @@ pub fn gather(host: &Host, options: &TargetOptions, depth: Depth, limit: Option<
     let running = if rsyslog.pid.is_none() && syslog_ng.pid.is_some() { &syslog_ng } else { &rsyslog };
     let since = [&rsyslog_unit, &syslog_ng_unit].into_iter().flatten().find(|u| u.state.main_pid == running.pid);
     let security = looking.begin(Part::Security, {
-        let (running, since) = (running.clone(), since.and_then(|u| u.since));
+        // What it was refused while it started counts as well, which is before the unit is called active.
+        let process = running.pid.and_then(|pid| started(host, processes.get(&pid)?));
+        let (running, since) = (running.clone(), process.or_else(|| since.and_then(|u| u.since)));
         move |host| match deep && host.root.is_live() {
             true => security::gather(host, &running, since),
             false => SecurityFacts::default(),
@@ -181,6 +183,24 @@ pub fn sockets_again(host: &Host, facts: &mut Facts, port: u16) {
     let (net, processes, _) = sockets(host, port);
     facts.net = net;
     facts.processes = processes;
+}
+
+/// When a process was started, in seconds since the epoch; `/proc/stat` counts in hundredths on every architecture
+/// (proc(5)).
+fn started(host: &Host, process: &Process) -> Option<i64> {
+    let stat = host.root.read_opt(Path::new("/proc/stat")).ok()??;
+    let text = String::from_utf8_lossy(&stat);
+    let boot: i64 = text.lines().find_map(|l| l.strip_prefix("btime "))?.trim().parse().ok()?;
+    Some(boot + i64::try_from(process.start_ticks / 100).ok()?)
+}
+
+/// What SELinux has refused by now: a daemon connects to the agent with the first event.
+pub fn refusals_again(host: &Host, facts: &mut Facts) {
+    let running =
+        if facts.rsyslog.pid.is_none() && facts.syslog_ng.pid.is_some() { &facts.syslog_ng } else { &facts.rsyslog };
+    let pid = running.pid;
+    let since = pid.and_then(|pid| started(host, facts.processes.get(&pid)?));
+    security::selinux_again(host, &mut facts.security, pid, since);
 }
 
 /// Looks at rsyslog's queues on disk once more, and how far it has read them.
@@ -247,7 +267,7 @@ pub fn firewall(host: &Host) -> Fact<FirewallFacts> {
     let way = host.net.udp(([127, 0, 0, 1], 9).into());
     Ok(FirewallFacts {
         listings: Listings::gather(host),
-        interfaces: crate::host::interfaces::interfaces()?,
+        interfaces: crate::host::interfaces::interfaces()?.into_iter().map(|i| i.with_settings(&host.root)).collect(),
         routes: Vec::new(),
         neighbours: Vec::new(),
         no_way_to_self: way.err().map(|e| e.to_string()),

@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::check::facts::{Fact, Sandbox, UnitFacts};
-use crate::host::{Cmd, Host, facts};
+use crate::host::{Cmd, Host, Output, facts};
 use crate::platform::service::{self, Manager};
 
 /// Units a diagnosis looks at.
 pub const UNITS: &[&str] = &["rsyslog.service", "syslog-ng.service", "syslog.socket"];
 
 /// Beside those of [`service::PROPERTIES`].
-const MORE: &str = "ActiveEnterTimestampMonotonic,InactiveExitTimestampMonotonic,InactiveEnterTimestampMonotonic,Requires,InvocationID,FreezerState,ExecMainStatus,User,ExecStart,ConditionResult,ConditionTimestampMonotonic";
+const MORE: &str = "ActiveEnterTimestampMonotonic,InactiveExitTimestampMonotonic,InactiveEnterTimestampMonotonic,Requires,InvocationID,RuntimeMaxUSec,WatchdogUSec,FreezerState,ExecMainStatus,User,ExecStart,ConditionResult,ConditionTimestampMonotonic";
 
 /// What hardened units take from the network; those a systemd does not know stay empty.
 const SANDBOX: &str = "PrivateNetwork,NetworkNamespacePath,RestrictAddressFamilies,IPAddressAllow,IPAddressDeny";
@@ -32,7 +32,38 @@ pub fn gather(host: &Host, more: &[String]) -> Fact<BTreeMap<String, UnitFacts>>
     }
     // Units tell their times on the monotonic clock, which no time zone or clock step disturbs.
     let boot = facts::monotonic().map(|up| host.clock.now().as_microsecond() - up.as_micros() as i64);
-    Ok(parse(&out.stdout, boot))
+    let mut units = parse(&out.stdout, boot);
+    let now = host.clock.now().as_second();
+    let young = |u: &UnitFacts| u.state.restarts.unwrap_or_default() > 0 && u.since.is_none_or(|s| now - s < YOUNG);
+    for unit in units.values_mut().filter(|u| young(u)) {
+        // What was before somebody started it by hand does not count.
+        unit.restarted_lately = restarts(host, &unit.state.id).zip(unit.state.restarts).map(|(a, b)| a.min(b));
+    }
+    Ok(units)
+}
+
+/// A daemon that has run for so many seconds is not restarted again and again.
+const YOUNG: i64 = 60;
+
+/// systemd's own message before each restart of its own (`SD_MESSAGE_UNIT_RESTART_SCHEDULED`).
+const RESTART: &str = "MESSAGE_ID=5eb03494b6584870a536b337290809b3";
+
+/// How often systemd has restarted a unit by itself within the last five minutes.
+fn restarts(host: &Host, unit: &str) -> Option<u32> {
+    let unit = format!("UNIT={unit}");
+    let argv = ["journalctl", "-q", "--no-pager", "-o", "cat", "-n", "100", "--since", "-5min", RESTART, &unit];
+    let out = host.runner.run(&Cmd::new(argv).limit(Duration::from_secs(1))).ok().filter(Output::ok)?;
+    u32::try_from(out.stdout.split(|b| *b == b'\n').filter(|l| !l.is_empty()).count()).ok()
+}
+
+/// What of the unit ends a daemon that does nothing wrong.
+fn ended_by(get: impl Fn(&str) -> String) -> String {
+    let set = |key: &str, setting: &str| {
+        let value = get(key);
+        (!matches!(value.as_str(), "" | "0" | "infinity")).then(|| format!("{setting}={value}"))
+    };
+    let all = [set("RuntimeMaxUSec", "RuntimeMaxSec"), set("WatchdogUSec", "WatchdogSec")];
+    all.into_iter().flatten().collect::<Vec<_>>().join(", ")
 }
 
 /// Blocks of `Key=value` lines, one block a unit, separated by an empty line. `boot`: when the monotonic clock was zero,
@@ -56,6 +87,8 @@ fn parse(text: &[u8], boot: Option<i64>) -> BTreeMap<String, UnitFacts> {
             since: time("ActiveEnterTimestampMonotonic"),
             begun: time("InactiveExitTimestampMonotonic"),
             ended: time("InactiveEnterTimestampMonotonic"),
+            restarted_lately: None,
+            ended_by: ended_by(get),
             requires: get("Requires"),
             invocation: get("InvocationID"),
             sandbox: Sandbox {
@@ -92,7 +125,7 @@ mod tests {
 ExecStart={ path=/usr/sbin/rsyslogd ; argv[]=/usr/sbin/rsyslogd -n -iNONE ; ignore_errors=no ; start_time=[n/a] ; pid=0 }\n\
 User=\nId=rsyslog.service\nLoadState=loaded\nActiveState=active\nFreezerState=running\nSubState=running\n\
 FragmentPath=/lib/systemd/system/rsyslog.service\nDropInPaths=/etc/systemd/system/rsyslog.service.d/a.conf /run/b.conf\n\
-UnitFileState=enabled\nPrivateNetwork=yes\nRestrictAddressFamilies=~\nActiveEnterTimestampMonotonic=1219596390\nInvocationID=abc\n\n\
+UnitFileState=enabled\nRuntimeMaxUSec=2s\nWatchdogUSec=0\nPrivateNetwork=yes\nRestrictAddressFamilies=~\nActiveEnterTimestampMonotonic=1219596390\nInvocationID=abc\n\n\
 Id=syslog-ng.service\nLoadState=not-found\nActiveState=inactive\nSubState=dead\nMainPID=0\nActiveEnterTimestampMonotonic=0\n";
 
     #[test]
@@ -102,7 +135,7 @@ Id=syslog-ng.service\nLoadState=not-found\nActiveState=inactive\nSubState=dead\n
         assert_eq!((u.state.is_active(), u.state.main_pid, u.state.restarts), (true, Some(47), Some(2)));
         assert_eq!((u.since, u.freezer.as_str()), (Some(1_001_219), "running"));
         assert_eq!(u.exec_start, "/usr/sbin/rsyslogd -n -iNONE");
-        assert_eq!(u.state.drop_ins.len(), 2);
+        assert_eq!((u.state.drop_ins.len(), u.ended_by.as_str()), (2, "RuntimeMaxSec=2s"));
         assert!(u.sandbox.private_network && u.sandbox.allows("AF_INET"));
         let none = &units["syslog-ng.service"];
         assert_eq!((none.state.exists(), none.state.main_pid, none.since), (false, None, None));

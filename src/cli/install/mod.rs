@@ -319,7 +319,8 @@ fn propose(host: &Host, args: &InstallArgs, setup: &mut Setup, receipt: Option<&
     let mut changes = setup.changes(host)?;
     // Before the daemon comes up with a configuration that needs them.
     let ports = ports(&wish);
-    let (labels, more) = selinux::changes(host, wish.agent.port, &ports, receipt);
+    let (labels, more) =
+        selinux::changes(host, daemon.facts(&facts).pid, wish.agent.port, &ports, receipt).map_err(refused)?;
     changes.extend(labels);
     let own = decided.collector.intakes.iter().any(|i| i.tls && i.reused.is_none());
     let pair = match wish.tls.as_ref().filter(|_| own) {

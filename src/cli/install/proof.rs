@@ -9,6 +9,7 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 
 use super::daemon::Daemon;
+use crate::check::gather::security;
 use crate::cli::exit::hint;
 use crate::host::proc_net::{Socket, Transport};
 use crate::host::{Host, Interrupt, facts, tls};
@@ -57,10 +58,12 @@ pub struct Proof<'a> {
     /// Stands in for the agent where nobody is there. Open before the daemon takes its configuration: syslog-ng connects
     /// then, and tries again only after some seconds.
     stand_in: Option<anyhow::Result<Listener>>,
+    begun: jiff::Timestamp,
 }
 
 impl<'a> Proof<'a> {
     pub fn prepare(host: &'a Host, interrupt: &'a Interrupt, mut expected: Expected) -> Self {
+        let begun = host.clock.now();
         let agent = SocketAddr::from((Ipv4Addr::LOCALHOST, expected.agent_port));
         let there = expected.agent_listens
             || expected.unproven.is_some()
@@ -69,10 +72,10 @@ impl<'a> Proof<'a> {
             let why = "nobody listens at the agent's port yet, and no test event was sent, so that none of the events that \
                        wait for the agent is lost";
             expected.unproven = Some(why.to_owned());
-            return Proof { host, interrupt, expected, stand_in: None };
+            return Proof { host, interrupt, expected, stand_in: None, begun };
         }
         let stand_in = (!there).then(|| Listener::bind(&*host.net, &[agent]));
-        Proof { host, interrupt, expected, stand_in }
+        Proof { host, interrupt, expected, stand_in, begun }
     }
 
     /// Proves it.
@@ -120,6 +123,15 @@ impl<'a> Proof<'a> {
         }
     }
 
+    /// Where to look for the cause: at what a security module has just refused the daemon, else at the daemon's own words.
+    fn say(&self, else_: &str) -> String {
+        let since = self.begun.as_second();
+        match security::newest_refusal(self.host, since) {
+            Some(refusal) => hint(format!("{refusal}; `cefctl explain {}` says what to do", refusal.check())),
+            None => hint(format!("{else_}: {}", self.expected.daemon.where_it_speaks())),
+        }
+    }
+
     /// Every wanted socket, by the daemon itself, within the limit.
     fn bound(&self, pid: u32) -> anyhow::Result<()> {
         let (clock, daemon) = (&self.host.clock, self.expected.daemon);
@@ -131,7 +143,7 @@ impl<'a> Proof<'a> {
                 return Ok(());
             }
             if clock.monotonic() >= end || self.interrupt.is_set() {
-                let say = hint(format!("the daemon's own lines say why: {}", daemon.where_it_speaks()));
+                let say = self.say("the daemon's own lines say why");
                 let what = format!("{} does not listen on {}", daemon.name(), missing.join(", "));
                 return Err(anyhow::Error::msg(say).context(what));
             }
@@ -161,7 +173,7 @@ impl<'a> Proof<'a> {
         };
         if !missed.is_empty() {
             let words: Vec<String> = missed.iter().map(|d| format!("port {} over {}", d.port, d.word())).collect();
-            let say = hint(format!("what the daemon says: {}", expected.daemon.where_it_speaks()));
+            let say = self.say("what the daemon says");
             return Err(anyhow::Error::msg(say).context(format!(
                 "a marked event sent to {} did not come out at 127.0.0.1:{} within {} s",
                 words.join(" and to "),

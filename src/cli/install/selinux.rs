@@ -3,41 +3,43 @@
 
 use std::path::Path;
 
+use crate::host::Host;
 use crate::host::proc_net::Transport;
-use crate::host::{Cmd, Host, RunError};
 use crate::plan::Change;
 use crate::plan::receipt::{Entry, Receipt};
+use crate::platform::os_release::OsRelease;
 use crate::platform::selinux::{self, Mode, Ports};
+use crate::platform::selinux_policy::{self, NoPorts, Policy, Use, may_use};
 use crate::platform::setting::Setting;
+use crate::syslog::collector::Refusal;
 
 const ENFORCE: &str = "/sys/fs/selinux/enforce";
-/// Labels that a port has because nobody gave it one: a label of its own can be added.
-const GENERIC: &[&str] = &["unreserved_port_t", "ephemeral_port_t", "port_t", "reserved_port_t", "hi_reserved_port_t"];
-
 /// The changes, and what the user has to know.
+///
+/// # Errors
+/// The running policy gives a port to something else and lets the daemon use none of that.
 pub fn changes(
     host: &Host,
+    pid: Option<u32>,
     agent_port: u16,
     ports: &[(Transport, u16)],
     receipt: Option<&Receipt>,
-) -> (Vec<Change>, Vec<String>) {
+) -> Result<(Vec<Change>, Vec<String>), Refusal> {
     let enforce = host.root.read_opt(Path::new(ENFORCE)).ok().flatten().unwrap_or_default();
     if selinux::mode(&enforce) != Some(Mode::Enforcing) {
-        return (Vec::new(), Vec::new());
+        return Ok((Vec::new(), Vec::new()));
     }
-    let output = host.runner.run(&Cmd::new(["semanage", "port", "-l"]));
-    let labels = match output {
-        Ok(output) if output.ok() => selinux::ports(&output.stdout),
-        Err(RunError::NotFound(_)) => return (Vec::new(), vec![missing(agent_port)]),
-        Ok(output) => {
-            return (Vec::new(), vec![format!("the labels of ports are not known: {}", output.last_words(2))]);
-        }
-        Err(e) => return (Vec::new(), vec![format!("the labels of ports are not known: {e}")]),
+    let labels = match selinux_policy::ports(host) {
+        Ok(labels) => labels,
+        Err(NoPorts::NoTool) => return Ok((Vec::new(), vec![missing(host, agent_port)])),
+        Err(e) => return Ok((Vec::new(), vec![format!("the labels of ports are not known: {e}")])),
     };
-    let mut wanted = vec![(Transport::Tcp, agent_port, selinux::may_connect as fn(&str) -> bool)];
-    wanted.extend(ports.iter().map(|(t, port)| (*t, *port, selinux::may_bind as fn(&str) -> bool)));
+    let rights = Policy::of(host, pid).rights(&labels);
+    let mut wanted = vec![(Transport::Tcp, agent_port, Use::Connect)];
+    wanted.extend(ports.iter().map(|(t, port)| (*t, *port, Use::Listen)));
     let (mut changes, mut notes) = (Vec::new(), Vec::new());
-    for (transport, port, may) in wanted {
+    for (transport, port, use_) in wanted {
+        let may = |label: &str| may_use(rights.as_ref(), use_, transport.word(), label);
         let setting = Setting::SelinuxPort {
             label: selinux::SYSLOG_PORT.to_owned(),
             protocol: transport.word().to_owned(),
@@ -48,17 +50,30 @@ pub fn changes(
             Entry::Setting { setting: s, .. } => s.is_same(&setting),
             _ => false,
         });
-        match need(&labels, transport, port, may) {
+        match need(&labels, transport, port, &may) {
             Need::Label => changes.push(setting.into()),
             Need::Nothing if ours => changes.push(setting.into()),
             Need::Nothing => {}
-            Need::Taken(label) => notes.push(format!(
-                "SELinux has {} port {port} as {label}, which a syslog daemon may not use; choose another port",
-                transport.word()
-            )),
+            Need::Taken(label) => {
+                let text = format!(
+                    "SELinux has {} port {port} as {label}, which the daemon may not {}",
+                    transport.word(),
+                    if use_ == Use::Connect { "connect to" } else { "listen on" },
+                );
+                // Only the kernel knows for sure; a list of ours may be of another policy.
+                if rights.is_some() {
+                    let hint = format!(
+                        "choose another port; or, if nothing else uses this one: semanage port -m -t {} -p {} {port}",
+                        selinux::SYSLOG_PORT,
+                        transport.word()
+                    );
+                    return Err(Refusal::new(text, hint));
+                }
+                notes.push(format!("{text}; choose another port"));
+            }
         }
     }
-    (changes, notes)
+    Ok((changes, notes))
 }
 
 enum Need {
@@ -68,18 +83,20 @@ enum Need {
     Taken(String),
 }
 
-fn need(ports: &[Ports], transport: Transport, port: u16, may: fn(&str) -> bool) -> Need {
+fn need(ports: &[Ports], transport: Transport, port: u16, may: &dyn Fn(&str) -> bool) -> Need {
     match selinux::label_of(ports, transport.word(), port) {
         Some(label) if may(label) => Need::Nothing,
-        Some(label) if !GENERIC.contains(&label) => Need::Taken(label.to_owned()),
+        Some(label) if !selinux::may_relabel(label) => Need::Taken(label.to_owned()),
         _ => Need::Label,
     }
 }
 
-fn missing(port: u16) -> String {
+fn missing(host: &Host, port: u16) -> String {
+    let text = ["/etc/os-release", "/usr/lib/os-release"].iter().find_map(|p| host.root.read_opt(Path::new(p)).ok()?);
+    let package = text.map_or(selinux::SEMANAGE_PACKAGE, |text| OsRelease::parse(&text).semanage_package());
     format!(
         "SELinux is enforcing and semanage is not installed, so the daemon may not reach the agent's port {port}: install \
-         policycoreutils-python-utils and run this again"
+         {package} and run this again"
     )
 }
 
@@ -103,7 +120,7 @@ mod tests {
             None => FakeRunner::new(),
         };
         let host = host(Root::at(dir.path()), runner);
-        changes(&host, 25226, &[(Transport::Udp, port), (Transport::Tcp, port)], receipt)
+        changes(&host, None, 25226, &[(Transport::Udp, port), (Transport::Tcp, port)], receipt).unwrap()
     }
 
     fn label(protocol: &str, port: u16) -> Setting {

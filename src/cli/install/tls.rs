@@ -7,13 +7,16 @@
 use std::path::{Path, PathBuf};
 
 use super::daemon::Daemon;
-use crate::check::facts::Facts;
+use crate::check::facts::{DaemonFacts, Facts};
+use crate::check::gather::security;
 use crate::cli::args::{InstallArgs, Protocol};
 use crate::host::{Host, Secret, interfaces};
 use crate::plan::{Change, WriteFile};
 use crate::platform::access::{self, Who};
+use crate::platform::apparmor::{self, Access};
 use crate::platform::certificate::{self, About, make};
 use crate::platform::packages::{Packages, TLS_DRIVER};
+use crate::platform::selinux_policy::Policy;
 use crate::platform::{accounts, certificate::day};
 use crate::syslog::collector::{Refusal, TlsWish, show};
 use crate::syslog::rsyslog::Effective;
@@ -64,7 +67,7 @@ pub struct Decided {
 /// The pair cannot be used, or none can be made.
 pub fn decide(host: &Host, facts: &Facts, daemon: Daemon, wish: &TlsWish, given: bool) -> Result<Decided, Refusal> {
     let who = runs_as(host, facts, daemon);
-    if given { given_pair(host, daemon, wish, &who) } else { own_pair(host, daemon, wish, &who) }
+    if given { given_pair(host, daemon, daemon.facts(facts), wish, &who) } else { own_pair(host, daemon, wish, &who) }
 }
 
 /// As whom the daemon reads the files.
@@ -78,7 +81,7 @@ fn runs_as(host: &Host, facts: &Facts, daemon: Daemon) -> Who {
     user.and_then(|user| accounts::who(&host.root, &user)).unwrap_or_default()
 }
 
-fn given_pair(host: &Host, daemon: Daemon, wish: &TlsWish, who: &Who) -> Result<Decided, Refusal> {
+fn given_pair(host: &Host, daemon: Daemon, of: &DaemonFacts, wish: &TlsWish, who: &Who) -> Result<Decided, Refusal> {
     let read = |path: &Path, option: &str| {
         host.root.read(path).map_err(|e| {
             Refusal::new(format!("{option} {}: {e}", show(path)), "give a file that is there and can be read")
@@ -106,6 +109,45 @@ fn given_pair(host: &Host, daemon: Daemon, wish: &TlsWish, who: &Who) -> Result<
                 format!("let that user read it: chown {} {} && chmod 0400 {}", who.uid, show(path), show(path)),
             )
         })?;
+    }
+    let policy = Policy::of(host, of.pid);
+    for path in [&wish.certificate, &wish.key] {
+        if let Some((part, label)) = policy.unreadable(path) {
+            let place = folder(daemon);
+            return Err(Refusal::new(
+                format!(
+                    "SELinux does not let {} read {}: {} has the label {label}",
+                    daemon.name(),
+                    show(path),
+                    show(&part)
+                ),
+                format!(
+                    "copy the pair to where the policy lets the daemon read, such as {}, restore the labels there \
+                     (restorecon -Rv {}), and give those files",
+                    show(&place),
+                    show(&place)
+                ),
+            ));
+        }
+    }
+    if let Ok(Some(found)) = security::apparmor(host, of, None)
+        && let (true, Ok(profile)) = (found.confinement.enforced, &found.profile)
+    {
+        for path in [&wish.certificate, &wish.key] {
+            let real = host.root.resolve(path).unwrap_or_else(|_| path.clone());
+            if !apparmor::allows(profile, &real.to_string_lossy(), Access::Read) {
+                let name = &found.confinement.profile;
+                return Err(Refusal::new(
+                    format!("AppArmor's profile {name} does not let {} read {}", daemon.name(), show(path)),
+                    format!(
+                        "copy the pair to where the profile lets the daemon read, such as {}, and give those files; or add \
+                         `{} r,` to the profile's file in /etc/apparmor.d/local and load it with apparmor_parser -r",
+                        show(&folder(daemon)),
+                        show(&real)
+                    ),
+                ));
+            }
+        }
     }
     if let Some(last) = access::walk(&host.root, &wish.key).last().filter(|s| s.mode & 0o007 != 0) {
         return Err(Refusal::new(

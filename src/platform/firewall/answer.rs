@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::model::{Ruleset, Why};
-use super::packet::{Moment, Packet, TCP};
+use super::packet::{Moment, Packet, TCP, UDP};
 use super::span::Span;
 use super::walk::{Outcome, Place, walk};
 
@@ -17,6 +17,8 @@ pub struct Answer {
     pub blocked: Vec<Block>,
     /// Who may or may not, and what could not be judged.
     pub unknown: Vec<(Span, Why, Place)>,
+    /// Who of the allowed ones loses what is too large for one packet: its pieces are dropped. UDP over IPv4 only.
+    pub pieces: Vec<Block>,
     /// The rules that let the allowed ones in.
     pub opened_by: Vec<(Span, Place)>,
 }
@@ -106,6 +108,10 @@ pub fn ask(rules: &Ruleset, packet: &Packet, senders: Option<&Span>) -> Answer {
             let why = Why::Expression("the way through the rules".into());
             answer.unknown.push((either, why, Place::nowhere()));
         }
+    }
+    if packet.proto == UDP && packet.moment == Moment::First && !packet.loopback() && !packet.v6() {
+        let out = walk(rules, &Packet { moment: Moment::Piece, ..packet.clone() }, &answer.allowed);
+        answer.pieces = collected(losses(&out, Moment::Piece), &out.accepted);
     }
     let gaps = rules.gaps.iter().map(|gap| (asked.clone(), Why::Expression(gap.clone()), Place::nowhere()));
     // What is blocked by the rules that are known stays blocked, whatever the others say.

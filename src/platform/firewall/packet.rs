@@ -19,6 +19,8 @@ pub enum Moment {
     First,
     /// Coming in later on the same connection.
     Later,
+    /// A piece, not the first, of a datagram that is too large for one packet: it has no ports.
+    Piece,
     /// Our answer, going out. Address sets are then those of the receiver.
     Answer,
 }
@@ -142,7 +144,7 @@ impl Packet {
                     Value::Number(number(self.local))
                 }
             }
-            Key::Sport(p) | Key::Dport(p) if !is_tcp_or_udp(p) => Value::Absent,
+            Key::Sport(p) | Key::Dport(p) if !is_tcp_or_udp(p) || self.moment == Moment::Piece => Value::Absent,
             Key::Sport(_) if reply => Value::Number(port.into()),
             Key::Dport(_) if !reply => Value::Number(port.into()),
             Key::Sport(_) | Key::Dport(_) => Value::Among(Span::range(EPHEMERAL.0, EPHEMERAL.1)),
@@ -163,7 +165,7 @@ impl Packet {
                     | match (state.tracked, self.moment) {
                         (Tracked::No, _) => ct::UNTRACKED,
                         (Tracked::NotYet, _) => ct::INVALID,
-                        (Tracked::Yes, Moment::First) => ct::NEW,
+                        (Tracked::Yes, Moment::First | Moment::Piece) => ct::NEW,
                         (Tracked::Yes, _) => ct::ESTABLISHED,
                     },
             ),
@@ -180,10 +182,12 @@ impl Packet {
             },
             Key::TcpFlags if self.proto != TCP => Value::Absent,
             Key::TcpFlags => Value::Number(match self.moment {
-                Moment::First => 0x02,
+                Moment::First | Moment::Piece => 0x02,
                 Moment::Later => 0x10,
                 Moment::Answer => 0x12,
             }),
+            // More pieces follow; this one starts behind 1480 bytes, counted in eights.
+            Key::Fragment if self.moment == Moment::Piece => Value::Number(0x2000 | (1480 / 8)),
             Key::Fragment => Value::Number(0),
             Key::PacketType => Value::Number(0),
             // The receiver's address is local, or is reached by a route; so is the sender's.

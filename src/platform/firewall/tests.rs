@@ -118,6 +118,45 @@ fn follow_up_packets_and_answers_are_judged_as_such() {
 }
 
 #[test]
+fn pieces_of_large_datagrams_are_judged_where_rules_see_them() {
+    let lost = |rules: &Ruleset| {
+        let answer = super::answer::ask(rules, &packet(UDP, 514), None);
+        assert_eq!(answer.verdict(), super::answer::Verdict::Open);
+        !answer.pieces.is_empty()
+    };
+    let chain = |hook: &str, prio: i32, policy: &str, rules: &[&str]| {
+        let rule = |expr: &&str| {
+            format!(r#"{{"rule": {{"family": "inet", "table": "t", "chain": "c", "handle": 5, "expr": [{expr}]}}}}"#)
+        };
+        let rules: Vec<String> = rules.iter().map(rule).collect();
+        nft(&format!(
+            r#"{{"nftables": [{{"table": {{"family": "inet", "name": "t", "handle": 1}}}},
+{{"chain": {{"family": "inet", "table": "t", "name": "c", "handle": 2, "type": "filter", "hook": "{hook}", "prio": {prio}, "policy": "{policy}"}}}},
+{}]}}"#,
+            rules.join(",\n")
+        ))
+    };
+    let pieces = |bits: u32| {
+        let left = r#"{"payload": {"protocol": "ip", "field": "frag-off"}}"#;
+        format!(
+            r#"{{"match": {{"op": "!=", "left": {{"&": [{left}, {bits}]}}, "right": 0}}}}, {{"counter": {{"packets": 0, "bytes": 0}}}}, {{"drop": null}}"#
+        )
+    };
+    let invalid = r#"{"match": {"op": "in", "left": {"ct": {"key": "state"}}, "right": "invalid"}}, {"counter": {"packets": 0, "bytes": 0}}"#;
+    for rule in [pieces(0x3fff), pieces(0x1fff)] {
+        assert!(lost(&chain("prerouting", -450, "accept", &[&rule])), "{rule}");
+        assert!(lost(&chain("prerouting", -300, "accept", &[&rule])), "{rule}");
+        // They are whole by then.
+        assert!(!lost(&chain("input", 0, "accept", &[&rule])), "{rule}");
+        assert!(!lost(&chain("prerouting", -300, "accept", &[invalid, &rule])), "{rule}");
+    }
+    // What has no port is dropped by who lets ports in.
+    let port = r#"{"match": {"op": "==", "left": {"payload": {"protocol": "udp", "field": "dport"}}, "right": 514}}, {"accept": null}"#;
+    assert!(lost(&chain("prerouting", -450, "drop", &[port])));
+    assert!(lost(&xt("*raw\n:PREROUTING ACCEPT [0:0]\n-A PREROUTING -f -j DROP\nCOMMIT\n")));
+}
+
+#[test]
 fn what_is_not_understood_is_neither_accepted_nor_dropped_unless_both_ways_end_the_same() {
     let unknown = "-m geoip --source-country DE";
     let text = |tail: &str| format!("*filter\n:INPUT DROP [0:0]\n{tail}COMMIT\n");

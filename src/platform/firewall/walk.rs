@@ -117,6 +117,9 @@ pub fn walk(rules: &Ruleset, packet: &Packet, senders: &Span) -> Outcome {
             state.going_out = going_out;
         }
         for (priority, index, chain) in chains_at(rules, *hook, packet) {
+            if packet.moment == Moment::Piece && *hook == Hook::Prerouting && priority >= WHOLE && tracks(rules) {
+                continue;
+            }
             let (Some(table), Some(base)) = (rules.tables.get(index), chain.base.as_ref()) else { continue };
             // Connection tracking looks at the packet at -200 of its first hook (`NF_IP_PRI_CONNTRACK`).
             if priority > -200 {
@@ -141,6 +144,32 @@ pub fn walk(rules: &Ruleset, packet: &Packet, senders: &Span) -> Outcome {
     out
 }
 
+/// Connection tracking puts pieces together before anything with this priority sees them (`NF_IP_PRI_CONNTRACK_DEFRAG`).
+const WHOLE: i32 = -400;
+
+/// Is there a rule that has the kernel track connections?
+fn tracks(rules: &Ruleset) -> bool {
+    let asks = |step: &Step| match step {
+        Step::Test(Test::Is { key, .. } | Test::Bits { key, .. }) => by_tracking(key),
+        Step::Test(Test::Rows { keys, .. }) => keys.iter().any(by_tracking),
+        Step::Map { keys, .. } => keys.iter().any(by_tracking),
+        Step::CtMark(_) | Step::MarkFromCt => true,
+        _ => false,
+    };
+    // A chain for the translation of addresses alone does not ask for it, its rules do.
+    let nat = |c: &Chain| c.base.as_ref().is_some_and(|b| b.nat) && !c.rules.is_empty();
+    let tracked = |c: &Chain| nat(c) || c.rules.iter().flat_map(|r| &r.steps).any(asks);
+    rules.tables.iter().flat_map(|t| t.chains.values()).any(tracked)
+}
+
+fn by_tracking(key: &Key) -> bool {
+    match key {
+        Key::CtState | Key::CtMark | Key::CtStatus | Key::CtDirection => true,
+        Key::Masked(key, _) => by_tracking(key),
+        _ => false,
+    }
+}
+
 fn track(state: &mut State) {
     if state.tracked == Tracked::NotYet {
         state.tracked = Tracked::Yes;
@@ -150,6 +179,8 @@ fn track(state: &mut State) {
 /// The hooks that the packet passes, in order.
 fn hooks(packet: &Packet) -> &'static [Hook] {
     match (packet.moment, packet.loopback()) {
+        // Pieces are put together before the rules for what is this machine's own.
+        (Moment::Piece, false) => &[Hook::Ingress, Hook::Prerouting],
         (Moment::First | Moment::Later, false) => &[Hook::Ingress, Hook::Prerouting, Hook::Input],
         (Moment::Answer, false) => &[Hook::Output, Hook::Postrouting, Hook::Egress],
         (_, true) => &[Hook::Output, Hook::Postrouting, Hook::Ingress, Hook::Prerouting, Hook::Input],

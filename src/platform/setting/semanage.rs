@@ -15,7 +15,13 @@ pub fn is_set(host: &Host, label: &str, protocol: &str, port: u16) -> Result<boo
 }
 
 pub fn set(host: &Host, label: &str, protocol: &str, port: u16) -> Result<()> {
-    must(host, &["semanage", "port", "-a", "-t", label, "-p", protocol, &port.to_string()])?;
+    let port = port.to_string();
+    let change = |how: &str| must(host, &["semanage", "port", how, "-t", label, "-p", protocol, &port]);
+    match change("-a") {
+        // One that the policy itself names: newer tools change it by themselves. `-d` gives it back to the policy.
+        Err(e) if format!("{e:#}").contains("already defined") => change("-m")?,
+        made => made?,
+    };
     Ok(())
 }
 

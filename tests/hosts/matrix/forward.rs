@@ -61,6 +61,9 @@ pub fn faults() -> Vec<Fault> {
             "edit $OURS 's/type=\"omfwd\"/type=\"omfwd\" device=\"eth0\"/'; restart").rsyslog().fixed(),
         fault("", "what listens on the agent's port reads nothing", "forward.connected",
             "systemctl stop stand-in-25226; squat STREAM 25226 's.listen(5);'; restart"),
+        fault("", "two programs listen on the agent's port", "agent.listening",
+            "systemctl stop stand-in-25226; for n in 1 2; do systemd-run -q --unit=squatter$n python3 -c \"import socket,time; s=socket.socket(); s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1); s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1); s.bind(('127.0.0.1', 25226)); s.listen(); c=[s.accept() for _ in range(9)]; n=$n\"; done; for i in 1 2 3 4 5 6 7 8 9 10; do [ $(ss -Hltn 'sport = 25226' | wc -l) = 2 ] && break; sleep 0.1; done; restart")
+            .undo("systemctl stop squatter1 squatter2").warns(),
         fault("", "what listens on the agent's port hangs up", "forward.connected",
             "systemctl stop stand-in-25226; squat STREAM 25226 's.listen(5); [s.accept()[0].close() for _ in iter(int, 1)];'; restart"),
         fault("1.30", "nobody listens on the agent's port", "agent.listening", "systemctl stop stand-in-25226"),

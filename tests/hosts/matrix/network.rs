@@ -40,6 +40,8 @@ pub fn faults() -> Vec<Fault> {
             "nft -f - <<<'table inet look { chain i { type filter hook input priority 0; policy accept; udp dport 514 meta length > 40 drop; }; }'"),
         fault("", "a burst of datagrams is limited by the firewall", "firewall.inbound",
             "iptables -A INPUT -p udp --dport 514 -m limit --limit 10/sec -j ACCEPT; iptables -A INPUT -p udp --dport 514 -j DROP").warns(),
+        fault("", "pieces of large datagrams are dropped", "firewall.inbound",
+            "nft -f - <<<'table ip pieces { chain p { type filter hook prerouting priority -450; policy accept; ip frag-off & 0x1fff != 0 drop; }; }'").warns(),
     ];
     all.into_iter().map(|f| f.undo(FLUSH)).chain([
         fault("", "the loopback interface is down", "firewall.loopback", "ip link set lo down").undo("ip link set lo up"),
@@ -48,6 +50,10 @@ pub fn faults() -> Vec<Fault> {
         fault("", "the cable is out", "firewall.inbound", "ip link set far0 down; sleep 0.2").undo("ip link set far0 up; sleep 0.2"),
         fault("", "the address of the devices' interface is gone", "firewall.inbound", "ip addr flush dev eth0")
             .undo("ip addr add 192.0.2.1/24 dev eth0; ip -6 addr add 2001:db8::1/64 dev eth0 nodad"),
+        fault("", "nobody is told where the box is", "firewall.inbound", "sysctl -qw net.ipv4.conf.eth0.arp_ignore=8")
+            .undo("sysctl -qw net.ipv4.conf.eth0.arp_ignore=0"),
+        fault("", "the interface takes small packets only", "firewall.inbound", "ip link set eth0 mtu 576")
+            .undo("ip link set eth0 mtu 1500; ip -6 addr add 2001:db8::1/64 dev eth0 nodad").warns(),
         fault("", "the route back to the devices is a blackhole", "firewall.inbound", "ip route add blackhole 192.0.2.0/25")
             .undo("ip route del blackhole 192.0.2.0/25"),
         fault("", "the route to the devices leads by another interface, and the kernel is strict", "firewall.inbound",

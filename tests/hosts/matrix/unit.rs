@@ -26,6 +26,9 @@ pub fn faults() -> Vec<Fault> {
         fault("", "the unit may open few files", "daemon.running", "hardened LimitNOFILE=8 Restart=no"),
         fault("", "the unit allows few files, and all are open", "listen.limits", "hardened LimitNOFILE=16").rsyslog(),
         fault("", "the unit allows files for a few senders only", "listen.limits", "hardened LimitNOFILE=64").warns(),
+        fault("", "the unit leaves no memory for threads", "listen.limits", "hardened LimitAS=40M; sleep 0.5").rsyslog(),
+        fault("", "the unit ends the daemon every second", "daemon.running",
+            "hardened RuntimeMaxSec=1 Restart=always RestartSec=100ms StartLimitIntervalSec=0; for i in $(seq 60); do [ $(systemctl show -p NRestarts --value $UNIT) -ge 4 ] && break; sleep 0.2; done"),
         fault("", "the unit allows no IPv6 sockets", "listen.udp", "hardened 'RestrictAddressFamilies=AF_UNIX AF_INET AF_NETLINK'").rsyslog().warns(),
         fault("", "the socket that the unit needs is masked", "daemon.running",
             "systemctl stop syslog.socket; systemctl mask -q syslog.socket; restart; sleep 0.3").rsyslog()

@@ -229,6 +229,11 @@ fn a_rule_above_the_includes_that_takes_some_devices_events_is_overtaken_and_kee
         let collector = decided(&source, &Wish { agent, ..Wish::usual() }).unwrap();
         assert!(collector.notes.iter().any(|n| n.contains("rsyslog.conf:3 takes")), "{:?}", collector.notes);
     }
+    // What this asks for stands in the message only where a colon comes before the id.
+    let asa = ":msg, regex, \"%ASA-[0-9]-\" /var/log/fw.log\n& ~\n";
+    let top = ["module(load=\"imudp\")\ninput(type=\"imudp\" port=\"514\")\n", asa, STOCK].concat();
+    let source = MapSource::new().with("/etc/rsyslog.conf", top);
+    assert_eq!(decided(&source, &Wish::usual()).unwrap().insertions.len(), 1);
     // What no device sends with is no reason to touch the file.
     let top = ["module(load=\"imudp\")\ninput(type=\"imudp\" port=\"514\")\nmail.* /var/log/m\n& stop\n", STOCK];
     let source = MapSource::new().with("/etc/rsyslog.conf", top.concat());
