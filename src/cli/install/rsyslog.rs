@@ -161,6 +161,7 @@ pub fn validate(host: &Host, facts: &Facts, changes: BTreeMap<PathBuf, Option<Ve
     let output = staging.check(staged.files.iter().map(|(path, text)| (path, text)), &argv);
     let output = output.context("rsyslogd could not check the new configuration")?;
     let after = validate::parse(&staged.real_names(&output.stderr));
-    let new: Vec<String> = validate::new_messages(&before, &after).iter().map(|m| clean(&m.text)).collect();
+    let new = validate::new_messages(&before, &after);
+    let new: Vec<String> = new.iter().filter(|m| m.harm != validate::Harm::Aside).map(|m| clean(&m.text)).collect();
     if new.is_empty() { Ok(()) } else { Err(said::not_accepted(Daemon::Rsyslog, &new)) }
 }

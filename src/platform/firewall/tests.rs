@@ -261,6 +261,14 @@ fn no_rules_let_everything_in_and_garbage_is_refused() {
     }
 }
 
+/// ufw's rule against the routing header of type 0, which no device sends.
+#[test]
+fn a_rule_for_headers_that_devices_do_not_send_is_passed_by() {
+    let rules = xt("*filter\n:INPUT ACCEPT [0:0]\n-A INPUT -m rt --rt-type 0 -j DROP\nCOMMIT\n");
+    assert_eq!(verdict(&rules, &packet(UDP, 514), "10.0.0.1"), "accept");
+    assert_eq!(of(&rules, &packet(UDP, 514)).unsure, Vec::new());
+}
+
 #[test]
 fn sets_of_ipset_decide_for_iptables() {
     let sets = ipset::parse(b"create net hash:net family inet hashsize 1024 maxelem 65536\nadd net 10.0.0.0/8\nadd net 10.5.0.0/16 nomatch\ncreate pair hash:ip,port family inet\nadd pair 10.0.0.7,udp:514\ncreate all list:set size 8\nadd all net\ncreate mac hash:mac\n");

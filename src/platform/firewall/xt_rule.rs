@@ -7,6 +7,9 @@ use super::ipset::{self, IpSet};
 use super::model::{Family, Key, Step, Table, Test, Values, Verdict, Why};
 use super::span::{Span, number};
 
+/// Number of the routing header as a protocol (RFC 8200, 4.4).
+const ROUTING_HEADER: u8 = 43;
+
 /// Steps of the rule, and its comment.
 pub fn steps(
     words: &[String],
@@ -137,6 +140,8 @@ impl<'a> Reader<'a> {
                 }
                 self.is(Key::WayBack, Values::one(1u8), invert);
             }
+            // A header of IPv6 that devices' packets do not have. ufw drops one kind of them.
+            "rt" => self.is(Key::Proto(None), Values::one(ROUTING_HEADER), false),
             "socket" | "unclean" | "ipv6header" | "hbh" | "dst" => {
                 let rest = self.rest_of_option();
                 self.steps.push(Test::unknown(format!("-m {} {rest}", self.module)));
@@ -213,6 +218,9 @@ impl<'a> Reader<'a> {
             // Of IPsec: packets that came without.
             "--pol" if self.words.get(self.at).is_some_and(|w| w == "none") => self.at += 1,
             "--dir" if self.module == "policy" => self.at += 1,
+            _ if self.module == "rt" => {
+                self.rest_of_option();
+            }
             // Others' protocols: `-p` has said no already.
             "--icmp-type" | "--icmpv6-type" | "--ahspi" | "--espspi" | "--mh-type" => {
                 self.rest_of_option();

@@ -64,7 +64,7 @@ pub enum Harm {
     ConfigCutOff,
     /// The daemon does not start.
     NoStart,
-    /// A summary of another message, or news.
+    /// A summary of another message, news, or what the daemon would rather have.
     Aside,
 }
 
@@ -191,7 +191,7 @@ fn place(text: &str) -> (Option<PathBuf>, Option<u32>) {
 }
 
 /// Words by which a message is known, strongest first.
-const HARM: [(&str, Harm); 34] = [
+const HARM: [(&str, Harm); 36] = [
     ("could not open config file", Harm::NoStart),
     ("ID for user '", Harm::NoStart),
     ("ID for group '", Harm::NoStart),
@@ -226,6 +226,9 @@ const HARM: [(&str, Harm); 34] = [
     ("exiting on signal", Harm::Aside),
     ("] exiting on signal", Harm::Aside),
     ("imuxsock: Acquired UNIX socket", Harm::Aside),
+    // 8.2608 has many on what it would do otherwise; what is left out or wrong is called an error.
+    ("warning during parsing file", Harm::Aside),
+    ("water mark is set quite low", Harm::Aside),
 ];
 
 fn harm(text: &str, code: Option<u32>) -> Harm {
@@ -319,6 +322,19 @@ rsyslogd: error during parsing file /etc/rsyslog.d/50.conf, on or before line 4:
 rsyslogd: could not interpret master config file '/etc/rsyslog.conf'. [v8.2302.0 try https://www.rsyslog.com/e/2207 ]
 rsyslogd: imudp: ruleset 'nope' for *:1 not found - using default ruleset instead [v8.2302.0]
 ";
+
+    /// As 8.2608 (Debian's next release) speaks of the drop-in, and of the main file.
+    #[test]
+    fn what_the_daemon_would_rather_have_is_news() {
+        let v = parse(
+            b"rsyslogd: warning during parsing file /etc/rsyslog.d/10-cefctl.conf, on or before line 30: \
+              backward-compatible insecure default in use: omfwd action uses protocol=\"tcp\" with streamdriver.mode=\"0\" [v8.2608.0]\n\
+              rsyslogd: queue \"cefctl_fwd\": high water mark is set quite low at 2000. You should only set it below 60% (30000) if you have a good reason for this. [v8.2608.0 try https://www.rsyslog.com/e/2357 ]\n\
+              rsyslogd: error during parsing file /etc/x, on or before line 3: parameter 'q' not known -- typo in config file? [v8.2608.0]\n",
+        );
+        let harms: Vec<_> = v.messages.iter().map(|m| m.harm).collect();
+        assert_eq!(harms, [Harm::Aside, Harm::Aside, Harm::Harmful]);
+    }
 
     #[test]
     fn reads_a_run() {
