@@ -8,7 +8,7 @@ use super::outcome::{Judged, NotJudged, Outcome, both};
 use super::pipeline::Listener;
 use super::ports::{self, Asked, Family, Port};
 use super::sandbox;
-use super::target::Door;
+use super::target::{Daemon, Door};
 use super::words;
 use crate::host::proc_net::{Socket, Transport};
 use crate::host::proc_process::Process;
@@ -111,11 +111,33 @@ fn judged(case: &Case<'_>, port: &Port<'_>) -> Judged {
     if let Some(out) = turned_away(case, port) {
         return Ok(out);
     }
+    if families == [Family::V6] && port.serves(Family::V4) {
+        return Ok(v6_only(case, port));
+    }
     let words: Vec<&str> = families.iter().map(|f| f.word()).collect();
     let limited = if families.len() == 1 && case.facts.host.ipv6 { ", as configured" } else { "" };
     Ok(Outcome::pass(format!("{} is open over {}{limited}", port.display(), words::list(&words)))
         .seen_all(port.listeners.iter().map(|l| (l.at.to_string(), "listener")))
         .seen_all(port.own.iter().map(|s| (s.display(), owners(case, s)))))
+}
+
+/// What devices use is IPv4: on a box that has such an address they send there.
+fn v6_only(case: &Case<'_>, port: &Port<'_>) -> Outcome {
+    let name = port.display();
+    let interfaces = case.facts.firewall.as_ref().map(|f| f.interfaces.as_slice()).unwrap_or_default();
+    let v4 = |ip: &&IpAddr| ip.is_ipv4() && !ip.is_loopback();
+    let own: Vec<&IpAddr> = interfaces.iter().flat_map(|i| &i.addresses).filter(v4).collect();
+    let by_v6 = case.target.source.is_some_and(|ip| ip.is_ipv6());
+    let text = format!("{name} is open for IPv6 senders only: what devices send over IPv4 does not come in");
+    let make = if own.is_empty() || by_v6 { Outcome::warn } else { Outcome::fail };
+    let out = make(text)
+        .seen_all(port.listeners.iter().map(|l| (l.at.to_string(), format!("address {}", address(l)))))
+        .seen_all(port.own.iter().map(|s| (s.display(), owners(case, s))))
+        .seen_all(own.iter().map(|ip| (ip.to_string(), "an address of this box")))
+        .advise("let the daemon listen on IPv4 too: take the address out of that listener, or add another one");
+    // Ours can stand beside it.
+    let beside = case.target.daemon == Daemon::Rsyslog && !port.tls;
+    if beside { out.command(case.install_command()).fixable() } else { out }
 }
 
 /// A daemon with a list of senders throws away what others send, although their packets arrive.
@@ -245,9 +267,16 @@ pub fn missing_files(case: &Case<'_>) -> Vec<(String, String)> {
 }
 
 fn loopback_only(case: &Case<'_>, port: &Port<'_>) -> Outcome {
-    Outcome::fail(format!("{} listens on loopback only: no device can reach it", port.display()))
-        .seen_all(port.listeners.iter().map(|l| (l.at.to_string(), format!("address {}", address(l)))))
-        .advise("take the address out of the listener, then restart the daemon")
+    let out = Outcome::fail(format!("{} listens on loopback only: no device can reach it", port.display()))
+        .seen_all(port.listeners.iter().map(|l| (l.at.to_string(), format!("address {}", address(l)))));
+    if port.transport == Transport::Udp {
+        // A second socket on all addresses takes what is sent to the others.
+        return out
+            .advise("let the daemon listen on the other addresses too: `install` adds a listener beside that one")
+            .command(case.install_command())
+            .fixable();
+    }
+    out.advise("take the address out of the listener, then restart the daemon")
         .command(format!("sudo systemctl restart {}", case.unit_name()))
         .fixable_if(port.listeners.iter().all(|l| case.is_changed(&l.at.file)))
 }

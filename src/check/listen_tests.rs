@@ -94,6 +94,16 @@ fn an_address_of_one_family_is_the_users_choice() {
     add_socket(&mut facts, Transport::Udp, "0.0.0.0:514", DAEMON);
     let o = judge(udp, &facts);
     assert_eq!((o.status, o.summary.as_str()), (Status::Pass, "udp/514 is open over IPv4, as configured"));
+    // What devices use is IPv4.
+    let mut facts = facts_of("::");
+    add_socket(&mut facts, Transport::Udp, "[::]:514", DAEMON);
+    if let Some(socket) = facts.net.as_mut().ok().and_then(|n| n.sockets.last_mut()) {
+        socket.v6only = Some(true);
+    }
+    let o = judge(udp, &facts);
+    assert!(o.status == Status::Fail && o.summary.contains("IPv6 senders only"), "{}", o.summary);
+    let source = Target { source: Some("2001:db8::9".parse().unwrap()), ..Target::default() };
+    assert_eq!(judge_for(udp, &facts, &source).status, Status::Warn);
     let mut facts = facts_of("192.0.2.1");
     add_socket(&mut facts, Transport::Udp, "192.0.2.1:514", DAEMON);
     assert_eq!(status(udp, &facts), PASS);

@@ -306,6 +306,12 @@ fn from_the_listener_to_the_rule() {
         "what some devices send to udp/514 and tcp/514 does not come to the forward rule: the log path at /etc/syslog-ng/conf.d/a.conf:1",
     );
     assert!(o.evidence.iter().any(|e| e.text.contains("filter by sender")), "{o:#?}");
+    // Somebody's will, but not one of a device's owner.
+    let drops = "log { source(s_cefctl); filter { host(\"fw9\"); }; flags(final); };\n";
+    let text = "what some devices send to udp/514 and tcp/514 is dropped before it comes to the forward rule, at /etc/syslog-ng/conf.d/a.conf:1";
+    is("listen.reachable", &ng_with_files(&[(last, drops)]), Status::Warn, text);
+    let noise = "log { source(s_cefctl); filter { level(debug); }; flags(final); };\n";
+    is("listen.reachable", &ng_with_files(&[(last, noise)]), Status::Pass, "comes to the forward rule");
     // The rule takes another source.
     let facts = ng_with_drop_in(
         "source s_net { network(transport(udp) flags(store-raw-message)); };\nlog { source(s_net); destination(d_syslog); };\n\

@@ -59,6 +59,11 @@ impl<'a> Port<'a> {
         self.usable.iter().copied().filter(asked).collect()
     }
 
+    /// Does the host have this family, and may the daemon use it?
+    pub fn serves(&self, family: Family) -> bool {
+        self.usable.contains(&family)
+    }
+
     /// An IPv6 socket that stands for IPv4 too, since the configuration has none of its own for that.
     fn is_dual(&self, listener: &Listener, family: Family) -> bool {
         listener.asked == Asked::AnyOf(Family::V6)

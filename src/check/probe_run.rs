@@ -37,8 +37,13 @@ pub struct Aim {
 /// An address of this box that the daemon's socket takes; `None` where it has none open.
 pub fn aim(port: &Port<'_>) -> Option<Aim> {
     let local: Vec<IpAddr> = port.own.iter().map(|s| s.local.ip()).collect();
-    let candidates = [IpAddr::from(Ipv4Addr::LOCALHOST), IpAddr::from(Ipv6Addr::LOCALHOST)];
-    let loopback = candidates.into_iter().find(|ip| port.own.iter().any(|s| s.takes(*ip)));
+    // The second one is free where a socket beside the one that devices reach is bound to the first.
+    let second = IpAddr::from(Ipv4Addr::new(127, 0, 0, 2));
+    let candidates = [IpAddr::from(Ipv4Addr::LOCALHOST), second, IpAddr::from(Ipv6Addr::LOCALHOST)];
+    let takes = |ip: &IpAddr| port.own.iter().any(|s| s.takes(*ip));
+    let alone = |ip: &IpAddr| port.own.iter().chain(&port.foreign).any(|s| s.local.ip() == *ip);
+    let wide = candidates.into_iter().find(|ip| takes(ip) && !alone(ip));
+    let loopback = wide.or_else(|| candidates.into_iter().find(takes));
     // What is bound to one address is reached by that address, over the loopback all the same.
     let ip = loopback.or(local.first().copied())?;
     let counted = port.listeners.first().is_some_and(|l| l.counted);

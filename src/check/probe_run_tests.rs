@@ -156,5 +156,8 @@ fn the_aim_is_an_address_the_daemons_socket_takes() {
     assert_eq!(aim_of(&["0.0.0.0:514", "[::]:514"]).as_deref(), Some("127.0.0.1:514"));
     assert_eq!(aim_of(&["[::]:514"]).as_deref(), Some("[::1]:514"));
     assert_eq!(aim_of(&["192.0.2.7:514"]).as_deref(), Some("192.0.2.7:514"));
+    // Beside a socket for what the box sends to itself, the one that devices reach.
+    assert_eq!(aim_of(&["127.0.0.1:514", "0.0.0.0:514"]).as_deref(), Some("127.0.0.2:514"));
+    assert_eq!(aim_of(&["127.0.0.1:514"]).as_deref(), Some("127.0.0.1:514"));
     assert_eq!(aim_of(&[]), None);
 }

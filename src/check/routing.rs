@@ -111,7 +111,7 @@ pub fn reachable(case: &Case<'_>) -> Judged {
         return Err(NotJudged::Unknown(why));
     }
     let from: Vec<String> = flow.entries.iter().filter_map(|e| e.listener.as_ref()).map(port_of).collect();
-    let diversions = diversions(flow, &wanted);
+    let diversions = places(flow, &wanted, &|s, l, rules| flow.config.diversions(s, l, rules));
     if let Some((place, _)) = diversions.first() {
         let (what, advice) = match case.target.daemon {
             Daemon::Rsyslog | Daemon::None => {
@@ -128,15 +128,28 @@ pub fn reachable(case: &Case<'_>) -> Judged {
         .command(case.install_command())
         .fixable_if(case.target.agent != AgentKind::Ama));
     }
+    let drops = places(flow, &wanted, &|s, l, rules| flow.config.drops(s, l, rules));
+    if let Some((place, _)) = drops.first() {
+        return Ok(Outcome::warn(format!(
+            "what some devices send to {} is dropped before it comes to the forward rule, at {place}",
+            words::list(&from)
+        ))
+        .seen_all(drops.clone())
+        .advise("if those devices are to be heard, take that log path out, or narrow its filter; then load it")
+        .command(case.load_command()));
+    }
     Ok(Outcome::pass(format!("what arrives at {} comes to the forward rule", words::list(&from))))
 }
 
+/// A question about a sample, a listener and the forwards to the agent.
+type Question<'a> = &'a dyn Fn(&Sample, &Listener, &[usize]) -> Vec<(String, String)>;
+
 /// Places that keep the events of some devices from the rule, though those of the samples come to it.
-fn diversions(flow: &Flow<'_>, wanted: &[&'static Sample]) -> Vec<(String, String)> {
+fn places(flow: &Flow<'_>, wanted: &[&'static Sample], ask: Question<'_>) -> Vec<(String, String)> {
     let rules: Vec<usize> = flow.to_agent().map(|f| f.id).collect();
     let listeners = || flow.entries.iter().filter_map(|e| e.listener.as_ref());
     let mut places: Vec<(String, String)> = Vec::new();
-    for found in wanted.iter().flat_map(|s| listeners().flat_map(|l| flow.config.diversions(s, l, &rules))) {
+    for found in wanted.iter().flat_map(|s| listeners().flat_map(|l| ask(s, l, &rules))) {
         if !places.contains(&found) {
             places.push(found);
         }

@@ -115,6 +115,8 @@ pub struct Intake {
     pub only_of: Option<String>,
     /// Its address is not one of this box now (a floating one, say).
     pub absent: bool,
+    /// Somebody's listener on 127.0.0.1 takes what is sent there.
+    pub shadowed: bool,
 }
 
 impl Intake {
@@ -125,7 +127,11 @@ impl Intake {
 
     /// Where this box itself reaches it.
     pub fn local(&self) -> SocketAddr {
-        let here = if self.v4 { IpAddr::from(Ipv4Addr::LOCALHOST) } else { Ipv6Addr::LOCALHOST.into() };
+        let here = match self.v4 {
+            true if self.shadowed => Ipv4Addr::new(127, 0, 0, 2).into(),
+            true => IpAddr::from(Ipv4Addr::LOCALHOST),
+            false => Ipv6Addr::LOCALHOST.into(),
+        };
         SocketAddr::from((self.address.unwrap_or(here), self.port))
     }
 

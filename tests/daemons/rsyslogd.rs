@@ -74,6 +74,7 @@ impl Rsyslogd {
             transport,
             tls: false,
             port,
+            v4_only: false,
             load_module: true,
             octet_counting: true,
             elsewhere: false,

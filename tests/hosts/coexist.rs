@@ -1,6 +1,7 @@
 //! What the administrator has set up otherwise goes on as before: local files, other receivers, rulesets with their own
 //! ports, listeners that were there already.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
@@ -16,6 +17,7 @@ pub fn cases() -> Vec<Case> {
         Case::new("another_receiver_keeps_getting_everything", other_forward),
         Case::new("own_ruleset_with_own_port_keeps_working", own_ruleset),
         Case::new("an_open_listener_is_used_again", listener_reused),
+        Case::new("a_listener_on_loopback_or_without_a_name_is_no_obstacle", hard_to_use),
         Case::new("security_events_stay_out_of_local_files", no_local_copy),
         Case::new("other_network_messages_reach_local_files", network_messages),
         Case::new("a_port_for_senders_that_count_octets", counted).only("syslog-ng"),
@@ -128,6 +130,50 @@ fn listener_reused(kind: &Kind) -> Result<()> {
     ensure!(host.main_pid(kind.unit())? == pid, "the second run restarted the daemon");
     let check = host.exec(language::check(kind));
     ensure!(check.code == 0, "the daemon finds fault with the configuration now: {check}");
+    Ok(())
+}
+
+/// HAProxy's UDP listener on 127.0.0.1 (rsyslog), and a source that no other log path can name (syslog-ng): every event
+/// arrives once, the administrator's own file goes on being written, and his configuration is as it was in the end.
+fn hard_to_use(kind: &Kind) -> Result<()> {
+    let host = kind.boot()?;
+    let path = language::drop_in(kind, "05-site.conf");
+    let (text, to) = match kind.daemon.as_str() {
+        "rsyslog" => (
+            "module(load=\"imudp\")\nruleset(name=\"site\") {\n  action(type=\"omfile\" file=\"/var/log/site.log\")\n}\n\
+             input(type=\"imudp\" port=\"514\" address=\"127.0.0.1\" ruleset=\"site\")\n",
+            SocketAddr::from(([127, 0, 0, 2], 514)),
+        ),
+        _ => (
+            "log { source { network(transport(\"udp\") port(514)); }; destination { file(\"/var/log/site.log\"); }; \
+             flags(final); };\n",
+            send::loopback(514),
+        ),
+    };
+    host.put(&path, text);
+    restart(&host, kind);
+    let agent = Agent::start(&host)?;
+    installed(&host);
+    send::udp(&host, to, &[send::numbered(1)], Duration::ZERO)?;
+    send::udp(&host, send::loopback(514), &[send::numbered(2)], Duration::ZERO)?;
+    send::tcp_each(&host, send::loopback(514), &[send::numbered(3)])?;
+    let numbers = |lines: &[Vec<u8>]| {
+        let mut numbers: Vec<usize> = lines.iter().filter_map(|l| send::number_of(l)).collect();
+        numbers.sort_unstable();
+        numbers
+    };
+    let lines = agent.lines_when(Duration::from_secs(5), |lines| numbers(lines).len() >= 3);
+    ensure!(numbers(&lines) == [1, 2, 3], "the agent got {:?}", numbers(&lines));
+    wait_for("the administrator's own file", Duration::from_secs(5), || {
+        logged_in(&host, "seq=000000002").contains(&"/var/log/site.log".to_owned()).then_some(())
+    })?;
+    let report = host.cefctl(&["troubleshoot", "--agent", "none"]).text();
+    ensure!(!report.contains("verdict: broken"), "{report}");
+    let pid = host.main_pid(kind.unit())?;
+    installed(&host);
+    ensure!(host.main_pid(kind.unit())? == pid, "the second run restarted the daemon");
+    host.cefctl(&["uninstall", "--yes"]).ok();
+    ensure!(host.get(&path) == text.as_bytes(), "the administrator's file is not as it was");
     Ok(())
 }
 

@@ -16,7 +16,7 @@ mod routes;
 mod rsyslog;
 pub mod security;
 mod syslogng;
-mod units;
+pub mod units;
 
 #[cfg(test)]
 pub use oms::describe as describe_input;

@@ -209,6 +209,16 @@ impl Config<'_> {
         }
     }
 
+    /// What drops the events of some devices before they come to one of the forwards, by somebody's will: the place, and
+    /// what it does.
+    pub fn drops(self, sample: &Sample, listener: &Listener, forwards: &[usize]) -> Vec<(String, String)> {
+        match self {
+            // There a rule that drops is overtaken like any other, and named as one.
+            Config::Rsyslog(_) => Vec::new(),
+            Config::SyslogNg(c) => syslogng::drops(c, sample, listener, forwards),
+        }
+    }
+
     /// Forwards to others, besides `to_agent`, that a listener stands still for when they do not take events: the place
     /// that says so, target and port.
     pub fn holding_up(self, listener: &Listener, to_agent: &[usize]) -> Vec<(Location, String, Option<u16>)> {

@@ -237,6 +237,27 @@ pub fn why_not(config: &Effective, sample: &Sample, listener: &Listener, forward
 }
 
 pub fn diversions(config: &Effective, sample: &Sample, listener: &Listener, wanted: &[usize]) -> Vec<(String, String)> {
+    let of = |event: &SampleEvent, source: &Ref, ours: &dyn Fn(&Ref) -> bool| config.diversions(event, source, ours);
+    let places = before(config, sample, listener, wanted, &of).into_iter();
+    places.map(|at| (at.to_string(), "flags(final), and a filter by sender or priority".into())).collect()
+}
+
+pub fn drops(config: &Effective, sample: &Sample, listener: &Listener, wanted: &[usize]) -> Vec<(String, String)> {
+    let of = |event: &SampleEvent, source: &Ref, ours: &dyn Fn(&Ref) -> bool| config.drops(event, source, ours);
+    let places = before(config, sample, listener, wanted, &of).into_iter();
+    places.map(|at| (at.to_string(), "flags(final), a filter by sender, and no destination".into())).collect()
+}
+
+/// A question about what stands before the forwards that are wanted.
+type Question<'a> = &'a dyn Fn(&SampleEvent, &Ref, &dyn Fn(&Ref) -> bool) -> Vec<Location>;
+
+fn before(
+    config: &Effective,
+    sample: &Sample,
+    listener: &Listener,
+    wanted: &[usize],
+    ask: Question<'_>,
+) -> Vec<Location> {
     let all = config.listeners();
     let Some(own) = all.get(listener.id) else { return Vec::new() };
     let Some(source) = source_ref(config, own.source) else { return Vec::new() };
@@ -246,8 +267,7 @@ pub fn diversions(config: &Effective, sample: &Sample, listener: &Listener, want
         let is = |id: &usize| forwards.get(*id).is_some_and(|(d, ..)| destination.is_some_and(|x| std::ptr::eq(*d, x)));
         wanted.iter().any(is)
     };
-    let places = config.diversions(&event(config, sample, Some(own.listener)), &source, &ours);
-    places.into_iter().map(|at| (at.to_string(), "flags(final), and a filter by sender or priority".into())).collect()
+    ask(&event(config, sample, Some(own.listener)), &source, &ours)
 }
 
 pub fn holding_up(config: &Effective, listener: &Listener, to_agent: &[usize]) -> Vec<(Location, String, Option<u16>)> {

@@ -13,6 +13,7 @@ pub mod queue_left;
 mod remembered;
 pub mod removal;
 mod rsyslog;
+mod said;
 mod selinux;
 mod sockets;
 mod source;

@@ -9,6 +9,7 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 
 use super::daemon::Daemon;
+use super::said;
 use crate::check::gather::security;
 use crate::cli::exit::hint;
 use crate::host::proc_net::{Socket, Transport};
@@ -144,7 +145,8 @@ impl<'a> Proof<'a> {
             }
             if clock.monotonic() >= end || self.interrupt.is_set() {
                 let say = self.say("the daemon's own lines say why");
-                let what = format!("{} does not listen on {}", daemon.name(), missing.join(", "));
+                let why = said::complaints(self.host, daemon);
+                let what = format!("{} does not listen on {}{why}", daemon.name(), missing.join(", "));
                 return Err(anyhow::Error::msg(say).context(what));
             }
             clock.sleep(pause);
@@ -175,10 +177,11 @@ impl<'a> Proof<'a> {
             let words: Vec<String> = missed.iter().map(|d| format!("port {} over {}", d.port, d.word())).collect();
             let say = self.say("what the daemon says");
             return Err(anyhow::Error::msg(say).context(format!(
-                "a marked event sent to {} did not come out at 127.0.0.1:{} within {} s",
+                "a marked event sent to {} did not come out at 127.0.0.1:{} within {} s{}",
                 words.join(" and to "),
                 expected.agent_port,
-                PASS.as_secs()
+                PASS.as_secs(),
+                said::complaints(host, expected.daemon)
             )));
         }
         let words: Vec<&str> = doors.iter().map(|d| d.word()).collect();

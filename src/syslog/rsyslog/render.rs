@@ -119,6 +119,8 @@ pub struct OwnInput {
     /// TCP inside TLS, see [`DropIn::tls`].
     pub tls: bool,
     pub port: u16,
+    /// Somebody has the IPv6 socket of the port.
+    pub v4_only: bool,
     /// The configuration does not load its module yet.
     pub load_module: bool,
     /// Does TCP take frames that start with their length? Then a line that starts with a digit is misread as one.
@@ -364,14 +366,15 @@ fn inputs(d: &DropIn) -> String {
 pub fn input(d: &DropIn, input: &OwnInput) -> String {
     let ruleset = if d.forward { format!(" ruleset=\"{OWN_RULESET}\"") } else { String::new() };
     let port = input.port;
+    let address = if input.v4_only { " address=\"0.0.0.0\"" } else { "" };
     match input.transport {
         Transport::Tcp => {
             let (module, limits) = (module(d, input), tcp_input(d, input));
             let (name, tls) = if input.tls { ("cefctl_tls", tls_input(d)) } else { ("cefctl_tcp", String::new()) };
-            format!("input(type=\"{module}\" name=\"{name}\" port=\"{port}\"{tls}{limits}{ruleset})\n")
+            format!("input(type=\"{module}\" name=\"{name}\" port=\"{port}\"{address}{tls}{limits}{ruleset})\n")
         }
         _ => format!(
-            "input(type=\"imudp\" name=\"cefctl_udp\" port=\"{port}\" rcvbufSize=\"8m\" rateLimit.interval=\"0\"{ruleset})\n"
+            "input(type=\"imudp\" name=\"cefctl_udp\" port=\"{port}\"{address} rcvbufSize=\"8m\" rateLimit.interval=\"0\"{ruleset})\n"
         ),
     }
 }

@@ -34,7 +34,8 @@ impl Layout {
     /// Ports our drop-in opens, sources it uses, the include it needs, its notes.
     fn drop_in(&self) -> (Vec<u16>, Vec<String>, Option<String>, Vec<String>) {
         let made = render(&self.config, &self.program, &Wanted::default()).unwrap();
-        let mut sources: Vec<String> = made.reused.iter().map(|r| r.source.to_string()).collect();
+        let mut sources: Vec<String> =
+            made.reused.iter().map(|r| r.source.as_ref().map(ToString::to_string).unwrap_or_default()).collect();
         sources.dedup();
         (made.listeners.iter().map(|l| l.port).collect(), sources, made.include, made.notes)
     }

@@ -1,6 +1,7 @@
 //! Follows one event through the log paths: which destinations it reaches, what is sent there, and which path takes it
 //! for good. What cannot be evaluated is followed as possible, and everything that hangs on it is marked `maybe`.
 
+mod drops;
 mod filters;
 
 use serde::{Deserialize, Serialize};
@@ -92,11 +93,15 @@ impl Effective {
     /// Log paths that take the event of some devices, or of all, for good before it came to one of the destinations. Those
     /// that lead nowhere are left out: they are how somebody says that an event is not wanted.
     pub fn diversions(&self, event: &SampleEvent, source: &Ref, wanted: &dyn Fn(&Ref) -> bool) -> Vec<Location> {
+        let leads = |at: &Location| self.logs.iter().any(|path| path.at == *at && path.leads_anywhere());
+        self.stops_before(event, source, wanted).into_iter().filter(leads).collect()
+    }
+
+    /// Every log path that takes the event of some devices, or of all, for good before it came to one of the destinations.
+    fn stops_before(&self, event: &SampleEvent, source: &Ref, wanted: &dyn Fn(&Ref) -> bool) -> Vec<Location> {
         let trace = self.trace(&event.clone().of_anybody(), source);
         let came = |stop: &Stop| trace.visits.iter().take(stop.after).any(|v| wanted(&v.destination));
-        let leads = |at: &Location| self.logs.iter().any(|path| path.at == *at && path.leads_anywhere());
-        let stops = trace.stops.iter().filter(|stop| !came(stop) && leads(&stop.at));
-        stops.map(|stop| stop.at.clone()).collect()
+        trace.stops.iter().filter(|stop| !came(stop)).map(|stop| stop.at.clone()).collect()
     }
 
     /// How `raw` looks to the daemon when it comes in by this listener.
@@ -132,7 +137,7 @@ impl Effective {
         if reworked {
             event.opaque();
         }
-        let mut run = Run { config: self, trace: Trace::default(), path: None, ignore_final };
+        let mut run = Run { config: self, trace: Trace::default(), path: None, ignore_final, within: 0 };
         run.all(&Flow { event, maybe: reworked }, source);
         run.trace
     }
@@ -156,6 +161,8 @@ struct Run<'a> {
     /// The outermost path at work.
     path: Option<Location>,
     ignore_final: bool,
+    /// Destinations within destinations.
+    within: usize,
 }
 
 impl Run<'_> {
@@ -230,6 +237,7 @@ impl Run<'_> {
             },
             StepKind::Destination(r) => {
                 self.visit(r, step, &flow);
+                self.lead_on(r, &flow);
                 next.push(flow);
             }
             StepKind::Junction(paths) => self.junction(paths, flow, next),
@@ -255,6 +263,24 @@ impl Run<'_> {
             lines: lines.collect(),
         };
         self.trace.visits.push(visit);
+    }
+
+    /// Channels inside a destination get the event as well; nothing comes back from there.
+    fn lead_on(&mut self, r: &Ref, flow: &Flow) {
+        let config = self.config;
+        let channels = config.destination(r).map(|d| d.channels.as_slice()).unwrap_or_default();
+        if channels.is_empty() {
+            return;
+        }
+        if self.within == MAX_CALLS {
+            self.trace.cut_short = true;
+            return;
+        }
+        self.within += 1;
+        for channel in channels {
+            self.steps(channel, vec![flow.clone()]);
+        }
+        self.within -= 1;
     }
 
     /// Every branch gets the event; `final` keeps it from later ones, `fallback` waits until no other took it.

@@ -13,7 +13,7 @@ mod tests;
 mod tls;
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{AddrParseError, IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::PathBuf;
 
 use super::effective::{Effective, Listener, Transport};
@@ -59,8 +59,8 @@ pub fn decide(found: &Found<'_>, wish: &Wish) -> Result<Collector, Refusal> {
     let plain = wish.transports.iter().map(|t| (*t, wish.port, false));
     let over_tls = wish.tls.iter().map(|t| (Proto::Tcp, t.port, true));
     for (transport, port, tls) in plain.chain(over_tls) {
-        let listeners = existing(config, of_rsyslog(transport), port, tls)?;
-        if listeners.is_empty() {
+        let There { listeners, beside } = existing(config, of_rsyslog(transport), port, tls)?;
+        if listeners.is_empty() || beside.is_some() {
             intakes.push(Intake {
                 transport,
                 port,
@@ -68,12 +68,14 @@ pub fn decide(found: &Found<'_>, wish: &Wish) -> Result<Collector, Refusal> {
                 reused: None,
                 address: None,
                 v4: true,
-                v6: true,
+                v6: beside != Some(Beside::V4),
                 counted: false,
                 only_of: None,
                 absent: false,
+                shadowed: beside == Some(Beside::Loopback),
             });
         }
+        notes.extend(beside.and_then(|beside| beside_note(&listeners, beside, port)));
         for listener in listeners {
             intakes.push(intake(config, listener, transport, port));
             for note in about(config, listener, port) {
@@ -211,9 +213,26 @@ fn placed_late(found: &Found<'_>, wish: &Wish, mut drop_in: DropIn, mut calls: V
     placed(found, wish, drop_in, calls).ok()
 }
 
+/// Listeners of somebody's on a port that devices send to.
+struct There<'a> {
+    listeners: Vec<&'a Listener>,
+    /// They leave senders out, and one of ours can stand beside them.
+    beside: Option<Beside>,
+}
+
+/// What a listener of ours takes beside those that are there.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Beside {
+    /// They are bound to loopback (the usual recipe for HAProxy). Of UDP the kernel gives them what is sent there, and
+    /// the rest to the socket of all addresses; a second TCP socket it would refuse.
+    Loopback,
+    /// They have IPv6 sockets, which rsyslog makes for IPv6 alone.
+    V4,
+}
+
 /// The listeners of a port that take events from the network. One that is bound to an address gets what is sent there;
 /// of several on one address the one bound last gets the datagrams (facts 5.6).
-fn existing(config: &Effective, transport: Transport, port: u16, tls: bool) -> Result<Vec<&Listener>, Refusal> {
+fn existing(config: &Effective, transport: Transport, port: u16, tls: bool) -> Result<There<'_>, Refusal> {
     let (word, option) = if tls { ("TLS", "--tls-port") } else { (word(transport), "--port") };
     let on_port: Vec<&Listener> =
         config.listeners.iter().filter(|l| l.transport == transport && l.port_number() == Some(port)).collect();
@@ -226,23 +245,52 @@ fn existing(config: &Effective, transport: Transport, port: u16, tls: bool) -> R
     }
     let mut by_address: BTreeMap<Option<IpAddr>, &Listener> = BTreeMap::new();
     for listener in &on_port {
-        match &listener.address {
-            Some(address) if !is_any(address) => {
-                // A name means what the resolver says when the daemon starts.
-                let Ok(ip) = address.to_str_lossy().parse() else { return Err(bound(listener, word, port, option)) };
-                by_address.insert(Some(ip), listener);
-            }
-            _ => {
-                by_address.insert(None, listener);
-            }
-        }
+        // A name means what the resolver says when the daemon starts.
+        let Ok(asked) = asked(listener) else { return Err(bound(listener, word, port, option)) };
+        by_address.insert(asked, listener);
     }
-    match on_port.first() {
-        Some(first) if by_address.keys().all(|ip| ip.is_some_and(|ip| ip.is_loopback())) => {
-            Err(bound(first, word, port, option))
+    let is = |test: fn(&IpAddr) -> bool| by_address.keys().flatten().any(test);
+    let loopback = |ip: &IpAddr| ip.is_loopback();
+    let inside = |ip: &IpAddr| ip.is_loopback() || *ip == IpAddr::from(Ipv6Addr::UNSPECIFIED);
+    let beside = match on_port.first() {
+        Some(first) if by_address.keys().all(|ip| ip.as_ref().is_some_and(loopback)) => match transport {
+            Transport::Udp if !tls => Some(Beside::Loopback),
+            _ => return Err(bound(first, word, port, option)),
+        },
+        Some(_) if !tls && by_address.keys().all(|ip| ip.as_ref().is_some_and(inside)) => {
+            let refused = transport == Transport::Tcp && is(|ip| ip.is_loopback() && ip.is_ipv4());
+            (!refused).then_some(Beside::V4)
         }
-        _ => Ok(by_address.into_values().collect()),
+        _ => None,
+    };
+    Ok(There { listeners: by_address.into_values().collect(), beside })
+}
+
+/// The address that a listener asks for; of both families' any, none.
+fn asked(listener: &Listener) -> Result<Option<IpAddr>, AddrParseError> {
+    let Some(address) = &listener.address else { return Ok(None) };
+    match &*address.to_str_lossy() {
+        "" | "*" => Ok(None),
+        ip => ip.trim_matches(['[', ']']).parse().map(Some),
     }
+}
+
+/// Says that ours stands beside theirs.
+fn beside_note(listeners: &[&Listener], beside: Beside, port: u16) -> Option<String> {
+    let first = listeners.first()?;
+    let (word, at) = (word(first.transport), &first.at);
+    Some(match beside {
+        Beside::Loopback => {
+            let address = first.address.as_ref().map(ToString::to_string).unwrap_or_default();
+            format!(
+                "{word} port {port} is open on {address} only ({at}): one more listener takes what is sent to the other \
+                 addresses"
+            )
+        }
+        Beside::V4 => {
+            format!("{word} port {port} is open for IPv6 senders only ({at}): one more listener takes those with IPv4")
+        }
+    })
 }
 
 fn bound(listener: &Listener, word: &str, port: u16, option: &str) -> Refusal {
@@ -268,6 +316,7 @@ fn intake(config: &Effective, listener: &Listener, transport: Proto, port: u16) 
     Intake {
         counted: false,
         absent: false,
+        shadowed: false,
         transport,
         port,
         tls: listener.tls.is_some(),
@@ -366,6 +415,7 @@ fn own_inputs(config: &Effective, wish: &Wish, intakes: &[Intake], tcp: TcpModul
                 tls: i.tls,
                 port: i.port,
                 load_module: config.module(module).is_none(),
+                v4_only: !i.v6,
                 octet_counting: wish.octet_counting,
                 elsewhere: false,
             }

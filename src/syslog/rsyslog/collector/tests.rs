@@ -276,7 +276,8 @@ fn what_cannot_be_done_safely_is_refused_with_the_place() {
     let collector = decided_with(&beside, &Wish::usual(), true).unwrap();
     let text = String::from_utf8(collector.drop_in.unwrap().1).unwrap();
     assert!(text.contains("input(type=\"imptcp\" name=\"cefctl_tcp\""), "{text}");
-    let bound = main_with("module(load=\"imudp\")\ninput(type=\"imudp\" port=\"514\" address=\"127.0.0.1\")\n");
+    // The kernel refuses a second TCP socket.
+    let bound = main_with("module(load=\"imtcp\")\ninput(type=\"imtcp\" port=\"514\" address=\"127.0.0.1\")\n");
     assert!(decided(&bound, &Wish::usual()).unwrap_err().what.contains("127.0.0.1 only"));
 }
 

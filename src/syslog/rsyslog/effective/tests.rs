@@ -138,6 +138,15 @@ fn which_setting_counts() {
     assert_eq!(topics(&e), [Topic::Setting]);
 }
 
+/// imptcp also takes a local socket in the place of a port.
+#[test]
+fn an_input_on_a_local_socket_needs_no_port() {
+    let e = load("module(load=\"imptcp\")\ninput(type=\"imptcp\" path=\"/run/fw.sock\" unlink=\"on\")\n");
+    assert_eq!((topics(&e), e.listeners.len(), e.inputs.len()), (vec![], 0, 1));
+    let e = load("module(load=\"imtcp\")\ninput(type=\"imtcp\" name=\"x\")\n");
+    assert_eq!(topics(&e), [Topic::Setting]);
+}
+
 #[test]
 fn listeners_of_all_kinds() {
     let e = load(

@@ -18,7 +18,15 @@ const STOCK: &str = "module(load=\"imuxsock\")\n$WorkDirectory /var/spool/rsyslo
                      $IncludeConfig /etc/rsyslog.d/*.conf\n*.* /var/log/syslog\n";
 
 fn own(transport: Transport) -> OwnInput {
-    OwnInput { transport, tls: false, port: 514, load_module: true, octet_counting: true, elsewhere: false }
+    OwnInput {
+        transport,
+        tls: false,
+        port: 514,
+        v4_only: false,
+        load_module: true,
+        octet_counting: true,
+        elsewhere: false,
+    }
 }
 
 fn stock() -> DropIn {

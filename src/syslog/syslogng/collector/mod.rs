@@ -51,7 +51,8 @@ pub fn decide(found: &Found<'_>, wish: &Wish) -> Result<Collector, Refusal> {
         let port = if kind == Transport::Tls { wish.tls.as_ref().map_or(0, |t| t.port) } else { wish.port };
         let there = existing(config, kind, port)?;
         intakes.extend(intakes_of(found, wish, (kind, port), &there));
-        let done = !there.is_empty() && there.iter().all(|l| reach::is_done(config, l, wish, None));
+        let beside = inside_only(&there);
+        let done = !there.is_empty() && !beside && there.iter().all(|l| reach::is_done(config, l, wish, None));
         if !done {
             render_for.push(kind);
         }
@@ -78,6 +79,11 @@ pub fn decide(found: &Found<'_>, wish: &Wish) -> Result<Collector, Refusal> {
     if let Some(at) = &placed.diverted {
         notes
             .push(format!("the log path at {at} takes what some devices send for good: that does not go to the agent"));
+    }
+    if let Some(at) = &placed.dropped {
+        notes.push(format!(
+            "the log path at {at} drops what some devices send (flags(final), no destination): that does not go to the agent"
+        ));
     }
     // The UDP and the TCP driver of one source have the same to tell.
     let mut told = BTreeSet::new();
@@ -126,8 +132,8 @@ fn existing(config: &Effective, kind: Transport, port: u16) -> Result<Vec<Listen
     }
     // A name means what the resolver says when the daemon starts.
     let unknown = there.iter().find(|l| l.listener.address.is_some() && bound_to(l).is_none());
-    let loopback = |l: &ListenerAt<'_>| bound_to(l).is_some_and(|ip| ip.is_loopback());
-    let closed = there.first().filter(|_| there.iter().all(loopback));
+    // Of UDP, another socket takes what is sent to the other addresses; a second one of TCP the kernel refuses.
+    let closed = there.first().filter(|_| inside_only(&there) && kind != Transport::Udp);
     match unknown.or(closed) {
         Some(l) => {
             let address = l.listener.address.as_ref().map(ToString::to_string).unwrap_or_default();
@@ -137,9 +143,14 @@ fn existing(config: &Effective, kind: Transport, port: u16) -> Result<Vec<Listen
     }
 }
 
+/// Do they take what this box sends to itself and nothing else?
+fn inside_only(there: &[ListenerAt<'_>]) -> bool {
+    !there.is_empty() && there.iter().all(|l| l.listener.is_inside_only())
+}
+
 /// The one address that a listener is bound to.
 fn bound_to(l: &ListenerAt<'_>) -> Option<IpAddr> {
-    l.listener.address.as_ref()?.to_str_lossy().trim_matches(['[', ']']).parse().ok()
+    l.listener.ip()
 }
 
 fn in_words(l: &ListenerAt<'_>) -> &'static str {
@@ -160,7 +171,11 @@ fn intakes_of(found: &Found<'_>, wish: &Wish, (kind, port): (Transport, u16), th
         let (v4, v6) = (address.is_some_and(|ip| ip.is_ipv4()), address.is_some_and(|ip| ip.is_ipv6()));
         Intake { address, v4, v6, ..intake(found, wish, (kind, port), &[*l]) }
     };
-    there.iter().map(one).collect()
+    let mut intakes: Vec<Intake> = there.iter().map(one).collect();
+    if inside_only(there) {
+        intakes.push(Intake { shadowed: true, ..intake(found, wish, (kind, port), &[]) });
+    }
+    intakes
 }
 
 fn intake(found: &Found<'_>, wish: &Wish, (kind, port): (Transport, u16), there: &[ListenerAt<'_>]) -> Intake {
@@ -177,7 +192,19 @@ fn intake(found: &Found<'_>, wish: &Wish, (kind, port): (Transport, u16), there:
         None => kind == Transport::Tcp && takes_counts_only(found, wish),
     };
     let (tls, reused) = (kind == Transport::Tls, there.first().map(|l| l.driver.at.clone()));
-    Intake { transport, port, tls, reused, address: None, v4, v6, counted, only_of: None, absent: false }
+    Intake {
+        transport,
+        port,
+        tls,
+        reused,
+        address: None,
+        v4,
+        v6,
+        counted,
+        only_of: None,
+        absent: false,
+        shadowed: false,
+    }
 }
 
 /// Is the port devices send to to be that of senders who count octets, for lack of one that takes both?
@@ -198,6 +225,9 @@ fn note_of(
         format!("{word} port {port} is already open{bound} by {}: that listener is used as it is", l.driver.at);
     if !everywhere && bound_to(l).is_some_and(|ip| !ip.is_loopback()) {
         note = format!("{note}; devices have to send to that address");
+    }
+    if l.listener.is_inside_only() && !everywhere {
+        note = format!("{note}; one more listener takes what is sent to the other addresses");
     }
     if done {
         note = format!("{note}; its events go to the agent already, so nothing is added to it");

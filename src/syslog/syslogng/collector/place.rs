@@ -5,12 +5,12 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use super::reach::{self, Miss};
-use super::{Found, folder};
+use super::{Found, folder, refusal};
 use crate::syslog::collector::{Insertion, Refusal, Wish, line_start, overlay, show};
 use crate::syslog::source::Overlay;
 use crate::syslog::syslogng::effective::{Effective, ListenerAt, Transport};
 use crate::syslog::syslogng::lint;
-use crate::syslog::syslogng::render::DropIn;
+use crate::syslog::syslogng::render::{DropIn, RenderError, Splice};
 use crate::syslog::{Location, PathKind};
 
 /// Names in the included folder, best first; the second one comes before what others have there.
@@ -22,6 +22,8 @@ pub struct Placed {
     pub insertions: Vec<Insertion>,
     /// The log path that keeps what some devices send from ours, wherever ours stands.
     pub diverted: Option<Location>,
+    /// The log path before ours by which somebody drops what some devices send.
+    pub dropped: Option<Location>,
 }
 
 /// Whose events have to come through.
@@ -36,19 +38,46 @@ enum Senders {
 /// listener's events reaching the agent once. Filters that hold for some devices only count as if they held.
 pub fn place(found: &Found<'_>, wish: &Wish, drop_in: &DropIn) -> Result<Placed, Refusal> {
     let diverted = match place_for(found, wish, drop_in, Senders::Any) {
-        Ok(placed) => return Ok(placed),
+        Ok(placed) => return Ok(Placed { dropped: dropped(found, wish, drop_in, &placed), ..placed }),
         Err(Why { refusal, twice: true, .. }) => return Err(refusal),
         Err(why) => why.stopped,
     };
     let placed = place_for(found, wish, drop_in, Senders::One).map_err(|why| why.refusal)?;
-    Ok(Placed { diverted, ..placed })
+    Ok(Placed { diverted, dropped: dropped(found, wish, drop_in, &placed), ..placed })
+}
+
+/// The configuration as it would be.
+fn candidate(found: &Found<'_>, placed: &Placed, drop_in: &DropIn) -> Effective {
+    let changes = overlay(&placed.path, drop_in.text.as_bytes(), &placed.insertions, found.source);
+    let source = Overlay { base: found.source, changes };
+    Effective::load_with(&found.config.main, &source, found.setting.clone())
+}
+
+/// The listeners that devices send to, ours at `placed` included.
+fn wanted<'a>(candidate: &'a Effective, placed: &Placed, wish: &Wish) -> Vec<ListenerAt<'a>> {
+    let ours = |l: &ListenerAt<'_>| *l.driver.at.file == *placed.path;
+    let wanted = |l: &ListenerAt<'_>| {
+        let tls = l.listener.transport == Transport::Tls;
+        l.listener.port_number().is_some_and(|port| wish.has_port(port, tls))
+    };
+    candidate.listeners().into_iter().filter(|l| l.used && (ours(l) || wanted(l))).collect()
+}
+
+fn dropped(found: &Found<'_>, wish: &Wish, drop_in: &DropIn, placed: &Placed) -> Option<Location> {
+    let candidate = candidate(found, placed, drop_in);
+    wanted(&candidate, placed, wish).iter().find_map(|l| reach::dropped(&candidate, l, wish))
 }
 
 fn place_for(found: &Found<'_>, wish: &Wish, drop_in: &DropIn, from: Senders) -> Result<Placed, Why> {
     let mut first: Option<Why> = None;
     let mut stopped = None;
     let mut is_there = None;
-    for placed in in_folder(found, drop_in)? {
+    let splices = splices(found, drop_in)?;
+    let with = |mut placed: Placed| {
+        placed.insertions.extend(splices.clone());
+        placed
+    };
+    for placed in in_folder(found, drop_in)?.into_iter().map(with) {
         if found.source.kind(&placed.path) != PathKind::Missing {
             is_there.get_or_insert(placed.path);
             continue;
@@ -61,7 +90,7 @@ fn place_for(found: &Found<'_>, wish: &Wish, drop_in: &DropIn, from: Senders) ->
             }
         }
     }
-    if let Some(placed) = stopped.and_then(|at| in_front_of(found, &at)) {
+    if let Some(placed) = stopped.and_then(|at| in_front_of(found, &at)).map(with) {
         match works(found, wish, &placed, drop_in, from) {
             Ok(()) => return Ok(placed),
             Err(why) => drop(first.get_or_insert(why)),
@@ -76,6 +105,29 @@ fn place_for(found: &Found<'_>, wish: &Wish, drop_in: &DropIn, from: Senders) ->
     }))
 }
 
+/// Our lines in log paths of others, behind the source that has no name.
+fn splices(found: &Found<'_>, drop_in: &DropIn) -> Result<Vec<Insertion>, Refusal> {
+    drop_in.splices.iter().map(|splice| insert(found, splice)).collect()
+}
+
+fn insert(found: &Found<'_>, splice: &Splice) -> Result<Insertion, Refusal> {
+    let at = &splice.behind;
+    let text = found.source.read(&at.file).unwrap_or_default();
+    // What comes out of a variable or a block stands elsewhere than it seems.
+    let written = text.get(at.span()).is_some_and(|t| t.starts_with(b"source") && t.ends_with(b"}"));
+    let rest = text.get(at.end..).unwrap_or_default();
+    let blanks = rest.iter().take_while(|b| b.is_ascii_whitespace()).count();
+    if !written || rest.get(blanks) != Some(&b';') {
+        return Err(refusal(&RenderError::NoName { at: at.clone() }));
+    }
+    Ok(Insertion {
+        file: at.file.to_path_buf(),
+        at: at.end + blanks + 1,
+        text: splice.text.clone(),
+        why: "its source has no name, so that only this log path can pass its events on".to_owned(),
+    })
+}
+
 /// The included folder; where nothing includes it, one name and a block for it at the end of the main file.
 fn in_folder(found: &Found<'_>, drop_in: &DropIn) -> Result<Vec<Placed>, Refusal> {
     let config = found.config;
@@ -88,6 +140,7 @@ fn in_folder(found: &Found<'_>, drop_in: &DropIn) -> Result<Vec<Placed>, Refusal
         path: dir.join(n),
         insertions: Vec::new(),
         diverted: None,
+        dropped: None,
     });
     let placed: Vec<Placed> = placed.collect();
     if !placed.is_empty() {
@@ -99,7 +152,7 @@ fn in_folder(found: &Found<'_>, drop_in: &DropIn) -> Result<Vec<Placed>, Refusal
     })?;
     let path = dir.join(NAMES[0]);
     let insertion = include(main, text.len(), &path, "nothing includes our drop-in");
-    Ok(vec![Placed { path, insertions: vec![insertion], diverted: None }])
+    Ok(vec![Placed { path, insertions: vec![insertion], diverted: None, dropped: None }])
 }
 
 fn include(file: &Path, at: usize, path: &Path, why: &str) -> Insertion {
@@ -117,7 +170,12 @@ fn in_front_of(found: &Found<'_>, at: &Location) -> Option<Placed> {
     let alone = text.get(start..at.start)?.iter().all(u8::is_ascii_whitespace);
     (free && alone).then(|| {
         let why = format!("the log path behind it takes events for good ({at})");
-        Placed { path: path.clone(), insertions: vec![include(&at.file, start, &path, &why)], diverted: None }
+        Placed {
+            path: path.clone(),
+            insertions: vec![include(&at.file, start, &path, &why)],
+            diverted: None,
+            dropped: None,
+        }
     })
 }
 
@@ -138,9 +196,7 @@ impl From<Refusal> for Why {
 
 /// Would the configuration do what we want?
 fn works(found: &Found<'_>, wish: &Wish, placed: &Placed, drop_in: &DropIn, from: Senders) -> Result<(), Why> {
-    let changes = overlay(&placed.path, drop_in.text.as_bytes(), &placed.insertions, found.source);
-    let source = Overlay { base: found.source, changes };
-    let candidate = Effective::load_with(&found.config.main, &source, found.setting.clone());
+    let candidate = candidate(found, placed, drop_in);
     let known: BTreeSet<String> = lint::fatal(found.config).into_iter().map(|p| p.text).collect();
     if let Some(problem) = lint::fatal(&candidate).iter().find(|p| !known.contains(&p.text)) {
         let refusal = Refusal::new(
@@ -149,13 +205,7 @@ fn works(found: &Found<'_>, wish: &Wish, placed: &Placed, drop_in: &DropIn, from
         );
         return Err(refusal.into());
     }
-    let ours = |l: &ListenerAt<'_>| *l.driver.at.file == *placed.path;
-    let used = candidate.listeners().into_iter().filter(|l| l.used);
-    let wanted = |l: &ListenerAt<'_>| {
-        let tls = l.listener.transport == Transport::Tls;
-        l.listener.port_number().is_some_and(|port| wish.has_port(port, tls))
-    };
-    for l in used.filter(|l| ours(l) || wanted(l)) {
+    for l in wanted(&candidate, placed, wish) {
         if reach::is_done(&candidate, &l, wish, Some(&placed.path)) {
             continue;
         }

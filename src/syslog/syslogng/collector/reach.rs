@@ -25,6 +25,11 @@ pub fn is_agents(config: &Effective, destination: &Ref, wish: &Wish) -> bool {
     config.destination(destination).is_some_and(|d| d.drivers.iter().any(|v| leads_to_agent(&v.kind, wish)))
 }
 
+/// Does it lead to a destination of our file? In a log path of somebody's our lines do so too.
+fn is_ours(config: &Effective, visit: &Visit, ours: &Path) -> bool {
+    config.destination(&visit.destination).is_some_and(|d| *d.at.file == *ours)
+}
+
 fn source_of(config: &Effective, l: &ListenerAt<'_>) -> Ref {
     match &l.source.name {
         Some(name) => Ref::Named(name.clone()),
@@ -44,7 +49,7 @@ fn to_agent(config: &Effective, l: &ListenerAt<'_>, raw: &[u8], wish: &Wish) -> 
 pub fn is_done(config: &Effective, l: &ListenerAt<'_>, wish: &Wish, ours: Option<&Path>) -> bool {
     let done = |raw: &&[u8]| {
         let (visits, _) = to_agent(config, l, raw, wish);
-        visits.iter().any(|v| !v.maybe) && visits.iter().all(|v| ours.is_none_or(|ours| *v.at.file != *ours))
+        visits.iter().any(|v| !v.maybe) && visits.iter().all(|v| ours.is_none_or(|ours| !is_ours(config, v, ours)))
     };
     wish.agent.kind == AgentKind::Ama && EVENTS.iter().all(done)
 }
@@ -56,7 +61,7 @@ pub fn once(config: &Effective, l: &ListenerAt<'_>, ours: &Path, wish: &Wish) ->
         if cut_short {
             continue;
         }
-        if let Some(other) = visits.iter().find(|v| *v.at.file != *ours) {
+        if let Some(other) = visits.iter().find(|v| !is_ours(config, v, ours)) {
             return Err(Miss::Twice(other.at.clone()));
         }
         if visits.is_empty() {
@@ -76,7 +81,7 @@ pub fn once_from_anybody(config: &Effective, l: &ListenerAt<'_>, ours: &Path, wi
         if let Some(at) = config.diversions(&event, &source, &wanted).into_iter().find(|at| *at.file != *ours) {
             return Err(Miss::Stopped(at));
         }
-        let others = |v: &Visit| *v.at.file != *ours && wanted(&v.destination);
+        let others = |v: &Visit| !is_ours(config, v, ours) && wanted(&v.destination);
         // What the Azure Monitor Agent's own file leads to the agent is not ours to judge.
         if wish.agent.kind != AgentKind::Ama
             && let Some(other) = config.trace(&event.of_anybody(), &source).visits.into_iter().find(others)
@@ -85,6 +90,12 @@ pub fn once_from_anybody(config: &Effective, l: &ListenerAt<'_>, ours: &Path, wi
         }
     }
     Ok(())
+}
+
+/// The log path by which somebody drops what some devices send, before it comes to the agent.
+pub fn dropped(config: &Effective, l: &ListenerAt<'_>, wish: &Wish) -> Option<Location> {
+    let (source, wanted) = (source_of(config, l), |r: &Ref| is_agents(config, r, wish));
+    EVENTS.iter().flat_map(|raw| config.drops(&config.event_at(l.listener, raw), &source, &wanted)).next()
 }
 
 fn lost(config: &Effective, l: &ListenerAt<'_>, raw: &[u8], wish: &Wish) -> Miss {

@@ -70,7 +70,10 @@ fn candidate(source: &dyn ConfigSource, made: &Collector) -> Effective {
 /// Where one line that comes in on 514 ends up.
 fn ends(config: &Effective, transport: Transport, raw: &[u8]) -> Vec<String> {
     let listener = config.listeners_on(514, transport)[0];
-    let source = Ref::Named(listener.source.name.clone().unwrap());
+    let source = match &listener.source.name {
+        Some(name) => Ref::Named(name.clone()),
+        None => Ref::Inline(config.sources.iter().position(|s| std::ptr::eq(s, listener.source)).unwrap()),
+    };
     let trace = config.trace(&config.event_at(listener.listener, raw), &source);
     let drivers = trace.visits.iter().flat_map(|v| &config.destination(&v.destination).unwrap().drivers);
     drivers
@@ -211,13 +214,80 @@ fn what_cannot_be_done_safely_is_refused_with_the_place() {
     assert!(all.contains(&format!("{MAIN}:9 already forwards")), "{all}");
     let tls = what("source s_t { network(transport(tls) port(514)); };\nlog { source(s_t); };\n");
     assert!(tls.contains("TLS"), "{tls}");
-    let local = what("source s_l { udp(ip(127.0.0.1) port(514)); };\nlog { source(s_l); };\n");
+    let local = what("source s_l { tcp(ip(127.0.0.1) port(514)); };\nlog { source(s_l); };\n");
     assert!(local.contains("127.0.0.1 only (/etc/syslog-ng/conf.d/site.conf:1)"), "{local}");
-    let nameless = what("log { source { udp(port(514)); }; destination(d_syslog); };\n");
+    let nameless = what("log { source(s_src); source { udp(port(514)); }; destination(d_syslog); };\n");
     assert!(nameless.contains("no source name"), "{nameless}");
+    let branch = "log { junction { channel { source { udp(port(514)); }; }; }; destination(d_syslog); };\n";
+    assert!(what(branch).contains("no source name"), "{}", what(branch));
     let theirs =
         with("").with("/etc/syslog-ng/conf.d/cefctl.conf", "").with("/etc/syslog-ng/conf.d/00-cefctl.conf", "");
     assert!(decided(&theirs, &Wish::usual()).unwrap_err().what.contains("not ours"));
+}
+
+/// A source without a name: its own log path sends to us as well, and goes on with the event as it was.
+#[test]
+fn a_source_without_a_name_is_used_in_its_own_log_path() {
+    for path in [
+        "log { source { udp(port(514)); tcp(port(514)); }; destination(d_syslog); flags(final); };\n",
+        "log {\n  source { udp(port(514)); };\n  source { tcp(port(514) flags(no-parse)); } ; # devices\n  destination(d_syslog); };\n",
+    ] {
+        let source = with(path);
+        let made = decided(&source, &Wish::usual()).unwrap();
+        let [block] = made.insertions.as_slice() else { panic!("{:?}", made.insertions) };
+        assert_eq!(block.text, "destination(d_cefctl_parsed);\n");
+        assert!(path[..block.at].ends_with(';') && path[block.at..].trim_start().starts_with(['d', '#']), "{block:?}");
+        let config = candidate(&source, &made);
+        for transport in [Transport::Udp, Transport::Tcp] {
+            assert_eq!(ends(&config, transport, EVENT), ["127.0.0.1:25226", "/var/log/syslog"]);
+            assert_eq!(ends(&config, transport, PLAIN), ["/var/log/syslog"]);
+        }
+        // A line that is not parsed, among others that are, goes on as a whole.
+        let text = String::from_utf8(made.drop_in.unwrap().1).unwrap();
+        assert_eq!(text.contains("# a whole line"), path.contains("no-parse"), "{text}");
+    }
+    // What comes out of a variable stands elsewhere than it seems.
+    let named = with("@define net \"source { udp(port(514)); }\"\nlog { `net`; destination(d_syslog); };\n");
+    assert!(decided(&named, &Wish::usual()).unwrap_err().what.contains("no source name"));
+}
+
+/// Of UDP, a socket on all addresses takes what one on loopback leaves.
+#[test]
+fn a_listener_beside_one_on_loopback() {
+    let source = with("source s_l { udp(ip(127.0.0.1) port(514)); };\nlog { source(s_l); destination(d_syslog); };\n");
+    let made = decided(&source, &Wish { transports: vec![collector::Transport::Udp], ..Wish::usual() }).unwrap();
+    let at: Vec<_> = made.intakes.iter().map(|i| (i.reused.is_some(), i.local().to_string())).collect();
+    assert_eq!(at, [(true, "127.0.0.1:514".to_owned()), (false, "127.0.0.2:514".to_owned())]);
+    assert!(made.notes.iter().any(|n| n.contains("one more listener")), "{:?}", made.notes);
+    assert_eq!(candidate(&source, &made).listeners_on(514, Transport::Udp).len(), 2);
+}
+
+/// The daemon opens every source that has a name where a log path takes all of them.
+#[test]
+fn a_path_for_all_sources_opens_them() {
+    let source = with("source s_net { udp(port(514)); };\nlog { destination(d_syslog); flags(catchall); };\n");
+    let made = decided(&source, &Wish::usual()).unwrap();
+    assert_eq!(
+        made.intakes[0].reused.as_ref().map(ToString::to_string).as_deref(),
+        Some("/etc/syslog-ng/conf.d/site.conf:1")
+    );
+}
+
+/// A path that leads nowhere is somebody's will; where it goes by the sender it is told.
+#[test]
+fn what_is_dropped_by_its_sender_is_told() {
+    let told = |filter: &str| {
+        let rest = format!(
+            "source s_net {{ udp(port(514)); }};\nlog {{ source(s_net); filter {{ {filter}; }}; flags(final); }};\n"
+        );
+        let source = with("").with("/etc/syslog-ng/conf.d/0.conf", rest);
+        decided(&source, &Wish::usual()).unwrap().notes.iter().any(|n| n.contains("0.conf:2 drops what some devices"))
+    };
+    assert!(told("netmask(10.0.0.0/8)"));
+    assert!(told("facility(local0) and host(\"fw9\")"));
+    assert!(told("\"${SOURCEIP}\" eq \"192.0.2.200\""));
+    assert!(!told("level(debug)"));
+    assert!(!told("message(\"keepalive\")"));
 }
 
 /// A forward to the agent of other events, from another port, is nobody's business.

@@ -232,7 +232,7 @@ impl Builder<'_> {
 
     /// Adds a destination and gives its index.
     pub(super) fn destination(&mut self, name: Option<Text>, body: &[Node], at: Location) -> usize {
-        let mut destination = Destination { name, drivers: Vec::new(), reworks: false, at };
+        let mut destination = Destination { name, drivers: Vec::new(), reworks: false, channels: Vec::new(), at };
         self.dest_items(&mut destination, body, None);
         self.out.destinations.push(destination);
         self.out.destinations.len() - 1
@@ -260,6 +260,11 @@ impl Builder<'_> {
                         block: block.cloned(),
                         at,
                     });
+                }
+                Some(Item::Channel(inner)) if leads_on(inner) => {
+                    let at = self.reader.span(item);
+                    let channel = self.log_path(None, inner, at);
+                    destination.channels.push(channel);
                 }
                 Some(Item::Channel(inner)) => {
                     destination.reworks = true;
@@ -325,4 +330,14 @@ impl Builder<'_> {
         }
         args
     }
+}
+
+/// Does a channel end in destinations that stand elsewhere, and in none of its own?
+fn leads_on(channel: &[Node]) -> bool {
+    let parts = || channel.split(|n| n.is_punct(b';'));
+    let destination = |part: &[Node], named: bool| match part {
+        [word, what] => word.is("destination") && if named { what.paren().is_some() } else { what.brace().is_some() },
+        _ => false,
+    };
+    parts().any(|p| destination(p, true)) && !parts().any(|p| destination(p, false))
 }

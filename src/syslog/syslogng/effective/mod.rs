@@ -206,6 +206,8 @@ pub struct Destination {
     pub drivers: Vec<DestDriver>,
     /// As of [`Source::reworks`].
     pub reworks: bool,
+    /// Channels that lead on to other destinations.
+    pub channels: Vec<LogPath>,
     pub at: Location,
 }
 

@@ -21,6 +21,16 @@ impl Listener {
     pub fn port_number(&self) -> Option<u16> {
         port_number(&self.port, self.transport.is_stream())
     }
+
+    /// The one address that it is bound to, where it is written as such.
+    pub fn ip(&self) -> Option<std::net::IpAddr> {
+        self.address.as_ref()?.to_str_lossy().trim_matches(['[', ']']).parse().ok()
+    }
+
+    /// Is it bound to loopback, where nothing comes from the network?
+    pub fn is_inside_only(&self) -> bool {
+        self.ip().is_some_and(|ip| ip.is_loopback())
+    }
 }
 
 impl Forward {
@@ -116,7 +126,12 @@ impl Effective {
             StepKind::Source(r) => Some(r),
             _ => None,
         });
-        used(&self.sources, refs, |s| s.name.as_ref())
+        let mut used = used(&self.sources, refs, |s| s.name.as_ref());
+        // The daemon opens every source that has a name then, referenced or not (seen on 3.38).
+        if self.logs.iter().any(|path| path.flags.catchall) {
+            used.iter_mut().zip(&self.sources).for_each(|(used, source)| *used |= source.name.is_some());
+        }
+        used
     }
 
     /// Of each destination: is it part of a log path?
@@ -128,14 +143,23 @@ impl Effective {
         used(&self.destinations, refs, |d| d.name.as_ref())
     }
 
-    /// All steps of all log paths, those of branches and of channels inside the parsers they use included.
+    /// All steps of all log paths, those of branches and of channels inside the parsers and destinations they use
+    /// included.
     pub fn steps(&self) -> Vec<&Step> {
         let mut out = Vec::new();
         self.logs.iter().for_each(|l| l.collect(&mut out));
         let mut done: Vec<*const Parser> = Vec::new();
+        let mut through: Vec<*const Destination> = Vec::new();
         let mut at = 0;
         while let Some(step) = out.get(at) {
             at += 1;
+            if let StepKind::Destination(r) = &step.kind
+                && let Some(d) = self.destination(r).filter(|d| !through.contains(&std::ptr::from_ref(*d)))
+            {
+                through.push(d);
+                d.channels.iter().for_each(|path| path.collect(&mut out));
+                continue;
+            }
             let StepKind::Parser(r) = &step.kind else { continue };
             let Some(parser) = self.parser(r).filter(|p| !done.contains(&std::ptr::from_ref(*p))) else { continue };
             done.push(parser);

@@ -8,6 +8,7 @@
 mod dates;
 mod header;
 mod patterns;
+mod splice;
 mod text;
 
 use std::path::PathBuf;
@@ -117,6 +118,8 @@ pub struct DropIn {
     pub listeners: Vec<OwnListener>,
     /// Listeners that are there already and are used.
     pub reused: Vec<Reused>,
+    /// What goes into log paths of others.
+    pub splices: Vec<Splice>,
     /// The line the main file needs where nothing includes the drop-in.
     pub include: Option<String>,
     /// Are events kept on disk while the agent is away?
@@ -135,10 +138,20 @@ pub struct OwnListener {
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reused {
-    pub source: Text,
+    /// None: written in its log path.
+    pub source: Option<Text>,
     pub transport: Transport,
     pub port: u16,
     pub at: Location,
+}
+
+/// A few lines for a log path whose source has no name, so that nothing else can pass its events on. The path goes on
+/// with every event as it was.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Splice {
+    /// The source they go behind.
+    pub behind: Location,
+    pub text: String,
 }
 
 /// Why there is no drop-in.
@@ -188,6 +201,17 @@ enum Access {
     Parsed,
 }
 
+impl Access {
+    /// As names of ours have it.
+    fn word(self) -> &'static str {
+        match self {
+            Access::Raw => "raw",
+            Access::Kept => "kept",
+            Access::Parsed => "parsed",
+        }
+    }
+}
+
 /// Renders the drop-in for a configuration in which our own file is not there.
 pub fn render(config: &Effective, program: &Program, wanted: &Wanted) -> Result<DropIn, RenderError> {
     let version = program.version;
@@ -231,6 +255,10 @@ struct Plan<'a> {
     reused: Vec<Reused>,
     /// Sources that are there already, each once.
     sources: Vec<(Text, Access)>,
+    /// Sources without a name, each once: where they stand in their log path.
+    unnamed: Vec<(Location, Access)>,
+    /// Some lines of one source are parsed, and others not.
+    mixed: bool,
     notes: Vec<String>,
 }
 
@@ -244,6 +272,8 @@ impl<'a> Plan<'a> {
             own: Vec::new(),
             reused: Vec::new(),
             sources: Vec::new(),
+            unnamed: Vec::new(),
+            mixed: false,
             notes: Vec::new(),
         }
     }
@@ -267,6 +297,9 @@ impl<'a> Plan<'a> {
             self.notes
                 .push(format!("devices that count octets (RFC 6587) send to TCP port {port}, open at {at} already"));
         }
+        if transport == Transport::Udp && found.iter().all(|l| l.listener.is_inside_only()) {
+            self.own.push(OwnListener { transport, port, counted });
+        }
         for listener in found {
             self.reuse(&listener, port)?;
         }
@@ -275,7 +308,6 @@ impl<'a> Plan<'a> {
 
     fn reuse(&mut self, l: &ListenerAt<'_>, port: u16) -> Result<(), RenderError> {
         let at = l.driver.at.clone();
-        let Some(name) = l.source.name.clone() else { return Err(RenderError::NoName { at }) };
         let access = match (l.listener.format, l.listener.raw_message) {
             // a channel inside the source has a parser of its own
             (Format::Raw, false) if l.source.reworks => Access::Parsed,
@@ -293,12 +325,25 @@ impl<'a> Plan<'a> {
                 "the source at {at} has keep-hostname(no): the sender's address stands for the device's name"
             ));
         }
-        match self.sources.iter_mut().find(|(n, _)| *n == name) {
-            // A source of drivers that differ is read the way that suits all of them.
-            Some((_, known)) => *known = (*known).max(access),
-            None => self.sources.push((name.clone(), access)),
+        // A source of drivers that differ is read the way that suits all of them.
+        let all = |mixed: &mut bool, known: &mut Access| {
+            *mixed |= *known != access;
+            *known = (*known).max(access);
+        };
+        match &l.source.name {
+            Some(name) => match self.sources.iter_mut().find(|(n, _)| n == name) {
+                Some((_, known)) => all(&mut self.mixed, known),
+                None => self.sources.push((name.clone(), access)),
+            },
+            None => {
+                let Some(place) = splice::place(self, l.source) else { return Err(RenderError::NoName { at }) };
+                match self.unnamed.iter_mut().find(|(p, _)| *p == place) {
+                    Some((_, known)) => all(&mut self.mixed, known),
+                    None => self.unnamed.push((place, access)),
+                }
+            }
         }
-        self.reused.push(Reused { source: name, transport: l.listener.transport, port, at });
+        self.reused.push(Reused { source: l.source.name.clone(), transport: l.listener.transport, port, at });
         Ok(())
     }
 
@@ -334,11 +379,13 @@ impl<'a> Plan<'a> {
             }
         }
         let text = text::write(&self);
+        let splices = splice::write(&self);
         DropIn {
             path,
             text,
             reliable: self.reliable(),
             listeners: self.own,
+            splices,
             reused: self.reused,
             include,
             notes: self.notes,

@@ -152,7 +152,11 @@ fn a_listener_that_is_there_is_used() {
     );
     let (made, config) = rendered("3.38.1", &base, &Wanted::default());
     assert_eq!(made.listeners, []);
-    let reused: Vec<_> = made.reused.iter().map(|r| (r.source.to_string(), r.transport, r.at.line)).collect();
+    let reused: Vec<_> = made
+        .reused
+        .iter()
+        .map(|r| (r.source.clone().unwrap_or_default().to_string(), r.transport, r.at.line))
+        .collect();
     assert_eq!(reused, [("s_net".to_owned(), Transport::Udp, 6), ("s_net".to_owned(), Transport::Tcp, 6)]);
     assert!(made.notes.iter().any(|n| n.contains("keep-hostname(no)")), "{:?}", made.notes);
     assert!(!made.text.contains("flow-control"), "{}", made.text);
@@ -171,7 +175,9 @@ fn a_listener_that_is_there_is_used() {
     // A source in no log path is never opened.
     let unused = format!("{BASE}source s_net {{ udp(); tcp(); }};\n");
     assert_eq!(rendered("3.38.1", &unused, &Wanted::default()).0.reused, []);
-    let inline = load(&tree("3.38.1", "log { source { udp(); }; };\n"), "3.38.1");
+    // One within a branch cannot be used.
+    let inline = "log { junction { channel { source { udp(); }; }; }; };\n";
+    let inline = load(&tree("3.38.1", inline), "3.38.1");
     assert!(matches!(render(&inline, &program("3.38.1"), &Wanted::default()), Err(RenderError::NoName { .. })));
 }
 

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::{Access, OwnListener, Plan, Stack, header};
+use super::{Access, OwnListener, Plan, Stack, header, splice};
 use crate::agent::ama::{Entry, paths};
 use crate::syslog::Text;
 use crate::syslog::syslogng::effective::Transport;
@@ -32,6 +32,7 @@ pub(super) fn write(plan: &Plan<'_>) -> String {
     header::write(plan, &mut out);
     rewrites(plan, &mut out);
     destination(plan, &mut out);
+    branches(plan, &mut out);
     paths(plan, &mut out);
     out
 }
@@ -112,18 +113,21 @@ fn streams() -> String {
 /// Rules that put the line together where a source of somebody else has parsed it.
 fn rewrites(plan: &Plan<'_>, out: &mut String) {
     let stem = &plan.stem;
-    let uses = |access: Access| plan.sources.iter().any(|(_, a)| *a == access);
+    let named = plan.sources.iter().map(|(_, a)| *a);
+    let used: Vec<Access> = named.chain(plan.unnamed.iter().map(|(_, a)| *a)).collect();
+    let uses = |access: Access| used.contains(&access);
     if uses(Access::Kept) {
         push(out, &format!("rewrite r_{stem}_kept {{ set(\"$RAWMSG\" value(\"MESSAGE\")); }};"));
     }
     if uses(Access::Parsed) {
+        let whole = if plan.mixed { whole(stem) } else { String::new() };
         let text = format!(
             r#"rewrite r_{stem}_parsed {{
   set("<$PRI>$S_ISODATE $HOST $MSGHDR$MSG" value("{stem}.line"));
   # a header of RFC 5424 that the source took for text
   set("<$PRI>$MSGHDR$MSG" value("{stem}.line")
     condition(match('^1 ?\z' value("MSGHDR") type(pcre)) and match('^[0-9]{{4}}-' value("MESSAGE") type(pcre))));
-  set("${{{stem}.line}}" value("MESSAGE"));
+{whole}  set("${{{stem}.line}}" value("MESSAGE"));
 }};
 "#
         );
@@ -142,6 +146,23 @@ fn destination(plan: &Plan<'_>, out: &mut String) {
         // the form that its own file sends, which is the one that it is known to read
         push(out, &forward(plan, &format!("{stem}_azure"), azure.entry, "<$PRI>$BSDDATE $HOST $MSGHDR$MSG"));
     }
+}
+
+/// What log paths of others lead to whose source has no name.
+fn branches(plan: &Plan<'_>, out: &mut String) {
+    for (name, content) in splice::destinations(plan) {
+        push(out, &format!("destination {name} {{ {content} }};"));
+    }
+}
+
+/// The line of a driver that does not parse, in a source where others do.
+fn whole(stem: &str) -> String {
+    format!(
+        r#"  # a whole line: not every driver of the source parses
+  set("$MSG" value("{stem}.line")
+    condition(match('^\z' value("MSGHDR") type(pcre)) and match('^<[0-9]{{1,3}}>' value("MESSAGE") type(pcre))));
+"#
+    )
 }
 
 /// A destination to an agent on this box.
@@ -197,11 +218,7 @@ fn paths(plan: &Plan<'_>, out: &mut String) {
         local(plan, out);
     }
     for (source, access) in &plan.sources {
-        let line = match access {
-            Access::Raw => String::new(),
-            Access::Kept => format!(" rewrite(r_{stem}_kept);"),
-            Access::Parsed => format!(" rewrite(r_{stem}_parsed);"),
-        };
+        let line = made(stem, *access);
         // No flow control: a source that others use must not stand still because the agent does.
         for end in send(plan, plan.receivers(Some(source))) {
             push(out, &format!("log {{ source({});{line} parser(p_{stem}); {end} }};", quoted(source)));
@@ -209,8 +226,17 @@ fn paths(plan: &Plan<'_>, out: &mut String) {
     }
 }
 
+/// Puts the line together from what a source of somebody's has made of it.
+pub(super) fn made(stem: &str, access: Access) -> String {
+    match access {
+        Access::Raw => String::new(),
+        Access::Kept => format!(" rewrite(r_{stem}_kept);"),
+        Access::Parsed => format!(" rewrite(r_{stem}_parsed);"),
+    }
+}
+
 /// The end of each path to an agent.
-fn send(plan: &Plan<'_>, (agent, azure): (bool, bool)) -> Vec<String> {
+pub(super) fn send(plan: &Plan<'_>, (agent, azure): (bool, bool)) -> Vec<String> {
     let stem = &plan.stem;
     let agent = agent.then(|| format!("destination(d_{stem});"));
     let azure = azure.then(|| format!("parser {{ syslog-parser(); }}; destination(d_{stem}_azure);"));

@@ -36,6 +36,8 @@ impl Run<'_> {
             Expr::Facility(bits) => {
                 known_pri(event, |pri| bits.checked_shr(u32::from(pri >> 3)).is_some_and(|b| b & 1 == 1))
             }
+            // whatever it is
+            Expr::Severity(u8::MAX) => Some(true),
             Expr::Severity(bits) => known_pri(event, |pri| bits >> (pri & 7) & 1 == 1),
             Expr::Call { name, .. } if depth < MAX_CALLS => {
                 let called = self.config.filter(&Ref::Named(name.clone()))?;

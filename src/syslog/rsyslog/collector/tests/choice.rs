@@ -69,8 +69,41 @@ fn listeners_bound_to_an_address() {
     let after = candidate(&source, &collector);
     assert!(after.listeners.iter().all(|l| reach::forwarded(&after, l, &wish).is_ok()));
     assert!(collector.notes.iter().any(|n| n.contains("on 192.0.2.7")), "{:?}", collector.notes);
-    let local = main_with("module(load=\"imudp\")\ninput(type=\"imudp\" port=\"514\" address=\"127.0.0.1\")\n");
-    assert!(decided(&local, &wish).unwrap_err().what.contains("127.0.0.1 only"));
+}
+
+/// A listener that leaves devices out keeps its place, and one of ours takes the others: beside one on loopback (the
+/// usual recipe for HAProxy), beside one of IPv6 alone.
+#[test]
+fn a_listener_beside_one_that_leaves_devices_out() {
+    let wish = Wish { transports: vec![Proto::Udp], ..Wish::usual() };
+    let source = main_with(
+        "module(load=\"imudp\")\nruleset(name=\"ha\") {\n *.* /var/log/haproxy.log\n stop\n}\n\
+         input(type=\"imudp\" port=\"514\" address=\"127.0.0.1\" ruleset=\"ha\")\n",
+    );
+    let collector = decided(&source, &wish).unwrap();
+    let at: Vec<_> = collector.intakes.iter().map(|i| (i.reused.is_some(), i.local().to_string())).collect();
+    // A test event for ours must not end in theirs.
+    assert_eq!(at, [(false, "127.0.0.2:514".to_owned()), (true, "127.0.0.1:514".to_owned())]);
+    assert!(collector.notes.iter().any(|n| n.contains("one more listener")), "{:?}", collector.notes);
+    let after = candidate(&source, &collector);
+    let own = after.listeners.iter().find(|l| l.name.as_ref().is_some_and(|n| n.is("cefctl_udp"))).unwrap();
+    assert_eq!((after.listeners.len(), &own.address), (2, &None));
+    assert!(after.listeners.iter().all(|l| reach::forwarded(&after, l, &wish).is_ok()));
+
+    for (module, transport) in [("imudp", Proto::Udp), ("imtcp", Proto::Tcp)] {
+        let input = format!("module(load=\"{module}\")\ninput(type=\"{module}\" port=\"514\" address=\"::\")\n");
+        let wish = Wish { transports: vec![transport], ..Wish::usual() };
+        let source = main_with(&input);
+        let collector = decided(&source, &wish).unwrap();
+        let after = candidate(&source, &collector);
+        let own = after.listeners.iter().find(|l| l.name.as_ref().is_some_and(|n| n.to_string().starts_with("cefctl")));
+        assert_eq!(own.and_then(|l| l.address.as_ref()).map(ToString::to_string).as_deref(), Some("0.0.0.0"));
+        let families: Vec<_> = collector.intakes.iter().map(|i| (i.v4, i.v6)).collect();
+        assert_eq!(families, [(true, false), (false, true)]);
+        let both = format!("{input}input(type=\"{module}\" port=\"514\" address=\"0.0.0.0\")\n");
+        let collector = decided(&main_with(&both), &wish).unwrap();
+        assert!(collector.intakes.iter().all(|i| i.reused.is_some()), "{:?}", collector.intakes);
+    }
 }
 
 /// The connection to the agent is plain TCP whatever the daemon's other connections are.

@@ -84,6 +84,10 @@ impl Builder {
             return self.out.inputs.push(object);
         };
         let ports = object.param("port").map(|p| p.value.all().to_vec()).unwrap_or_default();
+        if ports.is_empty() && module.is("imptcp") && object.get("path").is_some() {
+            // A local socket instead of a port.
+            return self.out.inputs.push(object);
+        }
         if ports.is_empty() {
             return self.problem(Problem::error(Topic::Setting, &object.at, "input() without 'port' has no effect"));
         }
