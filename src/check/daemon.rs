@@ -206,7 +206,7 @@ fn old_configuration(case: &Case<'_>) -> Option<Outcome> {
     };
     match (case.target.daemon, &case.facts.syslog_ng_says.loaded) {
         // A reload leaves no trace in the unit; the daemon itself says what it has loaded.
-        (Daemon::SyslogNg, Ok(loaded)) if loaded.same => None,
+        (Daemon::SyslogNg, Ok(loaded)) if loaded.same || loaded.unread => None,
         (Daemon::SyslogNg, Ok(loaded)) => {
             let why = match changed.first() {
                 Some(first) => format!(": {first} was changed"),

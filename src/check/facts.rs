@@ -248,6 +248,9 @@ pub struct SyslogNgSays {
 /// put in.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Loaded {
+    /// This version (4.12) writes what it has read to no pipe, so there is nothing to compare.
+    #[serde(default)]
+    pub unread: bool,
     pub same: bool,
     /// The first lines that only the files have.
     pub only_in_files: Vec<String>,

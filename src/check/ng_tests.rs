@@ -212,8 +212,7 @@ fn what_it_has_loaded_is_what_counts() {
     // Written after the start and loaded since by a reload, which leaves no trace in the unit.
     touch(&mut facts, 1_000_100);
     is("daemon.running", &facts, Status::Pass, "active");
-    facts.syslog_ng_says.loaded =
-        Ok(Loaded { same: false, only_in_files: vec!["udp(port(514));".into()], only_in_force: Vec::new() });
+    facts.syslog_ng_says.loaded = Ok(Loaded { only_in_files: vec!["udp(port(514));".into()], ..Loaded::default() });
     let o = is(
         "daemon.running",
         &facts,
@@ -226,6 +225,9 @@ fn what_it_has_loaded_is_what_counts() {
     close(&mut facts, Transport::Udp, |_| true);
     let o = is("listen.udp", &facts, Status::Fail, "udp/514 is configured but not open");
     assert_eq!(o.advice.unwrap().commands, ["sudo syslog-ng-ctl reload"]);
+    // One that shows nothing to compare with, as 4.12 does.
+    facts.syslog_ng_says.loaded = Ok(Loaded { unread: true, ..Loaded::default() });
+    assert!(!of("daemon.running", &facts).summary.contains("present configuration"));
     // A daemon that cannot be asked: the times of the files are all there is.
     facts.syslog_ng_says.loaded = Err("no".into());
     is("daemon.running", &facts, Status::Warn, "was changed after its start");

@@ -409,6 +409,7 @@ fn listed(host: &Host) -> Listings {
             command: argv.join(" "),
             output: Ok(String::from_utf8_lossy(&output.stdout).into_owned()),
             missing: false,
+            on_nftables: false,
         }
     };
     Listings {

@@ -166,6 +166,9 @@ impl Control {
 
 /// Both texts are the daemon's, so equal configurations are equal byte for byte.
 fn compare(files: &[u8], in_force: &[u8]) -> Loaded {
+    if files.is_empty() {
+        return Loaded { unread: true, ..Loaded::default() };
+    }
     if files == in_force {
         return Loaded { same: true, ..Loaded::default() };
     }
@@ -178,7 +181,7 @@ fn compare(files: &[u8], in_force: &[u8]) -> Loaded {
         let others: BTreeSet<&String> = others.iter().collect();
         these.iter().filter(|l| !others.contains(l)).take(MOST_LINES).cloned().collect()
     };
-    Loaded { same: false, only_in_files: only(&files, &in_force), only_in_force: only(&in_force, &files) }
+    Loaded { only_in_files: only(&files, &in_force), only_in_force: only(&in_force, &files), ..Loaded::default() }
 }
 
 /// The folder of the persist file.
@@ -215,6 +218,7 @@ mod tests {
     #[test]
     fn what_is_loaded_is_held_against_the_files() {
         assert!(compare(b"a\nb\n", b"a\nb\n").same);
+        assert!(compare(b"", b"a\nb\n").unread);
         let loaded = compare(b"a\n  new;\nc\n", b"a\nold\nc\n\n");
         assert_eq!(
             (loaded.same, loaded.only_in_files, loaded.only_in_force),
