@@ -269,6 +269,13 @@ impl<'a> Case<'a> {
         }
     }
 
+    /// Somebody's drop-ins of the daemon's unit, as evidence.
+    pub fn unit_changes(&self) -> Vec<(String, &'static str)> {
+        let unit = self.facts.unit(&format!("{}.service", self.unit_name()));
+        let drop_ins = unit.map(|u| u.state.drop_ins.as_slice()).unwrap_or_default();
+        drop_ins.iter().map(|d| (d.to_string_lossy().into_owned(), "changes the unit")).collect()
+    }
+
     /// The command that has the daemon check its configuration.
     pub fn check_command(&self) -> &'static str {
         match self.target.daemon {

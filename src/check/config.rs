@@ -203,11 +203,9 @@ fn names_of(case: &Case<'_>, path: &Path) -> Vec<String> {
 pub fn files(case: &Case<'_>) -> Judged {
     let reading = Reading::of(case.config_as_read()?);
     if let Some((path, point)) = hidden(case) {
-        let unit = format!("{}.service", case.unit_name());
-        let drop_ins = case.facts.unit(&unit).map(|u| u.state.drop_ins.clone()).unwrap_or_default();
         return Ok(Outcome::fail(format!("the daemon does not see {path}: something else is mounted at {point} for it alone"))
             .seen("mount as the daemon sees it", &point)
-            .seen_all(drop_ins.iter().map(|d| (d.to_string_lossy().into_owned(), "changes the unit")))
+            .seen_all(case.unit_changes())
             .advise("take InaccessiblePaths=, TemporaryFileSystem= or their like for that place out of the unit, then restart the daemon")
             .command(format!("systemctl cat {} | grep -E 'Inaccessible|TemporaryFile|Bind|RootDirectory'", case.unit_name()))
             .command(format!("sudo systemctl daemon-reload && sudo systemctl restart {}", case.unit_name())));

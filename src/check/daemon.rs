@@ -181,7 +181,7 @@ fn restarting(case: &Case<'_>, unit: &UnitFacts, state: &str) -> Option<Outcome>
          send in between is lost"
     ))
     .seen(format!("{name}.service"), format!("{state}, {} restarts", unit.state.restarts.unwrap_or_default()))
-    .seen_all(unit.state.drop_ins.iter().map(|d| (d.to_string_lossy().into_owned(), "changes the unit")))
+    .seen_all(case.unit_changes())
     .seen_all(case.last_lines(5));
     Some(match unit.ended_by.as_str() {
         "" => out
@@ -257,7 +257,6 @@ fn not_active(case: &Case<'_>, unit: &UnitFacts, state: &str) -> Judged {
     let out = Outcome::fail(format!("{name} does not run: it is {state}{how}"))
         .seen(format!("{name}.service"), format!("{state}{how}"))
         .seen_all(case.last_lines(5));
-    let drop_ins = || s.drop_ins.iter().map(|d| (d.to_string_lossy().into_owned(), "changes the unit"));
     let start = format!("sudo systemctl start {name}");
     let unit_name = format!("{name}.service");
     Ok(match () {
@@ -291,7 +290,7 @@ fn not_active(case: &Case<'_>, unit: &UnitFacts, state: &str) -> Judged {
             .command(start)
             .fix(Fix::Start(unit_name)),
         _ if unit.skipped => out
-            .seen_all(drop_ins())
+            .seen_all(case.unit_changes())
             .advise("systemd leaves every start out, since a condition of the unit is not met: look which one, then start it")
             .command(format!("systemctl cat {name} | grep -E '^(Condition|Assert)'"))
             .command(start),
@@ -300,7 +299,7 @@ fn not_active(case: &Case<'_>, unit: &UnitFacts, state: &str) -> Judged {
             .command(start),
         _ => match hindrance(unit) {
             Some(why) => out
-                .seen_all(drop_ins())
+                .seen_all(case.unit_changes())
                 .advise(format!("{why}; a start alone will end the same way"))
                 .command(format!("systemctl cat {name}"))
                 .command(format!("journalctl -u {name} -n 20"))

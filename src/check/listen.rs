@@ -174,7 +174,6 @@ fn elsewhere(case: &Case<'_>, port: &Port<'_>) -> Option<Outcome> {
     }
     let unit = format!("{}.service", case.unit_name());
     let found = sandbox::elsewhere(case.facts, case.daemon(), &unit)?;
-    let drop_ins = case.facts.unit(&unit).map(|u| u.state.drop_ins.clone()).unwrap_or_default();
     let out = Outcome::fail(format!(
         "{} cannot be reached: {} gives {} a network of its own, so no device reaches it and it does not reach the agent",
         port.display(),
@@ -183,7 +182,7 @@ fn elsewhere(case: &Case<'_>, port: &Port<'_>) -> Option<Outcome> {
     ))
     .seen_all(port.listeners.iter().map(|l| (l.at.to_string(), "listener")))
     .seen_all(case.process().map(|p| (p.display(), "is in another network namespace")))
-    .seen_all(drop_ins.iter().map(|d| (d.to_string_lossy().into_owned(), "changes the unit")))
+    .seen_all(case.unit_changes())
     .advise(found.advice);
     Some(found.commands.into_iter().fold(out, Outcome::command))
 }
@@ -329,9 +328,8 @@ fn not_open(case: &Case<'_>, port: &Port<'_>, closed: &[Family]) -> Outcome {
     let forbidden = sandbox::forbidden(case.facts.unit(&unit), closed);
     if let Some(first) = forbidden.first() {
         let word = if forbidden.len() > 1 { "network sockets".to_owned() } else { format!("{} sockets", first.word()) };
-        let drop_ins = case.facts.unit(&unit).map(|u| u.state.drop_ins.clone()).unwrap_or_default();
         return out
-            .seen_all(drop_ins.iter().map(|d| (d.to_string_lossy().into_owned(), "changes the unit")))
+            .seen_all(case.unit_changes())
             .advise(format!(
                 "RestrictAddressFamilies= in {unit} forbids the daemon {word}: add AF_INET and AF_INET6 there"
             ))
@@ -340,10 +338,9 @@ fn not_open(case: &Case<'_>, port: &Port<'_>, closed: &[Family]) -> Outcome {
             .command(format!("sudo systemctl restart {unit}"));
     }
     if let Some(why) = sandbox::no_low_ports(case.facts.unit(&unit), case.process(), port.number) {
-        let drop_ins = case.facts.unit(&unit).map(|u| u.state.drop_ins.clone()).unwrap_or_default();
         return out
             .seen(&unit, &why)
-            .seen_all(drop_ins.iter().map(|d| (d.to_string_lossy().into_owned(), "changes the unit")))
+            .seen_all(case.unit_changes())
             .advise(format!(
                 "{why}, and ports below 1024 need it: give the unit AmbientCapabilities=CAP_NET_BIND_SERVICE, and have \
                  it in CapabilityBoundingSet= where that is set"
@@ -360,9 +357,8 @@ fn not_open(case: &Case<'_>, port: &Port<'_>, closed: &[Family]) -> Outcome {
             .advise("let the daemon read that file: it has not done so yet")
             .command(restart),
         None => {
-            let drop_ins = case.facts.unit(&format!("{}.service", case.unit_name())).map(|u| u.state.drop_ins.clone());
             let again = format!("sudo systemctl restart {}", case.unit_name());
-            out.seen_all(drop_ins.unwrap_or_default().iter().map(|d| (d.to_string_lossy().into_owned(), "changes the unit")))
+            out.seen_all(case.unit_changes())
                 .advise("restart the daemon and look for its own error; a hardened unit or an address that is not local can forbid the socket")
                 .command(again)
                 .command(format!("journalctl -u {} -n 20", case.unit_name()))

@@ -40,10 +40,9 @@ fn memory(case: &Case<'_>) -> Option<Outcome> {
         () => return None,
     };
     let unit = format!("{name}.service");
-    let drop_ins = case.facts.unit(&unit).map(|u| u.state.drop_ins.clone()).unwrap_or_default();
     Some(
         out.seen(process.display(), format!("{used_words} of {most_words} (soft limit of address space)"))
-            .seen_all(drop_ins.iter().map(|d| (d.to_string_lossy().into_owned(), "changes the unit")))
+            .seen_all(case.unit_changes())
             .advise(format!(
                 "take LimitAS= (or `ulimit -v`) away from {unit}, or set it to infinity, then restart the daemon"
             ))
@@ -71,10 +70,9 @@ fn files(case: &Case<'_>) -> Option<Outcome> {
         () => return None,
     };
     let unit = format!("{name}.service");
-    let drop_ins = case.facts.unit(&unit).map(|u| u.state.drop_ins.clone()).unwrap_or_default();
     Some(
         out.seen(process.display(), format!("{used} open, at most {most} (soft limit of open files)"))
-            .seen_all(drop_ins.iter().map(|d| (d.to_string_lossy().into_owned(), "changes the unit")))
+            .seen_all(case.unit_changes())
             .advise(format!("set LimitNOFILE=16384 under [Service] in {unit}, then restart the daemon"))
             .command(format!("sudo systemctl edit {unit}"))
             .command(format!("sudo systemctl restart {unit}")),

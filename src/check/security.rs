@@ -77,18 +77,15 @@ struct Wrong {
 
 impl Wrong {
     fn text(&self) -> String {
-        let use_ = if self.use_ == Use::Connect { "connect to" } else { "listen on" };
-        format!("the daemon may not {use_} {} port {}, which has {}", self.word, self.port, self.label)
+        format!("the daemon may not {} {} port {}, which has {}", self.use_.words(), self.word, self.port, self.label)
     }
     fn command(&self) -> String {
         label_port(self.word, self.port, &self.label)
     }
 }
 
-/// A port that the policy itself gives a label cannot be added once more, only changed (semanage-port(8)).
 fn label_port(protocol: &str, port: u16, label: &str) -> String {
-    let how = if selinux::is_free(label) { "-a" } else { "-m" };
-    format!("sudo semanage port {how} -t {} -p {protocol} {port}", selinux::SYSLOG_PORT)
+    format!("sudo {}", selinux::label_command(protocol, port, label))
 }
 
 fn of_port(denial: &Denial, use_: Use, protocol: &str, port: u16) -> bool {

@@ -156,15 +156,10 @@ fn unwritable(case: &Case<'_>, dir: &Spool) -> Result<Option<Outcome>, NotJudged
     if let Ok(mounts) = &case.daemon().mounts
         && let Some(mount) = proc_mount::holding(mounts, Path::new(&dir.real)).filter(|m| m.read_only)
     {
-        let drop_ins = case
-            .facts
-            .unit(&format!("{}.service", case.unit_name()))
-            .map(|u| u.state.drop_ins.clone())
-            .unwrap_or_default();
         return Ok(Some(
             lost("it is read-only for the daemon".into())
                 .seen("mount as the daemon sees it", format!("{} ({}) read-only", mount.point, mount.fs_type))
-                .seen_all(drop_ins.iter().map(|d| (d.to_string_lossy().into_owned(), "changes the unit")))
+                .seen_all(case.unit_changes())
                 .advise("mount it writable, or allow it in the unit with ReadWritePaths=, then restart the daemon")
                 .command(restart),
         ));

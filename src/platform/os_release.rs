@@ -1,8 +1,11 @@
 //! `/etc/os-release`: which distribution this is. Written as shell assignments, so values may be quoted and escaped.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use serde::{Deserialize, Serialize};
+
+use crate::host::Root;
 
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OsRelease {
@@ -27,6 +30,13 @@ pub enum Family {
 }
 
 impl OsRelease {
+    /// That of the machine with this root; `None`: it has none, or none that may be read.
+    pub fn of(root: &Root) -> Option<OsRelease> {
+        let text =
+            ["/etc/os-release", "/usr/lib/os-release"].iter().find_map(|p| root.read_opt(Path::new(p)).ok()?)?;
+        Some(OsRelease::parse(&text))
+    }
+
     /// Lines that are no assignment are left out; a missing `ID` is `linux`, as its definition says.
     pub fn parse(text: &[u8]) -> OsRelease {
         let text = String::from_utf8_lossy(text);

@@ -34,7 +34,7 @@ pub const SYSLOG_PORT: &str = "syslogd_port_t";
 /// Labels that a port has because nobody gave it one: a label of its own can be added.
 const FREE: &[&str] = &["unreserved_port_t", "ephemeral_port_t", "port_t", "reserved_port_t", "hi_reserved_port_t"];
 
-pub fn is_free(label: &str) -> bool {
+fn is_free(label: &str) -> bool {
     FREE.contains(&label)
 }
 
@@ -42,6 +42,13 @@ pub fn is_free(label: &str) -> bool {
 /// the port; Debian's policy lets the daemon connect to 6514, and not listen on it.
 pub fn may_relabel(label: &str) -> bool {
     is_free(label) || label == "syslog_tls_port_t"
+}
+
+/// Gives a port that has `label` the one of syslog. One that the policy itself gives a label cannot be added once more,
+/// only changed (semanage-port(8)).
+pub fn label_command(protocol: &str, port: u16, label: &str) -> String {
+    let how = if is_free(label) { "-a" } else { "-m" };
+    format!("semanage port {how} -t {SYSLOG_PORT} -p {protocol} {port}")
 }
 
 /// Where `semanage` is (facts.md 7.5), on most distributions.

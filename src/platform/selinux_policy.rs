@@ -59,6 +59,14 @@ impl Use {
             Use::Listen => "name_bind",
         }
     }
+
+    /// For people: what the daemon may not do.
+    pub fn words(self) -> &'static str {
+        match self {
+            Use::Connect => "connect to",
+            Use::Listen => "listen on",
+        }
+    }
 }
 
 /// Labels of ports that the policy lets the daemon use, of those that ports have here.

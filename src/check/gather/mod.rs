@@ -240,12 +240,11 @@ fn machine(host: &Host, identity: facts::Identity, deep: bool) -> HostFacts {
         let out = host.runner.run(&Cmd::new(argv).limit(Duration::from_secs(1))).ok().filter(Output::ok)?;
         Some(String::from_utf8_lossy(&out.stdout).trim().to_owned()).filter(|l| !l.is_empty())
     };
-    let os = ["/etc/os-release", "/usr/lib/os-release"].iter().find_map(|p| root.read_opt(Path::new(p)).ok()?);
     HostFacts {
         hostname: identity.hostname,
         kernel: identity.kernel,
         arch: identity.arch,
-        os: os.map(|text| OsRelease::parse(&text)).ok_or_else(|| "/etc/os-release is not there".to_owned()),
+        os: OsRelease::of(root).ok_or_else(|| "/etc/os-release is not there".to_owned()),
         libc: line(&["getconf", "GNU_LIBC_VERSION"]),
         openssl: line(&["openssl", "version"]),
         reverse_lookup_ms: None,

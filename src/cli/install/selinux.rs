@@ -58,14 +58,13 @@ pub fn changes(
                 let text = format!(
                     "SELinux has {} port {port} as {label}, which the daemon may not {}",
                     transport.word(),
-                    if use_ == Use::Connect { "connect to" } else { "listen on" },
+                    use_.words(),
                 );
                 // Only the kernel knows for sure; a list of ours may be of another policy.
                 if rights.is_some() {
                     let hint = format!(
-                        "choose another port; or, if nothing else uses this one: semanage port -m -t {} -p {} {port}",
-                        selinux::SYSLOG_PORT,
-                        transport.word()
+                        "choose another port; or, if nothing else uses this one: {}",
+                        selinux::label_command(transport.word(), port, &label)
                     );
                     return Err(Refusal::new(text, hint));
                 }
@@ -92,8 +91,8 @@ fn need(ports: &[Ports], transport: Transport, port: u16, may: &dyn Fn(&str) -> 
 }
 
 fn missing(host: &Host, port: u16) -> String {
-    let text = ["/etc/os-release", "/usr/lib/os-release"].iter().find_map(|p| host.root.read_opt(Path::new(p)).ok()?);
-    let package = text.map_or(selinux::SEMANAGE_PACKAGE, |text| OsRelease::parse(&text).semanage_package());
+    let os = OsRelease::of(&host.root);
+    let package = os.as_ref().map_or(selinux::SEMANAGE_PACKAGE, OsRelease::semanage_package);
     format!(
         "SELinux is enforcing and semanage is not installed, so the daemon may not reach the agent's port {port}: install \
          {package} and run this again"
